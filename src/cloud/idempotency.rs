@@ -137,7 +137,7 @@ fn field_values(spec: &InstanceSpec, key_text: fn(&str) -> String) -> [Value; SP
     let user_data = spec
         .user_data
         .as_ref()
-        .map(|data| json!(hex(&Sha256::digest(data.expose()))));
+        .map(|data| json!(hex::encode(Sha256::digest(data.expose()))));
     let mut firewalls = spec.firewalls.clone();
     firewalls.sort();
     let mut openings: Vec<_> = spec.ingress_rules.iter().map(ToString::to_string).collect();
@@ -171,10 +171,6 @@ fn set_or_null(set: bool, value: Value) -> Value {
     if set { value } else { Value::Null }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn digest(value: &Value) -> String {
     Sha256::digest(value.to_string())
         .iter()
@@ -206,7 +202,7 @@ impl IdempotencyToken {
 
     /// 64 hexadecimal digits, the longest token that EC2 takes.
     pub fn to_hex(self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(self.0)
     }
 
     /// The token as bytes, for clouds that want a UUID.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use ipnet::IpNet;
+
 use super::{Error, Result, quoted};
 
 /// A TCP port, and from where it may be reached.
@@ -58,29 +60,20 @@ fn network(text: &str) -> Result<String> {
         None => (text, None),
     };
     let address: IpAddr = address.parse().map_err(|_| invalid("that is no IP address"))?;
-    let width: u32 = if address.is_ipv4() { 32 } else { 128 };
-    let prefix: u32 = match prefix {
-        None => width,
+    // The network of this address alone.
+    let alone = IpNet::from(address);
+    let network = match prefix {
+        None => alone,
         Some(prefix) => prefix
             .parse()
             .ok()
-            .filter(|prefix| *prefix <= width)
-            .ok_or_else(|| invalid(&format!("its prefix is 0 to {width}")))?,
+            .and_then(|prefix| IpNet::new(address, prefix).ok())
+            .ok_or_else(|| invalid(&format!("its prefix is 0 to {}", alone.max_prefix_len())))?,
     };
-    let bits = match address {
-        IpAddr::V4(address) => u128::from(u32::from(address)),
-        IpAddr::V6(address) => u128::from(address),
-    };
-    let host_bits = width - prefix;
-    let host = if host_bits == 128 {
-        bits
-    } else {
-        bits & ((1 << host_bits) - 1)
-    };
-    if host != 0 {
+    if network != network.trunc() {
         return Err(invalid("it has bits set behind its prefix"));
     }
-    Ok(format!("{address}/{prefix}"))
+    Ok(network.to_string())
 }
 
 #[cfg(test)]

@@ -1,25 +1,11 @@
 //! How near words are to each other, to find the one that was meant.
 
-/// How many letters must change, come or go to make one word of the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, letter) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for (column, against) in other.iter().enumerate() {
-            let change = diagonal + usize::from(letter != *against);
-            diagonal = row[column + 1];
-            row[column + 1] = change.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
+use strsim::levenshtein;
 
 /// The candidates that are nearest to a word, at most so many.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
     let mut candidates: Vec<_> = candidates.into_iter().collect();
-    candidates.sort_by_cached_key(|candidate| (distance(word, candidate), *candidate));
+    candidates.sort_by_cached_key(|candidate| (levenshtein(word, candidate), *candidate));
     candidates.truncate(most);
     candidates
 }
@@ -33,7 +19,7 @@ pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str
     let ranked = candidates.into_iter().map(|candidate| {
         let plain = plain(candidate);
         let is_part = length > 3 && plain.contains(&word);
-        (if is_part { 0 } else { distance(&word, &plain) }, candidate)
+        (if is_part { 0 } else { levenshtein(&word, &plain) }, candidate)
     });
     let (changes, best) = ranked.min_by_key(|(changes, _)| *changes)?;
     (changes <= (length / 3).max(2) && changes < length).then_some(best)
@@ -70,9 +56,6 @@ mod tests {
 
     #[test]
     fn the_nearest_takes_the_fewest_changes() {
-        for (one, other, expected) in [("", "abc", 3), ("abc", "abc", 0), ("kitten", "sitting", 3)] {
-            assert_eq!(distance(one, other), expected);
-        }
         assert_eq!(closest("imge", ["count", "image", "name"], 2), ["image", "name"]);
     }
 }

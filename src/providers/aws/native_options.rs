@@ -1,18 +1,17 @@
 //! The `--native key=value` options of EC2: reads and checks them.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use aws_sdk_ec2::types::VolumeType;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::cloud::{Error, Result, parser_message, plain};
+use crate::cloud::{Error, ProviderKind, Result};
+use crate::providers::common::native_options::{read_flag, read_options, read_whole_number};
 
-/// The options that only EC2 has. On the command line every value is text, so text is accepted for every type.
+/// The options that only EC2 has.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub(super) struct Options {
     /// Whether the boot disk is encrypted; `true` by default.
     /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption.html>
@@ -23,11 +22,11 @@ pub(super) struct Options {
     pub(super) kms_key: Option<String>,
     /// I/O operations per second of the boot disk. io1 and io2 need it.
     /// <https://docs.aws.amazon.com/ebs/latest/userguide/provisioned-iops.html>
-    #[serde(deserialize_with = "read_number")]
+    #[serde(deserialize_with = "read_whole_number")]
     pub(super) iops: Option<i32>,
     /// Throughput of a gp3 boot disk in MiB/s.
     /// <https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html>
-    #[serde(deserialize_with = "read_number")]
+    #[serde(deserialize_with = "read_whole_number")]
     pub(super) throughput: Option<i32>,
     /// `required` (the default: IMDSv2 only) or `optional`.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html>
@@ -105,22 +104,7 @@ impl CpuCredits {
 impl Options {
     /// Reads the options. Refuses unknown keys, invalid values and combinations that exclude each other.
     pub(super) fn read(native: &BTreeMap<String, Value>, disk_type: &VolumeType) -> Result<Self> {
-        // One key at a time, so that the message can name the invalid key.
-        for (key, value) in native {
-            Self::deserialize(json!({ key: value })).map_err(|error| {
-                Error::invalid(format!(
-                    "native option {} for aws: {}",
-                    plain(key),
-                    parser_message(&error.to_string())
-                ))
-            })?;
-        }
-        let options = Self::deserialize(json!(native)).map_err(|error| {
-            Error::invalid(format!(
-                "native options for aws: {}",
-                parser_message(&error.to_string())
-            ))
-        })?;
+        let options: Self = read_options(ProviderKind::Aws, native)?;
         options.check(disk_type)?;
         Ok(options)
     }
@@ -165,50 +149,10 @@ impl Options {
     }
 }
 
-fn read_flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
-    struct Flag;
-    impl Visitor<'_> for Flag {
-        type Value = bool;
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("true or false")
-        }
-        fn visit_bool<E: de::Error>(self, value: bool) -> Result<bool, E> {
-            Ok(value)
-        }
-        fn visit_str<E: de::Error>(self, value: &str) -> Result<bool, E> {
-            value
-                .parse()
-                .map_err(|_| E::invalid_value(de::Unexpected::Str(value), &self))
-        }
-    }
-    deserializer.deserialize_any(Flag).map(Some)
-}
-
-fn read_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, D::Error> {
-    struct Number;
-    impl Visitor<'_> for Number {
-        type Value = i32;
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("a whole number above 0")
-        }
-        fn visit_u64<E: de::Error>(self, value: u64) -> Result<i32, E> {
-            i32::try_from(value)
-                .ok()
-                .filter(|number| *number > 0)
-                .ok_or_else(|| E::invalid_value(de::Unexpected::Unsigned(value), &self))
-        }
-        fn visit_str<E: de::Error>(self, value: &str) -> Result<i32, E> {
-            match value.parse() {
-                Ok(number) => self.visit_u64(number),
-                Err(_) => Err(E::invalid_value(de::Unexpected::Str(value), &self)),
-            }
-        }
-    }
-    deserializer.deserialize_any(Number).map(Some)
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn read(native: Value, disk: VolumeType) -> Result<Options> {
@@ -216,34 +160,19 @@ mod tests {
     }
 
     #[test]
-    fn text_and_typed_values_are_equal() {
-        for native in [
-            json!({ "encrypted": "false", "iops": "4000", "tenancy": "dedicated", "http_tokens": "optional" }),
-            json!({ "encrypted": false, "iops": 4000, "tenancy": "dedicated", "http_tokens": "optional" }),
-        ] {
-            let options = read(native, VolumeType::Gp3).unwrap();
-            assert!(!options.encrypted());
-            assert_eq!(options.iops, Some(4000));
-            assert_eq!(options.tenancy, Some(Tenancy::Dedicated));
-            assert_eq!(options.http_tokens, Some(HttpTokens::Optional));
-        }
+    fn options_are_read_by_their_names() {
+        let native = json!({ "encrypted": "false", "iops": "4000", "tenancy": "dedicated", "http_tokens": "optional" });
+        let options = read(native, VolumeType::Gp3).unwrap();
+        assert!(!options.encrypted());
+        assert_eq!(options.iops, Some(4000));
+        assert_eq!(options.tenancy, Some(Tenancy::Dedicated));
+        assert_eq!(options.http_tokens, Some(HttpTokens::Optional));
         assert!(read(json!({}), VolumeType::Gp3).unwrap().encrypted());
     }
 
     #[test]
-    fn invalid_option_is_named_with_known_ones() {
+    fn contradicting_options_are_refused() {
         for (native, disk, words) in [
-            (
-                json!({ "encryptd": true }),
-                VolumeType::Gp3,
-                "unknown field `encryptd`, expected one of `encrypted`",
-            ),
-            (
-                json!({ "iops": "many" }),
-                VolumeType::Gp3,
-                "native option iops for aws: invalid value",
-            ),
-            (json!({ "iops": -3 }), VolumeType::Gp3, "native option iops for aws"),
             (
                 json!({ "tenancy": "alone" }),
                 VolumeType::Gp3,

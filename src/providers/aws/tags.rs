@@ -4,7 +4,8 @@
 
 use aws_sdk_ec2::types::Tag;
 
-use crate::cloud::{Error, InstanceSpec, Labels, Result, management_labels, quoted};
+use crate::cloud::{Error, InstanceSpec, Labels, ProviderKind, Result, management_labels, quoted};
+use crate::providers::common::checks::{check_count, check_label_lengths};
 
 /// The tag that the console shows as an instance's name.
 pub(super) const TAG_NAME: &str = "Name";
@@ -46,29 +47,13 @@ pub(super) fn check_tags(spec: &InstanceSpec) -> Result<()> {
         .with_hint("leave that label out, or use another key, such as group"));
     }
     let tags = build_tags(spec, 0);
-    for (key, value) in &tags {
-        let what = if key.chars().count() > MAX_KEY_CHARACTERS {
-            format!(
-                "label key {} has more than {MAX_KEY_CHARACTERS} characters",
-                quoted(key)
-            )
-        } else if value.chars().count() > MAX_VALUE_CHARACTERS {
-            format!("the value of label {key} has more than {MAX_VALUE_CHARACTERS} characters")
-        } else if key.to_ascii_lowercase().starts_with("aws:") {
-            format!("label key {} begins with aws:, which ec2 keeps for itself", quoted(key))
-        } else {
-            continue;
-        };
-        return Err(Error::invalid(what));
+    if let Some(key) = tags.keys().find(|key| key.to_ascii_lowercase().starts_with("aws:")) {
+        let message = format!("label key {} begins with aws:, which ec2 keeps for itself", quoted(key));
+        return Err(Error::invalid(message));
     }
-    if tags.len() > MAX_TAGS {
-        let users = spec.labels.len();
-        return Err(Error::invalid(format!(
-            "{users} labels are too many: ec2 takes {MAX_TAGS} tags, of which cloudctl needs {}",
-            tags.len() - users
-        )));
-    }
-    Ok(())
+    check_label_lengths(ProviderKind::Aws, &tags, MAX_KEY_CHARACTERS, MAX_VALUE_CHARACTERS)?;
+    let users = spec.labels.len();
+    check_count(ProviderKind::Aws, "labels", users, tags.len() - users, MAX_TAGS)
 }
 
 /// Whether an instance with these tags can show them in its metadata. EC2 refuses the whole launch if one key does

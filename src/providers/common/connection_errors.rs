@@ -35,6 +35,11 @@ pub(in crate::providers) fn io_reason(kind: IoErrorKind, server: &str) -> Option
     }
 }
 
+/// Says whether a proxy answered with HTTP status 407. The type of hyper-util's error for this is not public.
+pub(in crate::providers) fn asks_for_proxy_password(error: &(dyn StdError + 'static)) -> bool {
+    links(error).any(|link| link.to_string() == "tunnel error: proxy authorization required")
+}
+
 /// Why there is no TLS connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::providers) enum TlsProblem {

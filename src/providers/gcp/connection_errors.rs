@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls::Error as TlsError;
 
-use crate::providers::common::connection_errors::{TlsProblem, io_reason, links, tls_problem};
+use crate::providers::common::connection_errors::{TlsProblem, asks_for_proxy_password, io_reason, links, tls_problem};
 
 /// Why there was no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +17,6 @@ pub(crate) struct Cause {
     /// Whether the same request would fail in the same way again.
     pub(crate) permanent: bool,
 }
-
-/// The message of hyper-util for a proxy that answers with HTTP status 407. The type of that error is not public.
-const PROXY_AUTH_REQUIRED: &str = "tunnel error: proxy authorization required";
 
 /// Hint for an authority that is not trusted.
 const TRUST_HINT: &str =
@@ -79,7 +76,7 @@ pub(crate) fn find_cause(error: &(dyn StdError + 'static)) -> Option<Cause> {
         return network(format!("{name} does not resolve"));
     }
     match &proxy {
-        Some(proxy) if links(request).any(|link| link.to_string() == PROXY_AUTH_REQUIRED) => Some(Cause {
+        Some(proxy) if asks_for_proxy_password(request) => Some(Cause {
             text: format!(
                 "the proxy {proxy} asks for a user and a password for {server}, or does not take those it got"
             ),

@@ -3,7 +3,8 @@
 //!
 //! <https://cloud.google.com/compute/docs/labeling-resources#requirements>
 
-use crate::cloud::{Error, InstanceSpec, Labels, Result, check_label_key, management_labels, quoted};
+use crate::cloud::{Error, InstanceSpec, Labels, ProviderKind, Result, check_label_key, management_labels, quoted};
+use crate::providers::common::checks::check_count;
 
 /// The prefix of the network tags and firewall rules that open ports.
 pub(crate) const OPEN_PORT_PREFIX: &str = "cloudctl-open-";
@@ -32,15 +33,9 @@ pub(super) fn build_labels(spec: &InstanceSpec, generation: u32) -> Result<Label
         }
     }
     let mut labels = spec.labels.clone();
-    let own = management_labels(spec, generation);
-    let needed = own.len();
-    labels.extend(own);
-    if labels.len() > MAX_COUNT {
-        return Err(Error::invalid(format!(
-            "{} labels are too many for gcp: it takes {MAX_COUNT}, of which cloudctl needs {needed}",
-            spec.labels.len()
-        )));
-    }
+    labels.extend(management_labels(spec, generation));
+    let users = spec.labels.len();
+    check_count(ProviderKind::Gcp, "labels", users, labels.len() - users, MAX_COUNT)?;
     Ok(labels)
 }
 
@@ -60,13 +55,7 @@ pub(super) fn check_network_tags(tags: &[String]) -> Result<()> {
         );
     }
     // One more tag is for the open ports.
-    if tags.len() >= MAX_COUNT {
-        return Err(Error::invalid(format!(
-            "{} network tags are too many for gcp: it takes {MAX_COUNT}, of which cloudctl needs one",
-            tags.len()
-        )));
-    }
-    Ok(())
+    check_count(ProviderKind::Gcp, "network tags", tags.len(), 1, MAX_COUNT)
 }
 
 /// Says whether a text is a resource name: `[a-z]([-a-z0-9]*[a-z0-9])?`, 63 characters at most.

@@ -1,6 +1,5 @@
 //! Actions on instances: on many in one call per region, and their effect on one.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -14,6 +13,7 @@ use super::state_file::Store;
 use crate::cloud::{
     BatchTracker, Clock, Error, ErrorKind, InstanceAction, InstanceRef, InstanceState, Result, TargetOutcome,
 };
+use crate::providers::common::batch::{IndexedResults, by_location, in_order};
 
 /// A change of an existing instance.
 #[derive(Clone, Copy, Debug)]
@@ -41,18 +41,12 @@ pub(super) async fn change_instances(
     targets: &[InstanceRef],
     tracker: &BatchTracker<'_>,
 ) -> Vec<TargetOutcome> {
-    let regions: BTreeSet<&str> = targets.iter().map(|target| target.scope.as_str()).collect();
-    let calls = regions.into_iter().map(async |region| {
-        let results = change_in_region(cloud, change, region, targets, tracker).await;
-        let record = |(index, result): (usize, _)| (index, tracker.record(&targets[index], result));
+    let calls = by_location(targets).into_iter().map(async |(region, in_region)| {
+        let results = change_in_region(cloud, change, region, &in_region, tracker).await;
+        let record = |(position, result): (usize, _)| (position, tracker.record(&targets[position], result));
         results.into_iter().map(record).collect::<Vec<_>>()
     });
-    let mut results: BTreeMap<usize, Result<()>> = join_all(calls).await.into_iter().flatten().collect();
-    let outcome = |(index, target): (usize, &InstanceRef)| TargetOutcome {
-        target: target.clone(),
-        result: results.remove(&index).unwrap_or_else(|| Err(Error::not_found(target))),
-    };
-    targets.iter().enumerate().map(outcome).collect()
+    in_order(targets, join_all(calls).await.into_iter().flatten())
 }
 
 /// What a change needs of the mock.
@@ -63,19 +57,17 @@ pub(super) struct CloudState<'a> {
     pub(super) faults: &'a Result<Faults>,
 }
 
-/// Changes the targets in a region. Returns the results, each with the index of its target.
+/// Changes the targets in a region.
 async fn change_in_region(
     cloud: CloudState<'_>,
     change: Change,
     region: &str,
-    targets: &[InstanceRef],
+    targets: &[(usize, &InstanceRef)],
     tracker: &BatchTracker<'_>,
-) -> Vec<(usize, Result<()>)> {
-    let in_region = targets.iter().enumerate().filter(|(_, target)| target.scope == region);
-    let in_region: Vec<_> = in_region.collect();
+) -> IndexedResults {
     let changed = async {
         let faults = cloud.faults.as_ref().map_err(Error::clone)?;
-        tracker.start(region, in_region.iter().map(|(_, target)| target.id.as_str()))?;
+        tracker.start(region, targets.iter().map(|(_, target)| target.id.as_str()))?;
         simulate_call(faults, FaultSite::region(region), change.as_str()).await?;
         let locked = cloud.store.lock().await?;
         let now = cloud.clock.now();
@@ -83,15 +75,12 @@ async fn change_in_region(
             state.remove_unlisted(now);
             let mut change_one =
                 |(index, target): &(usize, &InstanceRef)| (*index, change_instance(state, change, target, faults, now));
-            Ok(in_region.iter().map(&mut change_one).collect())
+            Ok(targets.iter().map(&mut change_one).collect())
         })
     };
-    changed.await.unwrap_or_else(|error: Error| {
-        in_region
-            .iter()
-            .map(|(index, _)| (*index, Err(error.clone())))
-            .collect()
-    })
+    changed
+        .await
+        .unwrap_or_else(|error: Error| targets.iter().map(|(index, _)| (*index, Err(error.clone()))).collect())
 }
 
 /// Changes one instance.
@@ -133,7 +122,7 @@ fn change_instance(
         (Change::Action(InstanceAction::Protect), _) => stored.protected = true,
         (Change::Action(InstanceAction::Unprotect), _) => stored.protected = false,
         (Change::Ttl(ttl), _) => {
-            check_ttl(Some(ttl))?;
+            check_ttl(ttl)?;
             stored.set_ttl(ttl)?;
         }
         (Change::Action(InstanceAction::Start), InstanceState::Pending | InstanceState::Running) => {}

@@ -1,11 +1,10 @@
 //! Creates instances: resolves a spec, checks its limits, and stores the instance once per token and name.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::de::{Deserialize, Deserializer, Error as _};
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 
 use super::catalog::{Image, MachineType};
 use super::faults::{FaultSite, Faults};
@@ -15,9 +14,11 @@ use super::{catalog, regions};
 use crate::catalog::{ImageAlias, image_alias};
 use crate::cloud::{
     CreateOutcome, Error, ErrorKind, ErrorLocation, IdempotencyToken, InstanceSpec, Labels, LaunchPreview, Location,
-    ProviderKind, Result, SshKey, UserDataReader, check_label_key, format_duration, ignored_user_data,
-    management_labels, parser_message, plain, quoted,
+    ProviderKind, Result, SshKey, UserDataReader, check_label_key, ignored_user_data, management_labels, quoted,
 };
+use crate::providers::common::checks;
+use crate::providers::common::checks::{check_count, check_label_lengths, check_size, split_public_key};
+use crate::providers::common::native_options::{read_number, read_options};
 
 /// The only network.
 pub(super) const NETWORK: &str = "default";
@@ -31,8 +32,6 @@ const MAX_LABEL_KEY_LENGTH: usize = 128;
 const MAX_LABEL_VALUE_LENGTH: usize = 256;
 /// As on Compute Engine. <https://cloud.google.com/compute/docs/instances/limit-vm-runtime>
 const MAX_TTL: Duration = Duration::from_secs(120 * 24 * 3600);
-/// How public keys of OpenSSH begin.
-const KEY_TYPES: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-sha2-"];
 
 /// Creates the instance of the spec, or all members of its group or none.
 ///
@@ -215,7 +214,7 @@ impl ResolvedSpec {
         check_words("firewall", &spec.firewalls)?;
         check_words("identity", spec.identity.as_slice())?;
         check_user_data(spec, image.alias)?;
-        check_ttl(spec.ttl)?;
+        spec.ttl.map_or(Ok(()), check_ttl)?;
         check_labels(&spec.labels)?;
         Ok(Self {
             region,
@@ -226,7 +225,7 @@ impl ResolvedSpec {
             disk_type,
             subnet: subnet_name(zone),
             ssh_key: select_ssh_key(spec)?,
-            options: Options::parse(&spec.native)?,
+            options: read_options(ProviderKind::Mock, &spec.native)?,
         })
     }
 
@@ -324,12 +323,7 @@ fn check_words(field: &str, words: &[String]) -> Result<()> {
 
 fn check_user_data(spec: &InstanceSpec, alias: &str) -> Result<()> {
     let length = spec.user_data.as_ref().map_or(0, |data| data.expose().len());
-    if length > MAX_USER_DATA_BYTES {
-        return Err(Error::invalid(format!(
-            "the user data has {length} bytes, and the mock cloud takes {MAX_USER_DATA_BYTES}"
-        ))
-        .with_hint("let a short script fetch the rest"));
-    }
+    check_size(ProviderKind::Mock, "user data", length, MAX_USER_DATA_BYTES)?;
     let reader = match image_alias(alias).is_none_or(ImageAlias::has_key_login) {
         true => UserDataReader::CloudInit,
         false => UserDataReader::Ec2Launch,
@@ -345,37 +339,14 @@ fn check_user_data(spec: &InstanceSpec, alias: &str) -> Result<()> {
 }
 
 /// Refuses a TTL that is too long for this cloud.
-pub(super) fn check_ttl(ttl: Option<Duration>) -> Result<()> {
-    match ttl.filter(|ttl| *ttl > MAX_TTL) {
-        Some(ttl) => Err(Error::invalid(format!(
-            "a TTL of {} is longer than the mock cloud takes",
-            format_duration(ttl)
-        ))
-        .with_hint(format!("give up to {}, or no TTL", format_duration(MAX_TTL)))),
-        None => Ok(()),
-    }
+pub(super) fn check_ttl(ttl: Duration) -> Result<()> {
+    checks::check_ttl(ProviderKind::Mock, ttl, Duration::ZERO..=MAX_TTL)
 }
 
 fn check_labels(labels: &Labels) -> Result<()> {
-    for (key, value) in labels {
-        check_label_key(key)?;
-        if key.chars().count() > MAX_LABEL_KEY_LENGTH || value.chars().count() > MAX_LABEL_VALUE_LENGTH {
-            return Err(
-                Error::invalid(format!("the label {} is too long", quoted(key))).with_hint(format!(
-                    "a key has up to {MAX_LABEL_KEY_LENGTH} characters, and a value up to {MAX_LABEL_VALUE_LENGTH}"
-                )),
-            );
-        }
-    }
-    if labels.len() + OWN_LABELS > MAX_LABELS {
-        return Err(
-            Error::invalid(format!("{} labels are too many", labels.len())).with_hint(format!(
-                "give up to {}: an instance has up to {MAX_LABELS}, {OWN_LABELS} of them cloudctl's own",
-                MAX_LABELS - OWN_LABELS
-            )),
-        );
-    }
-    Ok(())
+    labels.keys().try_for_each(|key| check_label_key(key))?;
+    check_label_lengths(ProviderKind::Mock, labels, MAX_LABEL_KEY_LENGTH, MAX_LABEL_VALUE_LENGTH)?;
+    check_count(ProviderKind::Mock, "labels", labels.len(), OWN_LABELS, MAX_LABELS)
 }
 
 /// Selects the SSH key to store. Errors do not show text that is not a public key: it may be a private one.
@@ -387,64 +358,28 @@ fn select_ssh_key(spec: &InstanceSpec) -> Result<Option<String>> {
             name
         }
         Some(SshKey::PublicKey(key)) => {
-            let key = key.trim_end();
-            let is_public = KEY_TYPES.iter().any(|start| key.starts_with(start))
-                && key.split_whitespace().count() >= 2
-                && !key.contains('\n');
-            if !is_public {
-                return Err(
-                    Error::invalid("the SSH key is not a public key in OpenSSH's one-line form")
-                        .with_hint("give the .pub file that ssh-keygen wrote"),
-                );
-            }
-            key
+            split_public_key(key)?;
+            key.trim_end()
         }
     };
     Ok(Some(key.to_owned()))
 }
 
-/// The native options of the mock. On the command line every value is text.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// The native options of the mock.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Options {
     /// Seconds that the instance is pending before it runs, from 0 to 86400, fractions allowed; default 1.
-    #[serde(deserialize_with = "parse_seconds")]
+    #[serde(deserialize_with = "read_seconds")]
     pub(super) boot_seconds: Option<f64>,
     /// Seconds after which the instance ends by itself, as a preempted spot instance does.
-    #[serde(deserialize_with = "parse_seconds")]
+    #[serde(deserialize_with = "read_seconds")]
     pub(super) fail_after_seconds: Option<f64>,
 }
 
-const OPTIONS_HINT: &str = "the mock has boot_seconds and fail_after_seconds, each a number from 0 to 86400";
 const DAY_SECONDS: f64 = 86_400.0;
 
 impl Options {
-    /// Reads the options.
-    ///
-    /// # Errors
-    /// `InvalidSpec` with the key that is unknown or has an invalid value.
-    pub(super) fn parse(native: &BTreeMap<String, Value>) -> Result<Self> {
-        // Each key is read alone first: serde names an unknown key, but not the key of an invalid value.
-        for (key, value) in native {
-            let alone = Value::Object([(key.clone(), value.clone())].into_iter().collect());
-            if let Err(error) = serde_json::from_value::<Self>(alone) {
-                return Err(option_error(key, &error.to_string()));
-            }
-        }
-        let all = native.clone().into_iter().collect();
-        let options: Self =
-            serde_json::from_value(Value::Object(all)).map_err(|error| option_error("native", &error.to_string()))?;
-        for (key, seconds) in [
-            ("boot_seconds", options.boot_seconds),
-            ("fail_after_seconds", options.fail_after_seconds),
-        ] {
-            if seconds.is_some_and(|seconds| !(0.0..=DAY_SECONDS).contains(&seconds)) {
-                return Err(option_error(key, "out of range"));
-            }
-        }
-        Ok(options)
-    }
-
     /// Returns how long the instance is pending, if the options say so.
     pub(super) fn boot(&self) -> Option<Duration> {
         self.boot_seconds.map(Duration::from_secs_f64)
@@ -456,57 +391,31 @@ impl Options {
     }
 }
 
-fn parse_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
-    match number.filter(|number| number.is_finite()) {
-        Some(number) => Ok(Some(number)),
-        None => Err(D::Error::custom(format!("`{value}` is not a number"))),
+fn read_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    let seconds = read_number(deserializer)?;
+    match seconds.is_none_or(|seconds| (0.0..=DAY_SECONDS).contains(&seconds)) {
+        true => Ok(seconds),
+        false => Err(D::Error::custom(format!("it is a number from 0 to {DAY_SECONDS}"))),
     }
-}
-
-fn option_error(key: &str, reason: &str) -> Error {
-    Error::invalid(format!(
-        "invalid native option {}: {}",
-        plain(key),
-        parser_message(reason)
-    ))
-    .with_hint(OPTIONS_HINT)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn read(key: &str, value: Value) -> Result<Options> {
-        Options::parse(&[(key.to_owned(), value)].into_iter().collect())
+        read_options(ProviderKind::Mock, &[(key.to_owned(), value)].into())
     }
 
     #[test]
-    fn options_are_read_from_numbers_and_text() {
-        assert_eq!(read("boot_seconds", json!("0")).unwrap().boot(), Some(Duration::ZERO));
-        assert_eq!(
-            read("boot_seconds", json!(0.5)).unwrap().boot(),
-            Some(Duration::from_millis(500))
-        );
-        assert_eq!(
-            read("fail_after_seconds", json!(3)).unwrap().fail_after(),
-            Some(Duration::from_secs(3))
-        );
-        assert_eq!(Options::parse(&BTreeMap::new()).unwrap().boot(), None);
-    }
-
-    #[test]
-    fn error_names_the_invalid_option() {
-        for (key, value) in [
-            ("boot_second", json!(1)),
-            ("boot_seconds", json!("soon")),
-            ("boot_seconds", json!("nan")),
-            ("boot_seconds", json!(-1)),
-            ("fail_after_seconds", json!(1e9)),
-        ] {
+    fn options_are_seconds_of_a_day() {
+        let boot = read("boot_seconds", json!("0.5")).unwrap().boot();
+        assert_eq!(boot, Some(Duration::from_millis(500)));
+        let fail_after = read("fail_after_seconds", json!(3)).unwrap().fail_after();
+        assert_eq!(fail_after, Some(Duration::from_secs(3)));
+        for (key, value) in [("boot_seconds", json!(-1)), ("fail_after_seconds", json!(1e9))] {
             assert!(read(key, value).unwrap_err().message().contains(key));
         }
     }

@@ -15,10 +15,7 @@ use rustls::Error as TlsError;
 use crate::cloud::ErrorKind;
 use crate::providers::aws::configuration::connection;
 use crate::providers::aws::configuration::connection::{Authorities, Proxy};
-use crate::providers::common::connection_errors::{TlsProblem, io_reason, links, tls_problem};
-
-/// The text of hyper-util's error for a proxy that answers with HTTP status 407. The error's type is not public.
-const PROXY_PASSWORD_REQUIRED: &str = "tunnel error: proxy authorization required";
+use crate::providers::common::connection_errors::{TlsProblem, asks_for_proxy_password, io_reason, links, tls_problem};
 
 /// A server as messages show it, such as `127.0.0.1:4566`, and its proxy.
 #[derive(Clone, Debug)]
@@ -194,7 +191,7 @@ fn find_reason(error: &ConnectorError, server: &Server, authorities: Option<&Aut
         };
         return network(format!("{name} does not resolve"));
     }
-    if links(error).any(|link| link.to_string() == PROXY_PASSWORD_REQUIRED) {
+    if asks_for_proxy_password(error) {
         let (reason, hint) = describe_proxy_password(server);
         return Unreachable::permanent(reason, hint);
     }

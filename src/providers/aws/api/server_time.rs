@@ -12,10 +12,11 @@ use aws_sdk_ec2::Client;
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use jiff::civil::DateTime;
-use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
+
+use crate::providers::common::http_date::parse_http_date;
 
 /// The largest difference that is no error. A request must reach AWS within five minutes of its date.
 ///
@@ -70,7 +71,7 @@ impl ServerTime {
         // A response from a cache has an old date.
         let date = match response.headers().get("age") {
             Some(_) => None,
-            None => response.headers().get("date").and_then(parse_date),
+            None => response.headers().get("date").and_then(parse_http_date),
         };
         let Some(date) = date else { return };
         let clocks = Clocks {
@@ -118,11 +119,6 @@ pub(crate) fn read_request_date(request: &HttpRequest) -> Option<Timestamp> {
     headers.get("authorization").filter(|text| text.starts_with("AWS4-"))?;
     let civil = DateTime::strptime("%Y%m%dT%H%M%SZ", headers.get("x-amz-date")?).ok()?;
     Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp())
-}
-
-/// <https://www.rfc-editor.org/rfc/rfc9110#field.date>
-fn parse_date(text: &str) -> Option<Timestamp> {
-    DateTimeParser::new().parse_timestamp(text).ok()
 }
 
 /// Whether a request was refused because of its wrong date, before anything was done. The next attempt has the right

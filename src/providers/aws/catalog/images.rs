@@ -15,6 +15,7 @@ use crate::cloud::{Architecture, Error, ErrorKind, ErrorLocation, Image, Instanc
 use crate::providers::aws::api::error::{Call, translate, with_sdk_details};
 use crate::providers::aws::configuration::partition::Partition;
 use crate::providers::aws::instances::convert::architecture_of;
+use crate::providers::common::image_sources::{ImageSource, find_source};
 
 /// Words in an image's name that mean another product than the plain image, although the name pattern matches.
 const VARIANTS: [&str; 9] = [
@@ -31,105 +32,90 @@ const VARIANTS: [&str; 9] = [
 
 const CONCURRENT_OWNERS: usize = 4;
 
-/// Where an alias is found: it is the newest public image of an account whose name fits a pattern.
-#[derive(Debug)]
-struct AliasSource {
-    alias: &'static str,
-    /// The account that publishes it in the commercial partition.
-    owner: &'static str,
-    /// Pattern of the image name for 64-bit x86, with EC2's wildcards.
-    x86_64: &'static str,
-    /// The same for 64-bit Arm, if there is one.
-    arm64: Option<&'static str>,
-}
-
-/// The aliases that EC2 has. Sources: the vendors' own pages, named at each row.
-const ALIAS_SOURCES: &[AliasSource] = &[
+/// The aliases that EC2 has: each is the newest public image of an account whose name fits a pattern with EC2's
+/// wildcards. The accounts are those of the commercial partition. Sources: the vendors' own pages, named at each row.
+const IMAGE_SOURCES: &[ImageSource] = &[
     // https://documentation.ubuntu.com/aws/aws-how-to/instances/find-ubuntu-images/
-    AliasSource {
+    ImageSource {
         alias: "ubuntu-26.04",
-        owner: "099720109477",
+        publisher: "099720109477",
         x86_64: "ubuntu/images/hvm-ssd-gp3/ubuntu-resolute-26.04-amd64-server-*",
         arm64: Some("ubuntu/images/hvm-ssd-gp3/ubuntu-resolute-26.04-arm64-server-*"),
     },
-    AliasSource {
+    ImageSource {
         alias: "ubuntu-24.04",
-        owner: "099720109477",
+        publisher: "099720109477",
         x86_64: "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-*",
         arm64: Some("ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-arm64-server-*"),
     },
-    AliasSource {
+    ImageSource {
         alias: "ubuntu-22.04",
-        owner: "099720109477",
+        publisher: "099720109477",
         x86_64: "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-*",
         arm64: Some("ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-arm64-server-*"),
     },
     // https://wiki.debian.org/Cloud/AmazonEC2Image
-    AliasSource {
+    ImageSource {
         alias: "debian-13",
-        owner: "136693071363",
+        publisher: "136693071363",
         x86_64: "debian-13-amd64-*",
         arm64: Some("debian-13-arm64-*"),
     },
-    AliasSource {
+    ImageSource {
         alias: "debian-12",
-        owner: "136693071363",
+        publisher: "136693071363",
         x86_64: "debian-12-amd64-*",
         arm64: Some("debian-12-arm64-*"),
     },
     // https://docs.aws.amazon.com/linux/al2023/ug/ec2.html
-    AliasSource {
+    ImageSource {
         alias: "amazon-linux-2023",
-        owner: "137112412989",
+        publisher: "137112412989",
         x86_64: "al2023-ami-2023.*-kernel-6.1-x86_64",
         arm64: Some("al2023-ami-2023.*-kernel-6.1-arm64"),
     },
     // https://rockylinux.org/cloud-images
-    AliasSource {
+    ImageSource {
         alias: "rocky-9",
-        owner: "792107900819",
+        publisher: "792107900819",
         x86_64: "Rocky-9-EC2-Base-9.*.x86_64",
         arm64: Some("Rocky-9-EC2-Base-9.*.aarch64"),
     },
     // https://wiki.almalinux.org/cloud/AWS.html
-    AliasSource {
+    ImageSource {
         alias: "alma-9",
-        owner: "764336703387",
+        publisher: "764336703387",
         x86_64: "AlmaLinux OS 9.*x86_64*",
         arm64: Some("AlmaLinux OS 9.*aarch64*"),
     },
     // https://access.redhat.com/solutions/15356
-    AliasSource {
+    ImageSource {
         alias: "rhel-9",
-        owner: "309956199498",
+        publisher: "309956199498",
         x86_64: "RHEL-9.*_HVM-*-x86_64-*-Hourly2-GP3",
         arm64: Some("RHEL-9.*_HVM-*-arm64-*-Hourly2-GP3"),
     },
     // https://pint.suse.com/
-    AliasSource {
+    ImageSource {
         alias: "suse-15",
-        owner: "013907871322",
+        publisher: "013907871322",
         x86_64: "suse-sles-15-sp?-v*-hvm-ssd-x86_64",
         arm64: Some("suse-sles-15-sp?-v*-hvm-ssd-arm64"),
     },
     // https://docs.aws.amazon.com/ec2/latest/windows-ami-reference/
-    AliasSource {
+    ImageSource {
         alias: "windows-2025",
-        owner: "801119661308",
+        publisher: "801119661308",
         x86_64: "Windows_Server-2025-English-Full-Base-*",
         arm64: None,
     },
-    AliasSource {
+    ImageSource {
         alias: "windows-2022",
-        owner: "801119661308",
+        publisher: "801119661308",
         x86_64: "Windows_Server-2022-English-Full-Base-*",
         arm64: None,
     },
 ];
-
-fn source_of(alias: &str) -> Option<&'static AliasSource> {
-    ALIAS_SOURCES.iter().find(|source| source.alias == alias)
-}
 
 /// The accounts that publish in other partitions of AWS: by the account of the commercial one, in `aws-us-gov`, in
 /// `aws-cn`. Nobody else is known to publish there. In the remaining partitions only Amazon is.
@@ -146,29 +132,19 @@ const OWNERS_ELSEWHERE: [(&str, Option<&str>, Option<&str>); 3] = [
 const AMAZON: [&str; 2] = ["137112412989", "801119661308"];
 const AMAZON_ELSEWHERE: &str = "amazon";
 
-impl AliasSource {
-    /// The account that publishes it in a partition such as `aws-us-gov`, if one is known.
-    fn owner_in(&self, partition: &str) -> Option<&'static str> {
-        if partition == "aws" {
-            return Some(self.owner);
-        }
-        if AMAZON.contains(&self.owner) {
-            return Some(AMAZON_ELSEWHERE);
-        }
-        let (_, gov_cloud, china) = OWNERS_ELSEWHERE.iter().find(|(owner, ..)| *owner == self.owner)?;
-        match partition {
-            "aws-us-gov" => *gov_cloud,
-            "aws-cn" => *china,
-            _ => None,
-        }
+/// The account that publishes in a partition such as `aws-us-gov`, if one is known.
+fn owner_in(source: &ImageSource, partition: &str) -> Option<&'static str> {
+    if partition == "aws" {
+        return Some(source.publisher);
     }
-
-    /// The name pattern for an architecture.
-    fn pattern(&self, architecture: Architecture) -> Option<&'static str> {
-        match architecture {
-            Architecture::X86_64 => Some(self.x86_64),
-            Architecture::Arm64 => self.arm64,
-        }
+    if AMAZON.contains(&source.publisher) {
+        return Some(AMAZON_ELSEWHERE);
+    }
+    let (_, gov_cloud, china) = OWNERS_ELSEWHERE.iter().find(|(owner, ..)| *owner == source.publisher)?;
+    match partition {
+        "aws-us-gov" => *gov_cloud,
+        "aws-cn" => *china,
+        _ => None,
     }
 }
 
@@ -263,12 +239,12 @@ pub(crate) async fn resolve_machine_and_image(
 pub(crate) async fn list_images(client: &Client, region: &str) -> Result<Vec<Image>> {
     let partition = Partition::of_region(region).name();
     let mut owners: BTreeMap<&str, Vec<AliasPattern>> = BTreeMap::new();
-    for publisher in ALIAS_SOURCES {
-        let Some(owner) = publisher.owner_in(partition) else {
+    for publisher in IMAGE_SOURCES {
+        let Some(owner) = owner_in(publisher, partition) else {
             continue;
         };
         for architecture in [Architecture::X86_64, Architecture::Arm64] {
-            if let Some(pattern) = publisher.pattern(architecture) {
+            if let Some(pattern) = publisher.name_for(architecture) {
                 owners.entry(owner).or_default().push(AliasPattern {
                     alias: publisher.alias,
                     architecture,
@@ -335,12 +311,12 @@ async fn find_image(client: &Client, region: &str, image_name: &str, architectur
     if is_image_id(image_name) {
         return get_image(client, region, image_name).await;
     }
-    let others = || closest_alias(image_name, |alias| source_of(alias).is_some()).join(", ");
+    let others = || closest_alias(image_name, |alias| find_source(IMAGE_SOURCES, alias).is_some()).join(", ");
     if image_alias(image_name).is_none() {
         return Err(Error::invalid(format!("unknown image {}", quoted(image_name)))
             .with_hint(format!("use an id such as ami-0abc…, or one of {}", others())));
     }
-    let Some(publisher) = source_of(image_name) else {
+    let Some(publisher) = find_source(IMAGE_SOURCES, image_name) else {
         let error = Error::unsupported(format!("there is no image {image_name} on ec2"));
         return Err(error.with_hint(format!("use one of {}", others())));
     };
@@ -386,15 +362,16 @@ async fn find_image_of_alias(
     client: &Client,
     region: &str,
     alias: &str,
-    publisher: &AliasSource,
+    publisher: &ImageSource,
     architecture: Architecture,
 ) -> Result<ec2::Image> {
     let pattern = publisher
-        .pattern(architecture)
+        .name_for(architecture)
         .ok_or_else(|| Error::invalid(format!("there is no image {alias} for {architecture}")))?;
     let partition = Partition::of_region(region).name();
-    let Some(owner) = publisher.owner_in(partition) else {
-        let has_publisher = |alias: &str| source_of(alias).is_some_and(|source| source.owner_in(partition).is_some());
+    let Some(owner) = owner_in(publisher, partition) else {
+        let has_publisher =
+            |alias: &str| find_source(IMAGE_SOURCES, alias).is_some_and(|source| owner_in(source, partition).is_some());
         let others = closest_alias(alias, has_publisher).join(", ");
         return Err(Error::unsupported(format!(
             "the publisher of {alias} in the partition {partition} is not known"
@@ -511,22 +488,12 @@ fn matches_pattern(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::IMAGE_ALIASES;
-
-    /// Google publishes it for Compute Engine alone.
-    const ABSENT: [&str; 1] = ["cos"];
+    use crate::providers::common::image_sources::assert_complete;
 
     #[test]
     fn image_alias_has_a_source_or_is_absent_by_intent() {
-        let known = |alias: &AliasSource| image_alias(alias.alias).is_some();
-        assert!(ALIAS_SOURCES.iter().all(known));
-        for alias in IMAGE_ALIASES {
-            for architecture in [Architecture::X86_64, Architecture::Arm64] {
-                let is_expected = alias.architectures.contains(&architecture) && !ABSENT.contains(&alias.name);
-                let source = source_of(alias.name).and_then(|source| source.pattern(architecture));
-                assert_eq!(source.is_some(), is_expected, "{} {architecture}", alias.name);
-            }
-        }
+        // Google publishes cos for Compute Engine alone.
+        assert_complete(IMAGE_SOURCES, "cos");
     }
 
     fn image(name: &str, date: &str) -> ec2::Image {

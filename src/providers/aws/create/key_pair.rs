@@ -9,6 +9,7 @@ use crate::cloud::{
     Error, ErrorKind, ErrorLocation, InstanceSpec, LABEL_MANAGED, ProviderKind, Result, SshKey, quoted,
 };
 use crate::providers::aws::api::error::{Call, translate, with_sdk_details};
+use crate::providers::common::checks::split_public_key;
 
 /// A public key to import. Its name is a digest of the key.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,9 +21,8 @@ pub(crate) struct PublicKey {
 impl PublicKey {
     /// Reads a public key in OpenSSH's one-line format.
     pub(crate) fn parse(line: &str) -> Result<Self> {
-        let mut words = line.split_whitespace();
-        let (kind, body) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        if !matches!(kind, "ssh-rsa" | "ssh-ed25519") || body.is_empty() {
+        let (kind, body) = split_public_key(line)?;
+        if !matches!(kind, "ssh-rsa" | "ssh-ed25519") {
             // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html
             return Err(
                 Error::invalid("ec2 imports public keys of the kinds ssh-rsa and ssh-ed25519 only")
@@ -32,7 +32,7 @@ impl PublicKey {
         // The comment after the key is left out: it does not change the key.
         let material = format!("{kind} {body}");
         let digest = Sha256::digest(&material);
-        let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let digits = hex::encode(&digest[..8]);
         Ok(Self {
             name: format!("cloudctl-{digits}"),
             material,

@@ -19,7 +19,7 @@ use super::key_pair::PublicKey;
 use super::user_data::{MAX_USER_DATA_BYTES, merge_timer};
 use crate::cloud::{
     Error, GroupMembers, IdempotencyToken, InstanceSpec, LaunchPreview, ProviderKind, Result, Secret, SshKey,
-    UserDataReader, format_duration, ignored_user_data, quoted,
+    UserDataReader, ignored_user_data, quoted,
 };
 use crate::providers::aws::catalog::images;
 use crate::providers::aws::catalog::images::ResolvedImage;
@@ -29,6 +29,7 @@ use crate::providers::aws::network;
 use crate::providers::aws::network::Network;
 use crate::providers::aws::regions::check_zone;
 use crate::providers::aws::tags::{build_tags, check_tags, to_ec2_tags, valid_in_metadata};
+use crate::providers::common::checks::{check_disk_gib, check_size, check_ttl};
 
 /// The timer of an instance checks the time once a minute.
 const MIN_TTL: Duration = Duration::from_secs(60);
@@ -89,15 +90,7 @@ impl Request {
         check_requirements(&machine, &spec.requirements)?;
         check_windows_key(spec, &image, key)?;
         warn_about_user_data(spec, &image);
-        if let (Some(asked), Some(least)) = (spec.disk_gib, image.disk_gib)
-            && asked < least
-        {
-            return Err(Error::invalid(format!(
-                "a disk of {asked} GiB is too small for image {}, which needs {least} GiB",
-                image.name.as_ref().unwrap_or(&image.id)
-            ))
-            .with_hint(format!("use --disk {least} or more, or leave it out")));
-        }
+        check_disk_gib(spec.disk_gib, image.name.as_ref().unwrap_or(&image.id), image.disk_gib)?;
         // Windows does not run the timer.
         let ttl = spec.ttl.filter(|_| !image.is_windows);
         let own = spec.user_data.as_ref();
@@ -307,21 +300,12 @@ fn check_spec(spec: &InstanceSpec) -> Result<()> {
         )));
     }
     spec.instance_names()?;
-    if let Some(data) = &spec.user_data
-        && data.expose().len() > MAX_USER_DATA_BYTES
-    {
-        let bytes = data.expose().len();
-        return Err(Error::invalid(format!(
-            "the user data has {bytes} bytes, and ec2 takes at most {MAX_USER_DATA_BYTES}"
-        ))
-        .with_hint("compress it with gzip, or let a short script fetch the rest"));
+    if let Some(data) = &spec.user_data {
+        check_size(ProviderKind::Aws, "user data", data.expose().len(), MAX_USER_DATA_BYTES)
+            .map_err(|error| error.with_hint("compress it with gzip, or let a short script fetch the rest"))?;
     }
-    if let Some(ttl) = spec.ttl.filter(|ttl| *ttl < MIN_TTL) {
-        let (asked, min) = (format_duration(ttl), format_duration(MIN_TTL));
-        return Err(
-            Error::invalid(format!("a TTL of {asked} is too short: on ec2 it is at least {min}"))
-                .with_hint(format!("use --ttl {min} or more")),
-        );
+    if let Some(ttl) = spec.ttl {
+        check_ttl(ProviderKind::Aws, ttl, MIN_TTL..=Duration::MAX)?;
     }
     if spec.spot && spec.protected {
         // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingDisableAPITermination.html

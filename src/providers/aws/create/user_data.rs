@@ -119,7 +119,7 @@ pub(crate) fn merge_timer(ttl: Duration, data: Option<&[u8]>) -> Result<Vec<u8>>
 fn choose_boundary(data: &[u8], timer: &str) -> String {
     let mut digest = Sha256::digest(data);
     loop {
-        let digits: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+        let digits = hex::encode(&digest[..12]);
         let boundary = format!("cloudctl-{digits}");
         let is_in = |text: &[u8]| text.windows(boundary.len()).any(|window| window == boundary.as_bytes());
         if !is_in(data) && !is_in(timer.as_bytes()) {

@@ -1,6 +1,6 @@
 //! Changes instances: terminate, start, stop, reboot, protection and TTL.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use aws_sdk_ec2::Client;
@@ -8,7 +8,6 @@ use aws_sdk_ec2::types::{
     AttributeBooleanValue, InstanceMetadataTagsState, InstanceStateChange, InstanceStateName, Tag,
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use futures_util::stream::{self, StreamExt};
 
 use super::convert::{from_ec2, has_timer, instance_ref, launch_index, read_tags};
 use super::list;
@@ -20,6 +19,7 @@ use crate::cloud::{
 use crate::providers::aws::api::client::{Clients, one_attempt_config};
 use crate::providers::aws::api::error::{Call, translate};
 use crate::providers::aws::api::retry::{ChangeFailure, retry_change};
+use crate::providers::common::batch::{concurrently, group_by, in_order};
 
 /// EC2 takes 1,000 ids, and advises at most 100.
 const BATCH_SIZE: usize = 100;
@@ -74,38 +74,23 @@ async fn change_states(
     targets: &[InstanceRef],
     tracker: &BatchTracker<'_>,
 ) -> Vec<TargetOutcome> {
-    let mut ids_by_zone: BTreeMap<(String, Option<String>), BTreeSet<String>> = BTreeMap::new();
-    for target in targets.iter().filter(|target| is_ours(target)) {
-        let zone = target.zone.clone().filter(|_| change == StateChange::Terminate);
-        let key = (target.scope.clone(), zone);
-        ids_by_zone.entry(key).or_default().insert(target.id.clone());
-    }
-    let outcomes_by_zone: Vec<_> = stream::iter(ids_by_zone)
-        .map(|((region, _), ids)| async move {
-            let client = clients.ec2(&region).await;
-            let outcomes = apply_in_zone(&client, change, &region, ids.into_iter().collect(), tracker).await;
-            (region, outcomes)
-        })
-        .buffer_unordered(CONCURRENT_BATCHES)
-        .collect()
-        .await;
-    let mut outcomes: HashMap<String, HashMap<String, IdOutcome>> = HashMap::new();
-    for (region, ids) in outcomes_by_zone {
-        outcomes.entry(region).or_default().extend(ids);
-    }
-    targets
-        .iter()
-        .map(|target| TargetOutcome {
-            target: target.clone(),
-            result: match outcomes
-                .get(target.scope.as_str())
-                .and_then(|region| region.get(&target.id))
-            {
-                Some(outcome) => outcome.result(target),
-                None => Err(Error::invalid(format!("{target} is not an instance of ec2")).naming(target)),
-            },
-        })
-        .collect()
+    let by_zone = group_by(targets, |target| {
+        let zone = target.zone.as_deref().filter(|_| change == StateChange::Terminate);
+        (target.scope.as_str(), zone)
+    });
+    let changes = by_zone.into_iter().map(|((region, _), targets)| async move {
+        let client = clients.ec2(region).await;
+        let ids = targets.iter().map(|(_, target)| target.id.clone());
+        let ids: BTreeSet<String> = ids.collect();
+        let outcomes = apply_in_zone(&client, change, region, ids.into_iter().collect(), tracker).await;
+        let result = |(position, target): (usize, &InstanceRef)| {
+            let outcome = outcomes.get(&target.id)?;
+            Some((position, outcome.result(target)))
+        };
+        targets.into_iter().filter_map(result).collect::<Vec<_>>()
+    });
+    let results = concurrently(CONCURRENT_BATCHES, changes).await;
+    in_order(targets, results.into_iter().flatten())
 }
 
 /// Protects instances or removes the protection.
@@ -117,20 +102,17 @@ async fn set_protection(
     protected: bool,
     tracker: &BatchTracker<'_>,
 ) -> Vec<TargetOutcome> {
-    let changes: Vec<_> = targets
-        .iter()
-        .map(|target| async move {
-            let result = match tracker.start(&target.scope, [target.id.as_str()]) {
-                Ok(()) => protect_instance(clients, target, protected).await,
-                Err(interrupted) => Err(interrupted),
-            };
-            TargetOutcome {
-                target: target.clone(),
-                result: tracker.record(target, result),
-            }
-        })
-        .collect();
-    stream::iter(changes).buffered(CONCURRENT_CHANGES).collect().await
+    let changes = targets.iter().map(|target| async move {
+        let result = match tracker.start(&target.scope, [target.id.as_str()]) {
+            Ok(()) => protect_instance(clients, target, protected).await,
+            Err(interrupted) => Err(interrupted),
+        };
+        TargetOutcome {
+            target: target.clone(),
+            result: tracker.record(target, result),
+        }
+    });
+    concurrently(CONCURRENT_CHANGES, changes).await
 }
 
 /// Sets the TTL of an instance, which the timer in it reads from a tag; see
@@ -175,10 +157,6 @@ pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration
             false => error,
         }
     })
-}
-
-fn is_ours(target: &InstanceRef) -> bool {
-    target.provider == ProviderKind::Aws && !target.id.is_empty() && !target.scope.is_empty()
 }
 
 /// The outcome for one id, which can belong to several targets.
@@ -251,29 +229,25 @@ async fn apply_in_zone(
         })
         .collect();
     while !batches.is_empty() {
-        let responses: Vec<_> = stream::iter(batches)
-            .map(|batch| async move {
-                let response = match tracker.start(region, batch.ids.iter().map(String::as_str)) {
-                    Ok(()) => send_call(client, action, region, &batch.ids).await,
-                    // The call before this one may have terminated some of them.
-                    Err(interrupted) if batch.may_have_changed => Err(interrupted.with_kind(ErrorKind::UnknownOutcome)),
-                    Err(interrupted) => Err(interrupted),
-                };
-                let response = response.map(|changes| {
-                    let outcomes = batch
-                        .ids
-                        .iter()
-                        .map(|id| (id.clone(), interpret(action, &batch, &changes, id)));
-                    outcomes.collect::<Vec<_>>()
-                });
-                record(tracker, region, &batch, &response);
-                (batch, response)
-            })
-            .buffer_unordered(CONCURRENT_BATCHES)
-            .collect()
-            .await;
+        let calls = batches.into_iter().map(|batch| async move {
+            let response = match tracker.start(region, batch.ids.iter().map(String::as_str)) {
+                Ok(()) => send_call(client, action, region, &batch.ids).await,
+                // The call before this one may have terminated some of them.
+                Err(interrupted) if batch.may_have_changed => Err(interrupted.with_kind(ErrorKind::UnknownOutcome)),
+                Err(interrupted) => Err(interrupted),
+            };
+            let response = response.map(|changes| {
+                let outcomes = batch
+                    .ids
+                    .iter()
+                    .map(|id| (id.clone(), interpret(action, &batch, &changes, id)));
+                outcomes.collect::<Vec<_>>()
+            });
+            record(tracker, region, &batch, &response);
+            (batch, response)
+        });
         batches = Vec::new();
-        for (batch, response) in responses {
+        for (batch, response) in concurrently(CONCURRENT_BATCHES, calls).await {
             match response {
                 Ok(changed) => outcomes.extend(changed),
                 Err(error) if batch.should_be_split(&error) => {
@@ -343,44 +317,30 @@ async fn send_call(
     region: &str,
     ids: &[String],
 ) -> Result<Vec<InstanceStateChange>> {
-    match action {
-        StateChange::Terminate => {
-            let request = client.terminate_instances().set_instance_ids(Some(ids.to_vec()));
-            retry_change("TerminateInstances", region, || {
+    macro_rules! send {
+        ($operation:literal, $request:expr, $changes:expr) => {{
+            let request = $request.set_instance_ids(Some(ids.to_vec()));
+            retry_change($operation, region, || {
                 request.clone().customize().config_override(one_attempt_config()).send()
             })
             .await
-            .map(|output| output.terminating_instances.unwrap_or_default())
+            .map($changes)
             .map_err(|failure| translate_failure(&failure, action, region, ids))
-        }
-        StateChange::Start => {
-            let request = client.start_instances().set_instance_ids(Some(ids.to_vec()));
-            retry_change("StartInstances", region, || {
-                request.clone().customize().config_override(one_attempt_config()).send()
-            })
-            .await
-            .map(|output| output.starting_instances.unwrap_or_default())
-            .map_err(|failure| translate_failure(&failure, action, region, ids))
-        }
-        StateChange::Stop => {
-            let request = client.stop_instances().set_instance_ids(Some(ids.to_vec()));
-            retry_change("StopInstances", region, || {
-                request.clone().customize().config_override(one_attempt_config()).send()
-            })
-            .await
-            .map(|output| output.stopping_instances.unwrap_or_default())
-            .map_err(|failure| translate_failure(&failure, action, region, ids))
-        }
-        StateChange::Reboot => {
-            let request = client.reboot_instances().set_instance_ids(Some(ids.to_vec()));
-            retry_change("RebootInstances", region, || {
-                request.clone().customize().config_override(one_attempt_config()).send()
-            })
-            .await
-            .map(|_| Vec::new())
-            .map_err(|failure| translate_failure(&failure, action, region, ids))
-        }
+        }};
     }
+    let changes = match action {
+        StateChange::Terminate => send!("TerminateInstances", client.terminate_instances(), |output| {
+            output.terminating_instances
+        }),
+        StateChange::Start => send!("StartInstances", client.start_instances(), |output| {
+            output.starting_instances
+        }),
+        StateChange::Stop => send!("StopInstances", client.stop_instances(), |output| {
+            output.stopping_instances
+        }),
+        StateChange::Reboot => send!("RebootInstances", client.reboot_instances(), |_| None),
+    };
+    changes.map(Option::unwrap_or_default)
 }
 
 fn translate_failure<E>(failure: &ChangeFailure<E>, action: StateChange, region: &str, ids: &[String]) -> Error

@@ -162,7 +162,7 @@ pub(crate) fn is_managed(group: &SecurityGroup) -> bool {
 fn group_name(vpc: &str, ingress_rules: &BTreeSet<&IngressRule>) -> String {
     let text: Vec<_> = ingress_rules.iter().map(ToString::to_string).collect();
     let digest = Sha256::digest(format!("{vpc}\n{}", text.join("\n")));
-    let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let digits = hex::encode(&digest[..8]);
     format!("{GROUP_NAME_PREFIX}{digits}")
 }
 

@@ -12,9 +12,9 @@ use google_cloud_compute_v1::model::operation::error::Errors;
 use google_cloud_gax::error::Error as SdkError;
 use google_cloud_gax::error::rpc::StatusDetails;
 use jiff::Timestamp;
-use jiff::fmt::rfc2822::DateTimeParser;
 
 use crate::cloud::{Error, ErrorKind, ErrorLocation, ProviderKind};
+use crate::providers::common::http_date::parse_http_date;
 use crate::providers::common::retry::AttemptResult;
 use crate::providers::gcp::connection_errors::{find_cause, format_message, is_permanent};
 use crate::providers::gcp::credentials::access_token::TokenError;
@@ -53,7 +53,7 @@ pub(crate) fn retry_after(error: &SdkError) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     // A date is by the cloud's clock, as the date of the answer is.
-    let until = parse_date(text)?.duration_since(response_date(error)?);
+    let until = parse_http_date(text)?.duration_since(response_date(error)?);
     Duration::try_from(until).ok()
 }
 
@@ -346,12 +346,7 @@ fn kind_of_operation_code(code: &str) -> ErrorKind {
 /// Returns when an answer was given, by its `Date` header. <https://www.rfc-editor.org/rfc/rfc9110#field.date>
 pub(crate) fn response_date(error: &SdkError) -> Option<Timestamp> {
     let text = error.http_headers()?.get("date")?.to_str().ok()?;
-    parse_date(text)
-}
-
-/// Parses an HTTP date.
-pub(crate) fn parse_date(text: &str) -> Option<Timestamp> {
-    DateTimeParser::new().parse_timestamp(text).ok()
+    parse_http_date(text)
 }
 
 #[cfg(test)]

@@ -5,115 +5,90 @@ use google_cloud_compute_v1::model::image::Architecture as ImageArchitecture;
 
 use crate::catalog::{closest_alias, image_alias};
 use crate::cloud::{Architecture, Error, ErrorKind, Result, quoted};
+use crate::providers::common::image_sources::{ImageSource, find_source};
 use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::api::resource_name::last_segment;
 use crate::providers::gcp::labels::is_resource_name;
 
-/// Where an alias is found: it is an image family.
-#[derive(Debug)]
-pub(crate) struct AliasSource {
-    pub(crate) alias: &'static str,
-    /// The project that publishes it.
-    pub(crate) project: &'static str,
-    /// Image family for 64-bit x86.
-    x86_64: &'static str,
-    /// The same for 64-bit Arm, if there is one.
-    arm64: Option<&'static str>,
-}
-
-/// The aliases that Compute Engine has. Sources: the vendors' own pages, named at each row.
-pub(crate) const ALIAS_SOURCES: &[AliasSource] = &[
+/// The aliases that Compute Engine has: each is an image family of a project. Sources: the vendors' own pages, named at each row.
+pub(crate) const IMAGE_SOURCES: &[ImageSource] = &[
     // https://documentation.ubuntu.com/gcp/google-how-to/gce/find-ubuntu-images/
-    AliasSource {
+    ImageSource {
         alias: "ubuntu-26.04",
-        project: "ubuntu-os-cloud",
+        publisher: "ubuntu-os-cloud",
         x86_64: "ubuntu-2604-lts-amd64",
         arm64: Some("ubuntu-2604-lts-arm64"),
     },
-    AliasSource {
+    ImageSource {
         alias: "ubuntu-24.04",
-        project: "ubuntu-os-cloud",
+        publisher: "ubuntu-os-cloud",
         x86_64: "ubuntu-2404-lts-amd64",
         arm64: Some("ubuntu-2404-lts-arm64"),
     },
-    AliasSource {
+    ImageSource {
         alias: "ubuntu-22.04",
-        project: "ubuntu-os-cloud",
+        publisher: "ubuntu-os-cloud",
         x86_64: "ubuntu-2204-lts",
         arm64: Some("ubuntu-2204-lts-arm64"),
     },
     // https://cloud.google.com/compute/docs/images/os-details
-    AliasSource {
+    ImageSource {
         alias: "debian-13",
-        project: "debian-cloud",
+        publisher: "debian-cloud",
         x86_64: "debian-13",
         arm64: Some("debian-13-arm64"),
     },
-    AliasSource {
+    ImageSource {
         alias: "debian-12",
-        project: "debian-cloud",
+        publisher: "debian-cloud",
         x86_64: "debian-12",
         arm64: Some("debian-12-arm64"),
     },
-    AliasSource {
+    ImageSource {
         alias: "rocky-9",
-        project: "rocky-linux-cloud",
+        publisher: "rocky-linux-cloud",
         x86_64: "rocky-linux-9",
         arm64: Some("rocky-linux-9-arm64"),
     },
     // https://wiki.almalinux.org/cloud/Google.html
-    AliasSource {
+    ImageSource {
         alias: "alma-9",
-        project: "almalinux-cloud",
+        publisher: "almalinux-cloud",
         x86_64: "almalinux-9",
         arm64: Some("almalinux-9-arm64"),
     },
-    AliasSource {
+    ImageSource {
         alias: "rhel-9",
-        project: "rhel-cloud",
+        publisher: "rhel-cloud",
         x86_64: "rhel-9",
         arm64: Some("rhel-9-arm64"),
     },
-    AliasSource {
+    ImageSource {
         alias: "suse-15",
-        project: "suse-cloud",
+        publisher: "suse-cloud",
         x86_64: "sles-15",
         arm64: Some("sles-15-arm64"),
     },
     // https://cloud.google.com/container-optimized-os/docs/concepts/versioning
-    AliasSource {
+    ImageSource {
         alias: "cos",
-        project: "cos-cloud",
+        publisher: "cos-cloud",
         x86_64: "cos-stable",
         arm64: Some("cos-arm64-stable"),
     },
-    AliasSource {
+    ImageSource {
         alias: "windows-2025",
-        project: "windows-cloud",
+        publisher: "windows-cloud",
         x86_64: "windows-2025",
         arm64: None,
     },
-    AliasSource {
+    ImageSource {
         alias: "windows-2022",
-        project: "windows-cloud",
+        publisher: "windows-cloud",
         x86_64: "windows-2022",
         arm64: None,
     },
 ];
-
-impl AliasSource {
-    /// The family for an architecture.
-    pub(crate) fn family(&self, architecture: Architecture) -> Option<&'static str> {
-        match architecture {
-            Architecture::X86_64 => Some(self.x86_64),
-            Architecture::Arm64 => self.arm64,
-        }
-    }
-}
-
-fn source_of(alias: &str) -> Option<&'static AliasSource> {
-    ALIAS_SOURCES.iter().find(|source| source.alias == alias)
-}
 
 /// An image that exists.
 #[derive(Debug)]
@@ -152,18 +127,18 @@ enum ImageKind {
 pub(crate) async fn resolve_image(client: &Client, wanted: &str, architecture: Architecture) -> Result<ResolvedImage> {
     let (found, project) = match image_alias(wanted) {
         Some(_) => {
-            let Some(source) = source_of(wanted) else {
+            let Some(source) = find_source(IMAGE_SOURCES, wanted) else {
                 return Err(unknown_image_error(wanted, "is not on Compute Engine"));
             };
-            let Some(family) = source.family(architecture) else {
+            let Some(family) = source.name_for(architecture) else {
                 return Err(
                     Error::invalid(format!("the image {wanted} does not come for {architecture}"))
                         .with_hint("use a machine type of the other architecture, or another image"),
                 );
             };
             (
-                find_newest_of_family(client, source.project, family).await?,
-                source.project,
+                find_newest_of_family(client, source.publisher, family).await?,
+                source.publisher,
             )
         }
         None => {
@@ -268,7 +243,7 @@ fn parse_image_request(wanted: &str) -> Option<ImageRequest<'_>> {
 }
 
 fn unknown_image_error(wanted: &str, why: &str) -> Error {
-    let mut aliases = closest_alias(wanted, |alias| source_of(alias).is_some());
+    let mut aliases = closest_alias(wanted, |alias| find_source(IMAGE_SOURCES, alias).is_some());
     aliases.truncate(3);
     Error::invalid(format!("the image {} {why}", quoted(wanted))).with_hint(format!(
         "use an alias such as {}, or projects/PROJECT/global/images/NAME",
@@ -279,22 +254,12 @@ fn unknown_image_error(wanted: &str, why: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::IMAGE_ALIASES;
-
-    /// Amazon publishes it for EC2 alone.
-    const ABSENT: [&str; 1] = ["amazon-linux-2023"];
+    use crate::providers::common::image_sources::assert_complete;
 
     #[test]
     fn image_alias_has_a_source_or_is_absent_by_intent() {
-        let known = |alias: &AliasSource| image_alias(alias.alias).is_some();
-        assert!(ALIAS_SOURCES.iter().all(known));
-        for alias in IMAGE_ALIASES {
-            for architecture in [Architecture::X86_64, Architecture::Arm64] {
-                let is_expected = alias.architectures.contains(&architecture) && !ABSENT.contains(&alias.name);
-                let source = source_of(alias.name).and_then(|source| source.family(architecture));
-                assert_eq!(source.is_some(), is_expected, "{} {architecture}", alias.name);
-            }
-        }
+        // Amazon publishes its own for EC2 alone.
+        assert_complete(IMAGE_SOURCES, "amazon-linux-2023");
     }
 
     #[test]

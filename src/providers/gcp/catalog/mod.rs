@@ -14,12 +14,13 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join_all;
 use google_cloud_compute_v1::model::{MachineType as ApiMachineType, MachineTypeList};
 
-use self::images::{ALIAS_SOURCES, AliasSource};
+use self::images::IMAGE_SOURCES;
 use self::machine_types::to_machine_type;
 use super::api::client::{Client, with_call_options};
 use super::api::pagination::{Page, collect_all};
 use super::api::timestamp::parse_time;
 use crate::cloud::{Architecture, Image, Location, MachineType, ProviderKind, Result};
+use crate::providers::common::image_sources::ImageSource;
 
 /// Lists the machine types that any zone of a region has, each once. `among` limits the list to these names.
 ///
@@ -78,8 +79,8 @@ async fn list_in_zone(client: &Client, zone: &str) -> Result<Vec<ApiMachineType>
 /// # Errors
 /// Those of the calls.
 pub(super) async fn list_images(client: &Client) -> Result<Vec<Image>> {
-    let families = ALIAS_SOURCES.iter().flat_map(|source| {
-        let family = move |architecture| Some((source, architecture, source.family(architecture)?));
+    let families = IMAGE_SOURCES.iter().flat_map(|source| {
+        let family = move |architecture| Some((source, architecture, source.name_for(architecture)?));
         [Architecture::X86_64, Architecture::Arm64]
             .into_iter()
             .filter_map(family)
@@ -91,15 +92,15 @@ pub(super) async fn list_images(client: &Client) -> Result<Vec<Image>> {
 
 async fn find_image_of_alias(
     client: &Client,
-    source: &AliasSource,
+    source: &ImageSource,
     architecture: Architecture,
     family: &str,
 ) -> Result<Option<Image>> {
-    let Some(api) = images::find_newest_of_family(client, source.project, family).await? else {
+    let Some(api) = images::find_newest_of_family(client, source.publisher, family).await? else {
         return Ok(None);
     };
     let created_at = parse_time(api.creation_timestamp.as_ref());
-    let resolved = images::to_resolved_image(api, source.project, family);
+    let resolved = images::to_resolved_image(api, source.publisher, family);
     Ok(Some(Image {
         provider: ProviderKind::Gcp,
         alias: source.alias.to_owned(),

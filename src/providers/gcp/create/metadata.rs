@@ -20,8 +20,9 @@ use google_cloud_compute_v1::model::Metadata;
 use google_cloud_compute_v1::model::metadata::Items;
 
 use crate::cloud::{
-    Error, ErrorKind, InstanceSpec, Result, SshKey, UserDataReader, ignored_user_data, is_gzip, quoted,
+    Error, ErrorKind, InstanceSpec, ProviderKind, Result, SshKey, UserDataReader, ignored_user_data, is_gzip, quoted,
 };
+use crate::providers::common::checks::{check_size, split_public_key};
 use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::native_options::Options;
 
@@ -175,14 +176,7 @@ pub(crate) fn format_ssh_key(key: &SshKey) -> Result<String> {
             .with_hint("give the file of a public key, such as --ssh-key ~/.ssh/id_ed25519.pub"));
         }
     };
-    let mut words = key.split_whitespace();
-    let (algorithm, body) = (words.next(), words.next());
-    if algorithm.is_none() || body.is_none() || key.chars().any(char::is_control) {
-        return Err(
-            Error::invalid("the SSH key is not a public key in OpenSSH's one-line form")
-                .with_hint("give a .pub file that ssh-keygen wrote"),
-        );
-    }
+    split_public_key(key)?;
     Ok(format!("{}:{key}", login_user(key)))
 }
 
@@ -211,28 +205,16 @@ fn check_sizes(items: &[(&str, String)]) -> Result<()> {
             return Err(Error::invalid(format!("invalid metadata key {} for gcp", quoted(key)))
                 .with_hint("a metadata key is at most 128 letters, digits, _ and -"));
         }
-        if value.len() > MAX_VALUE_BYTES {
-            let what = if *key == "user-data" || *key == "startup-script" {
-                "user data"
-            } else {
-                key
-            };
-            let is_encoded = *key == "user-data" && items.iter().any(|(key, _)| *key == "user-data-encoding");
-            let form = if is_encoded { " in base64" } else { "" };
-            return Err(Error::invalid(format!(
-                "the {what} has {} bytes{form}; gcp takes at most {MAX_VALUE_BYTES}",
-                value.len()
-            ))
-            .with_hint("have it fetch the larger part from somewhere"));
-        }
+        let is_encoded = || items.iter().any(|(key, _)| *key == "user-data-encoding");
+        let what = match *key {
+            "user-data" if is_encoded() => "user data in base64",
+            "user-data" | "startup-script" => "user data",
+            key => key,
+        };
+        check_size(ProviderKind::Gcp, what, value.len(), MAX_VALUE_BYTES)?;
     }
-    let all: usize = items.iter().map(|(key, value)| key.len() + value.len()).sum();
-    if all > MAX_TOTAL_BYTES {
-        return Err(Error::invalid(format!(
-            "the metadata has {all} bytes; gcp takes at most {MAX_TOTAL_BYTES}"
-        )));
-    }
-    Ok(())
+    let all = items.iter().map(|(key, value)| key.len() + value.len()).sum();
+    check_size(ProviderKind::Gcp, "metadata", all, MAX_TOTAL_BYTES)
 }
 
 /// Returns the value of `ssh-keys` for a new instance: the key that the spec names, or else the user's default key if

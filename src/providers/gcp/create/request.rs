@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::metadata::{build_metadata, select_ssh_keys};
 use crate::catalog::DEFAULT_IMAGE;
 use crate::cloud::{Error, InstanceSpec, Labels, LaunchPreview, Location, ProviderKind, Result, quoted};
+use crate::providers::common::checks::check_disk_gib;
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::catalog::images::ResolvedImage;
 use crate::providers::gcp::catalog::machine_types::with_gpu;
@@ -191,15 +192,7 @@ fn build_boot_disk(
     disk_type: &str,
     labels: Labels,
 ) -> Result<AttachedDisk> {
-    if let (Some(wanted), Some(least)) = (spec.disk_gib, image.disk_gib)
-        && wanted < least
-    {
-        return Err(Error::invalid(format!(
-            "a disk of {wanted} GiB is too small for the image {}, which needs {least}",
-            image.name
-        ))
-        .with_hint(format!("use --disk {least} or more")));
-    }
+    check_disk_gib(spec.disk_gib, &image.name, image.disk_gib)?;
     if !is_resource_name(disk_type) {
         return Err(
             Error::invalid(format!("invalid disk type {} for gcp", quoted(disk_type)))

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use futures_util::stream::{self, StreamExt};
 use google_cloud_compute_v1::model;
 use google_cloud_compute_v1::model::instance::Status;
 use tokio::time::{Instant, sleep, timeout};
@@ -17,6 +16,7 @@ use super::change::{
 use super::list;
 use super::list::MAX_FILTER_TERMS;
 use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceAction, InstanceRef, Result, TargetOutcome};
+use crate::providers::common::batch::{IndexedResults, IndexedTargets, by_location, concurrently, in_order};
 use crate::providers::gcp::api::client::{CONCURRENT_BATCHES, Client};
 use crate::providers::gcp::api::operations;
 
@@ -29,11 +29,6 @@ const MAX_LOOKUP_AGE: Duration = Duration::from_secs(5);
 /// How many reads run at once.
 const CONCURRENT_READS: usize = 10;
 
-/// Some of the targets, each with its position among all targets.
-type IndexedTargets<'a> = Vec<(usize, &'a InstanceRef)>;
-/// Results, each with the position of its target.
-type Results = Vec<(usize, Result<()>)>;
-
 /// Changes every target. Returns one outcome for each, in the same order.
 pub(crate) async fn change_all(
     client: &Client,
@@ -41,20 +36,10 @@ pub(crate) async fn change_all(
     action: InstanceAction,
     tracker: &BatchTracker<'_>,
 ) -> Vec<TargetOutcome> {
-    let mut zones: BTreeMap<&str, IndexedTargets<'_>> = BTreeMap::new();
-    for (position, target) in targets.iter().enumerate() {
-        zones.entry(&target.scope).or_default().push((position, target));
-    }
-    let in_zones = zones
+    let in_zones = by_location(targets)
         .into_iter()
         .map(|(zone, targets)| change_in_zone(client, zone, targets, action, tracker));
-    let mut results: Vec<_> = join_all(in_zones).await.into_iter().flatten().collect();
-    results.sort_by_key(|(position, _)| *position);
-    let results = results.into_iter().map(|(position, result)| TargetOutcome {
-        target: targets[position].clone(),
-        result,
-    });
-    results.collect()
+    in_order(targets, join_all(in_zones).await.into_iter().flatten())
 }
 
 async fn change_in_zone(
@@ -63,19 +48,15 @@ async fn change_in_zone(
     targets: IndexedTargets<'_>,
     action: InstanceAction,
     tracker: &BatchTracker<'_>,
-) -> Results {
+) -> IndexedResults {
     if let [(position, target)] = targets[..] {
         let result = change_one(client, target, action, tracker).await;
         return vec![(position, tracker.record(target, result))];
     }
-    let batches: Vec<_> = targets
+    let batches = targets
         .chunks(BATCH_SIZE)
-        .map(|batch| start_batch(client, zone, batch, action, tracker))
-        .collect();
-    let started_changes: Vec<_> = stream::iter(batches)
-        .buffer_unordered(CONCURRENT_BATCHES)
-        .collect()
-        .await;
+        .map(|batch| start_batch(client, zone, batch, action, tracker));
+    let started_changes = concurrently(CONCURRENT_BATCHES, batches).await;
     let (mut results, mut started) = (Vec::new(), Vec::new());
     for (position, started_changes) in started_changes.into_iter().flatten() {
         match started_changes {
@@ -95,7 +76,7 @@ async fn start_batch<'a>(
     batch: &[(usize, &'a InstanceRef)],
     action: InstanceAction,
     tracker: &BatchTracker<'_>,
-) -> Vec<(usize, Result<Option<StartedChange<'a>>>)> {
+) -> IndexedResults<Option<StartedChange<'a>>> {
     // Held until the last call is sent. The semaphore is never closed.
     let _wave = client.batch_slots.acquire().await;
     let mut read_at = Instant::now();
@@ -145,11 +126,7 @@ async fn start_batch<'a>(
             (*position, started_changes)
         }
     });
-    let started_changes: Vec<_> = started_changes.collect();
-    stream::iter(started_changes)
-        .buffer_unordered(CONCURRENT_CALLS)
-        .collect()
-        .await
+    concurrently(CONCURRENT_CALLS, started_changes).await
 }
 
 /// Lists the targets that exist, by id.
@@ -177,7 +154,7 @@ async fn await_changes(
     started: Vec<(usize, StartedChange<'_>)>,
     action: InstanceAction,
     tracker: &BatchTracker<'_>,
-) -> Results {
+) -> IndexedResults {
     if started.len() < 2 {
         let followed = started
             .into_iter()
@@ -192,10 +169,10 @@ async fn await_changes(
     }
     let watched = started.into_iter().map(|(position, started)| WatchedChange {
         position,
-        started: started,
+        started,
         unread: None,
     });
-    let (mut watched, mut results): (Vec<_>, _) = (watched.collect(), Results::new());
+    let (mut watched, mut results): (Vec<_>, _) = (watched.collect(), IndexedResults::new());
     let deadline = match action {
         InstanceAction::Start => START_DEADLINE,
         _ => WATCH_DEADLINE,
@@ -222,9 +199,7 @@ async fn await_changes(
         let result = final_result(client, target, action, last, &attempted).await;
         (watch.position, tracker.record(target, result))
     });
-    let concluded: Vec<_> = concluded.collect();
-    let concluded = stream::iter(concluded).buffer_unordered(CONCURRENT_READS);
-    results.extend(concluded.collect::<Vec<_>>().await);
+    results.extend(concurrently(CONCURRENT_READS, concluded).await);
     results
 }
 
@@ -233,7 +208,7 @@ async fn check_changes(
     client: &Client,
     zone: &str,
     watched: &mut Vec<WatchedChange<'_>>,
-    results: &mut Results,
+    results: &mut IndexedResults,
     action: InstanceAction,
     tracker: &BatchTracker<'_>,
 ) {
@@ -273,12 +248,10 @@ async fn read_operations(client: &Client, zone: &str, watched: &mut [WatchedChan
     });
     let mut over: BTreeMap<String, &mut WatchedChange<'_>> = over.collect();
     let names: Vec<String> = over.keys().cloned().collect();
-    let reads: Vec<_> = names
+    let reads = names
         .chunks(MAX_FILTER_TERMS)
-        .map(async |names| (names, operations::find_by_names(client, zone, names).await))
-        .collect();
-    let reads: Vec<_> = stream::iter(reads).buffer_unordered(CONCURRENT_READS).collect().await;
-    for (names, read) in reads {
+        .map(async |names| (names, operations::find_by_names(client, zone, names).await));
+    for (names, read) in concurrently(CONCURRENT_READS, reads).await {
         let (mut read, missing) = match read {
             Ok(read) => (read, Error::new(ErrorKind::NotFound, "its operation is not listed")),
             Err(error) => (BTreeMap::new(), error),
@@ -296,7 +269,7 @@ async fn read_operations(client: &Client, zone: &str, watched: &mut [WatchedChan
 /// Moves the changes that have a result to the results.
 fn take_finished<'a>(
     watched: &mut Vec<WatchedChange<'a>>,
-    results: &mut Results,
+    results: &mut IndexedResults,
     tracker: &BatchTracker<'_>,
     result: impl Fn(&StartedChange<'a>) -> Option<Result<()>>,
 ) {

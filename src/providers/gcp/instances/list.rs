@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use futures_util::stream::{self, StreamExt};
 use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::{self, InstanceAggregatedList, InstanceList};
 
@@ -15,6 +14,7 @@ use super::list;
 use crate::cloud::{
     Error, ErrorKind, Gap, Instance, InstanceRef, InstanceSink, InstanceState, ListFilter, ListScope, Result,
 };
+use crate::providers::common::batch::concurrently;
 use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::api::error::{error_location, with_project_hint};
 use crate::providers::gcp::api::operations;
@@ -234,8 +234,7 @@ pub(crate) async fn mark_terminating(client: &Client, instances: &mut [Instance]
         .map(|instance| instance.reference.scope.clone())
         .filter(|zone| !deletions.lock().contains_key(zone))
         .collect();
-    let requests: Vec<_> = zones.into_iter().map(|zone| deletions.fetch(client, zone)).collect();
-    stream::iter(requests).buffer_unordered(10).collect::<Vec<()>>().await;
+    concurrently(10, zones.into_iter().map(|zone| deletions.fetch(client, zone))).await;
     let known = deletions.lock();
     for instance in &mut stopping {
         let targets = known.get(&instance.reference.scope);

@@ -39,8 +39,7 @@ impl FirewallRules {
             .iter()
             .map(|rule| format!("{}/{}", rule.port, rule.source))
             .collect();
-        let digest = Sha256::digest(format!("{network}\n{}", texts.join("\n")));
-        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits = hex::encode(Sha256::digest(format!("{network}\n{}", texts.join("\n"))));
         Some(Self {
             tag: format!("{OPEN_PORT_PREFIX}{}", &digits[..DIGITS]),
             network: network.to_owned(),

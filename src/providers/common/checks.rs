@@ -1,0 +1,169 @@
+//! Checks that every cloud makes with its own limits. The drivers pass the limits.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::cloud::{Error, Labels, ProviderKind, Result, format_duration, quoted};
+
+/// Refuses user data, or metadata, that is larger than the cloud takes.
+pub(crate) fn check_size(cloud: ProviderKind, what: &str, bytes: usize, max: usize) -> Result<()> {
+    if bytes <= max {
+        return Ok(());
+    }
+    Err(
+        Error::invalid(format!("the {what} has {bytes} bytes, and {cloud} takes at most {max}"))
+            .with_hint("let a short script fetch the rest"),
+    )
+}
+
+/// Refuses more labels, or network tags, than the cloud takes. `own` are those that cloudctl adds.
+pub(crate) fn check_count(cloud: ProviderKind, what: &str, given: usize, own: usize, max: usize) -> Result<()> {
+    if given + own <= max {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "{given} {what} are too many: {cloud} takes {max}, of which cloudctl needs {own}"
+    ))
+    .with_hint(format!("use at most {}", max.saturating_sub(own))))
+}
+
+/// Refuses labels that are longer than the cloud takes. The limits are in characters.
+pub(crate) fn check_label_lengths(
+    cloud: ProviderKind,
+    labels: &Labels,
+    max_key: usize,
+    max_value: usize,
+) -> Result<()> {
+    for (key, value) in labels {
+        if key.chars().count() > max_key {
+            return Err(Error::invalid(format!(
+                "label key {} is too long: {cloud} takes at most {max_key} characters",
+                quoted(key)
+            )));
+        }
+        if value.chars().count() > max_value {
+            return Err(Error::invalid(format!(
+                "the value of label {} is too long: {cloud} takes at most {max_value} characters",
+                quoted(key)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a boot disk that is smaller than its image. A size that is not given or not known is not checked.
+pub(crate) fn check_disk_gib(given: Option<u32>, image: &str, min: Option<u32>) -> Result<()> {
+    match given.zip(min) {
+        Some((given, min)) if given < min => Err(Error::invalid(format!(
+            "a disk of {given} GiB is too small for the image {image}, which needs {min} GiB"
+        ))
+        .with_hint(format!("use --disk {min} or more, or leave it out"))),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a TTL outside of the limits of the cloud.
+pub(crate) fn check_ttl(cloud: ProviderKind, ttl: Duration, limits: RangeInclusive<Duration>) -> Result<()> {
+    let (fault, bound, limit, other) = match ttl {
+        ttl if ttl < *limits.start() => ("short", "at least", limits.start(), "more"),
+        ttl if ttl > *limits.end() => ("long", "at most", limits.end(), "less"),
+        _ => return Ok(()),
+    };
+    let (given, limit) = (format_duration(ttl), format_duration(*limit));
+    Err(Error::invalid(format!(
+        "a TTL of {given} is too {fault}: on {cloud} it is {bound} {limit}"
+    ))
+    .with_hint(format!("use --ttl {limit} or {other}")))
+}
+
+/// How the kinds of OpenSSH's keys begin. <https://man.openbsd.org/sshd#AUTHORIZED_KEYS_FILE_FORMAT>
+const KEY_KINDS: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-sha2-"];
+
+/// Splits a public key in OpenSSH's one-line form into its kind and its body.
+///
+/// # Errors
+/// `InvalidSpec` for other text. It does not show the text, which may be a private key.
+pub(crate) fn split_public_key(line: &str) -> Result<(&str, &str)> {
+    let line = line.trim();
+    let mut words = line.split_whitespace();
+    let kind = words.next().unwrap_or_default();
+    let is_key = KEY_KINDS.iter().any(|start| kind.starts_with(start)) && !line.chars().any(char::is_control);
+    words.next().filter(|_| is_key).map(|body| (kind, body)).ok_or_else(|| {
+        Error::invalid("the SSH key is not a public key in OpenSSH's one-line form")
+            .with_hint("give the .pub file that ssh-keygen wrote")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLOUD: ProviderKind = ProviderKind::ALL[0];
+
+    #[test]
+    fn size_limit_is_inclusive() {
+        assert!(check_size(CLOUD, "user data", 16, 16).is_ok());
+        let error = check_size(CLOUD, "user data", 17, 16).unwrap_err();
+        assert_eq!(
+            error.message(),
+            format!("the user data has 17 bytes, and {CLOUD} takes at most 16")
+        );
+    }
+
+    #[test]
+    fn labels_of_cloudctl_count() {
+        assert!(check_count(CLOUD, "labels", 45, 5, 50).is_ok());
+        let error = check_count(CLOUD, "labels", 46, 5, 50).unwrap_err();
+        assert!(error.message().starts_with("46 labels are too many"), "{error}");
+        assert_eq!(error.hint(), Some("use at most 45"));
+    }
+
+    #[test]
+    fn label_lengths_are_in_characters() {
+        let check = |key: &str, value: &str| {
+            let labels = Labels::from([(key.to_owned(), value.to_owned())]);
+            check_label_lengths(CLOUD, &labels, 3, 5)
+        };
+        assert!(check("äöü", "größe").is_ok());
+        assert!(check("long", "").unwrap_err().message().contains("at most 3"));
+        assert!(check("key", "longer").unwrap_err().message().contains("at most 5"));
+    }
+
+    #[test]
+    fn disk_is_as_large_as_its_image() {
+        for (given, min) in [(Some(8), Some(8)), (None, Some(8)), (Some(1), None)] {
+            assert!(check_disk_gib(given, "debian", min).is_ok());
+        }
+        let error = check_disk_gib(Some(7), "debian", Some(8)).unwrap_err();
+        assert!(error.message().contains("7 GiB is too small"), "{error}");
+    }
+
+    #[test]
+    fn ttl_limits_are_inclusive() {
+        let limits = Duration::from_secs(60)..=Duration::from_secs(3_600);
+        let check = |seconds| check_ttl(CLOUD, Duration::from_secs(seconds), limits.clone());
+        assert!(check(60).is_ok() && check(3_600).is_ok());
+        assert!(check(59).unwrap_err().message().ends_with("at least 1m"));
+        assert!(check(3_601).unwrap_err().message().ends_with("at most 1h"));
+    }
+
+    #[test]
+    fn public_key_is_one_line_of_a_known_kind() {
+        let split = |line| split_public_key(line).ok();
+        assert_eq!(split("ssh-ed25519 AAAA me@here\n"), Some(("ssh-ed25519", "AAAA")));
+        assert_eq!(
+            split("sk-ssh-ed25519@openssh.com AAAA").map(|(_, body)| body),
+            Some("AAAA")
+        );
+        for line in [
+            "",
+            "ssh-rsa",
+            "mine AAAA",
+            "-----BEGIN KEY-----",
+            "ssh-rsa AAAA\nssh-rsa AAAA",
+        ] {
+            let error = split_public_key(line).unwrap_err();
+            assert!(!error.message().contains("AAAA") && split(line).is_none());
+        }
+    }
+}
