@@ -102,7 +102,7 @@ fn create_one(
             );
             Err(Error::new(ErrorKind::AlreadyExists, message)
                 .with_code("AlreadyExists")
-                .at(ErrorLocation::new(ProviderKind::Mock, &resolved.region)))
+                .at(ErrorLocation::new(ProviderKind::Mock, resolved.region)))
         };
     }
     if let Some(error) = faults.capacity_fault(FaultSite::zone(resolved.region, resolved.zone)) {

@@ -63,7 +63,7 @@ impl Store {
     /// `Refused` for a file that is broken, a symbolic link or another user's; `Internal` if reading fails.
     pub(super) fn read(&self) -> Result<State> {
         let path = self.path()?;
-        match read_text(path)? {
+        match read_bytes(path)? {
             Some(text) => parse_state(path, &text),
             None => Ok(State::default()),
         }
@@ -101,7 +101,7 @@ impl LockedStore<'_> {
     /// # Errors
     /// Those of [`Store::read`], and the same for writing; the file then stays as it was.
     pub(super) fn change<T>(self, change: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
-        let before = read_text(self.path)?;
+        let before = read_bytes(self.path)?;
         let mut state = match &before {
             Some(text) => parse_state(self.path, text)?,
             None => State::default(),
@@ -117,8 +117,8 @@ impl LockedStore<'_> {
 }
 
 /// Reads the whole file; `None` if it does not exist.
-fn read_text(path: &Path) -> Result<Option<Vec<u8>>> {
-    if !check_kind(path)? {
+fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>> {
+    if !plain_file_exists(path)? {
         return Ok(None);
     }
     let mut file = match File::open(path) {
@@ -136,7 +136,7 @@ fn read_text(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 /// Says whether the file exists. Refuses everything but a plain file, so that no link leads to another file.
-fn check_kind(path: &Path) -> Result<bool> {
+fn plain_file_exists(path: &Path) -> Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_symlink() => Err(refused_file_error(path, "is a symbolic link")),
         Ok(metadata) if !metadata.is_file() => Err(refused_file_error(path, "is not a plain file")),
@@ -189,7 +189,7 @@ fn open_lock(path: &Path) -> Result<File> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".lock");
     let lock = path.with_file_name(name);
-    check_kind(&lock)?;
+    plain_file_exists(&lock)?;
     options.open(&lock).map_err(|error| io_error("lock", path, error))
 }
 

@@ -176,7 +176,7 @@ async fn list_all_pages(client: &Client, region: &str, filter: Option<Filter>) -
     Ok(infos
         .iter()
         .filter_map(Machine::from_ec2)
-        .filter_map(Machine::to_machine_type)
+        .filter_map(Machine::into_machine_type)
         .collect())
 }
 
@@ -199,7 +199,7 @@ impl Machine {
     }
 
     /// Converts it to the type of all clouds; `None` if EC2 does not say its size.
-    pub(crate) fn to_machine_type(self) -> Option<MachineType> {
+    pub(crate) fn into_machine_type(self) -> Option<MachineType> {
         Some(MachineType {
             cpus: self.cpus?,
             memory_gib: self.memory_gib?,

@@ -204,18 +204,17 @@ async fn list_matching(client: &Client, zone: &str, expression: &str) -> Result<
     found.await
 }
 
-/// Says whether an operation belongs to an earlier call with the same request id. The present call began at `began` by
-/// the cloud's clock, if that is known, and has lasted for `elapsed`. The operation is older if it was inserted before
-/// `began`, or if it lasted longer than `elapsed`.
-pub(crate) fn is_from_earlier_call(operation: &Operation, began: Option<Timestamp>, elapsed: Duration) -> bool {
-    let inserted = parse_time(operation.insert_time.as_ref());
-    let before = inserted.zip(began).is_some_and(|(inserted, began)| inserted < began);
-    let longer = inserted
-        .zip(parse_time(operation.end_time.as_ref()))
-        .is_some_and(|(inserted, ended)| {
-            Duration::try_from(ended.duration_since(inserted)).is_ok_and(|lasted| lasted > elapsed)
-        });
-    before || longer
+/// Says whether an operation belongs to an earlier call with the same request id. The present call began at
+/// `call_began` by the cloud's clock, if that is known, and was answered after `call_age`. The operation is older if it
+/// was inserted before the call, or took longer than the call has lasted.
+pub(crate) fn is_from_earlier_call(operation: &Operation, call_began: Option<Timestamp>, call_age: Duration) -> bool {
+    let Some(inserted) = parse_time(operation.insert_time.as_ref()) else {
+        return false;
+    };
+    let inserted_before_call = call_began.is_some_and(|began| inserted < began);
+    let ended = parse_time(operation.end_time.as_ref());
+    let operation_time = ended.and_then(|ended| Duration::try_from(ended.duration_since(inserted)).ok());
+    inserted_before_call || operation_time.is_some_and(|time| time > call_age)
 }
 
 /// How long the effect of an operation may stay invisible after its end.

@@ -68,7 +68,7 @@ pub(crate) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
 
 impl GroupCreate<'_> {
     async fn run(&self) -> Result<Vec<Instance>> {
-        let (call, mut hidden_holders, mut is_uncertain) = (&self.call, 0, false);
+        let (call, mut invisible_conflicts, mut is_uncertain) = (&self.call, 0, false);
         loop {
             let failure = match self.insert().await {
                 Ok(operation) => return self.finish(operation).await,
@@ -86,7 +86,8 @@ impl GroupCreate<'_> {
                 return Ok(alive);
             }
             if none_visible {
-                call.wait_for_hidden_holder(&mut hidden_holders, failure).await?;
+                call.wait_after_invisible_conflict(&mut invisible_conflicts, failure)
+                    .await?;
             } else {
                 call.wait_for_free_name().await?;
             }
@@ -111,7 +112,7 @@ impl GroupCreate<'_> {
         if call.answers_another_call(&operation) {
             return Ok(self.token_used());
         }
-        let is_repeated = call.is_from_earlier_call(&operation).await;
+        let is_repeated = call.answers_earlier_call(&operation).await;
         let operation = match operations::wait_until_done(call.client, zone, operation, OPERATION_DEADLINE).await {
             Ok(operation) => operation,
             Err(error) => return self.recover_lost_operation(error).await,

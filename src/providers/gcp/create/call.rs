@@ -134,7 +134,7 @@ impl CreateCall<'_> {
 
     /// Waits because the name is taken although no instance holds it: the holder went away between two calls, or the
     /// name of the boot disk is taken.
-    pub(crate) async fn wait_for_hidden_holder(&self, times: &mut u32, failure: ChangeFailure) -> Result<()> {
+    pub(crate) async fn wait_after_invisible_conflict(&self, times: &mut u32, failure: ChangeFailure) -> Result<()> {
         if *times > MAX_HIDDEN_HOLDERS {
             let error = call_error(failure.error, &self.attempted, &self.request.zone);
             return Err(self.with_leftover_disk_hint(error));

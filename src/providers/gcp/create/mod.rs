@@ -35,7 +35,7 @@ pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
 
 impl CreateCall<'_> {
     async fn run(&self) -> Result<CreateOutcome> {
-        let (mut hidden_holders, mut is_uncertain) = (0, false);
+        let (mut invisible_conflicts, mut is_uncertain) = (0, false);
         loop {
             let failure = match self.insert().await {
                 Ok(operation) => return self.finish(operation).await,
@@ -47,7 +47,8 @@ impl CreateCall<'_> {
             is_uncertain |= failure.is_uncertain();
             let holder = self.find_holder().await;
             let Some(holder) = holder.map_err(|error| self.read_error(is_uncertain, error))? else {
-                self.wait_for_hidden_holder(&mut hidden_holders, failure).await?;
+                self.wait_after_invisible_conflict(&mut invisible_conflicts, failure)
+                    .await?;
                 continue;
             };
             if !is_being_deleted(self.client, &self.request.zone, &holder).await {

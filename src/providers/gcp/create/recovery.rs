@@ -179,7 +179,7 @@ impl CreateCall<'_> {
         if self.answers_another_call(&operation) {
             return Ok(CreateOutcome::TokenAlreadyUsed);
         }
-        let is_repeated = self.is_from_earlier_call(&operation).await;
+        let is_repeated = self.answers_earlier_call(&operation).await;
         let target = operation.target_id;
         let operation = match operations::wait_until_done(self.client, zone, operation, OPERATION_DEADLINE).await {
             Ok(operation) => operation,
@@ -210,18 +210,19 @@ impl CreateCall<'_> {
 
     /// Says whether the operation belongs to an earlier call, which must have been done when it was answered. This
     /// machine's clock may be wrong, so the times are compared with the cloud's.
-    pub(crate) async fn is_from_earlier_call(&self, operation: &Operation) -> bool {
-        let elapsed = self.start.elapsed();
+    pub(crate) async fn answers_earlier_call(&self, operation: &Operation) -> bool {
+        let age_at_answer = self.start.elapsed();
         if !is_done(operation) {
             return false;
         }
-        if is_from_earlier_call(operation, None, elapsed) {
+        if is_from_earlier_call(operation, None, age_at_answer) {
             return true;
         }
         let now = self.client.server_time().await.ok();
-        let lasted = SignedDuration::try_from(self.start.elapsed()).unwrap_or_default();
-        let began = now.and_then(|now| now.checked_sub(lasted).ok());
-        is_from_earlier_call(operation, began, elapsed)
+        // Reading the cloud's clock took some time, too.
+        let age_now = SignedDuration::try_from(self.start.elapsed()).unwrap_or_default();
+        let call_began = now.and_then(|now| now.checked_sub(age_now).ok());
+        is_from_earlier_call(operation, call_began, age_at_answer)
     }
 
     /// Finds the result of a successful operation whose instance is not visible: it was deleted, or is not visible yet.

@@ -136,7 +136,7 @@ pub(crate) async fn prepare_request(client: &Client, spec: &InstanceSpec, genera
         project,
         zone,
         body,
-        firewall_rules: firewall_rules,
+        firewall_rules,
         machine_type,
     })
 }

@@ -38,7 +38,7 @@ impl ImpersonatedToken {
         })?;
         Ok(Self {
             caller,
-            impersonation: impersonation,
+            impersonation,
             endpoint,
             http,
             cache: TokenCache::default(),

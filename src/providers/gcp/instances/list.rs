@@ -124,7 +124,7 @@ async fn list_zone(client: &Client, zone: &str, sink: &InstanceSink<'_>) -> Resu
         mark_terminating(client, &mut instances, deletions).await;
         Ok(PageResult {
             instances,
-            unanswered: unanswered,
+            unanswered,
             page: next,
         })
     };
@@ -171,7 +171,7 @@ fn read_page(page: InstanceAggregatedList, project: &str, sink: &InstanceSink<'_
     }
     Ok(PageResult {
         instances,
-        unanswered: unanswered,
+        unanswered,
         page: Page::new(rows, page.next_page_token),
     })
 }
