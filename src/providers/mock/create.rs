@@ -247,7 +247,7 @@ impl ResolvedSpec {
     }
 
     /// Makes the preview.
-    pub(super) fn to_preview(self, spec: &InstanceSpec) -> LaunchPreview {
+    pub(super) fn into_preview(self, spec: &InstanceSpec) -> LaunchPreview {
         LaunchPreview {
             provider: ProviderKind::Mock,
             name: spec.name.clone(),

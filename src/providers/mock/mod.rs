@@ -123,7 +123,7 @@ impl Instances for Mock {
         let faults = self.faults()?;
         let resolved = ResolvedSpec::resolve(spec)?;
         simulate_call(&faults, FaultSite::zone(resolved.region, resolved.zone), "plan").await?;
-        Ok(resolved.to_preview(spec))
+        Ok(resolved.into_preview(spec))
     }
 
     async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
