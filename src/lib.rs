@@ -108,10 +108,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: Host) -> ExitSt
         return fail(error, &mut printer);
     }
     let mut context = Context::new(settings, drivers, printer, input, clock);
-    panics.set_interrupt(&context.interrupt);
-    context.interrupt.listen();
+    panics.set_interrupt(&context.shutdown);
+    context.shutdown.listen();
     let status = execute(cli.command, &mut context).unwrap_or_else(|error| fail_with(error, &mut context.printer));
-    match context.interrupt.status() {
+    match context.shutdown.status() {
         // Which signal it was tells one code from the other.
         Some(by_signal) if status == ExitStatus::INTERRUPTED => by_signal,
         _ => status,
@@ -171,7 +171,7 @@ async fn execute_with_clouds(command: Command, context: &mut Context) -> anyhow:
 }
 
 fn fail(error: Error, printer: &mut Printer) -> ExitStatus {
-    let status = ExitStatus::of(error.kind());
+    let status = ExitStatus::from_kind(error.kind());
     printer.failure(error);
     status
 }

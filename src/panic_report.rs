@@ -44,7 +44,7 @@ impl PanicReport {
             };
             let may_have_changed = interrupt.is_some_and(|interrupt| interrupt.may_be_changing());
             print(&error_of(panic.location(), may_have_changed), format.as_deref());
-            process::exit(i32::from(ExitStatus::of(ErrorKind::Internal).code()));
+            process::exit(i32::from(ExitStatus::from_kind(ErrorKind::Internal).code()));
         }));
         report
     }

@@ -83,7 +83,7 @@ impl EmbeddedRows {
     }
 
     /// The rows of a name.
-    pub fn named(&self, name: &str) -> &[EmbeddedRow] {
+    pub fn rows_of(&self, name: &str) -> &[EmbeddedRow] {
         self.rows.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
@@ -133,12 +133,12 @@ impl Embedded {
                 ["as-of", date] => read.as_of = date.parse().ok()?,
                 [word, regions @ ..] if word.ends_with(REGIONS) => {
                     let cloud = word.trim_end_matches(REGIONS).to_owned();
-                    read.clouds.entry(cloud).or_default().regions = owned(regions);
+                    read.clouds.entry(cloud).or_default().regions = to_strings(regions);
                 }
                 [word, name, fields @ .., cells] => {
                     let cloud = read.clouds.get_mut(*word)?;
                     let row = EmbeddedRow {
-                        fields: owned(fields),
+                        fields: to_strings(fields),
                         cells: (*cells).to_owned(),
                     };
                     if row.cells().count() != cloud.regions.len() {
@@ -153,7 +153,7 @@ impl Embedded {
     }
 }
 
-fn owned(words: &[&str]) -> Vec<String> {
+fn to_strings(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
@@ -236,7 +236,7 @@ mod tests {
         let good = "cloudctl-catalogue\t1\naws-regions\ta\tb\naws\tm\tx\t1,?\n";
         let read = Embedded::parse(good).unwrap();
         let rows = &read.clouds["aws"];
-        let [row] = rows.named("m") else { panic!("{rows:?}") };
+        let [row] = rows.rows_of("m") else { panic!("{rows:?}") };
         assert_eq!(row.fields, ["x"]);
         assert_eq!((rows.cell(row, "b"), rows.cell(row, "c")), (Some(Cell::Unpriced), None));
     }

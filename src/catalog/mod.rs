@@ -83,7 +83,7 @@ impl Catalog {
 
     /// What was fetched of a cloud, unless cloudctl was built later.
     fn newer_prices(&self, provider: ProviderKind) -> Option<&CloudPrices> {
-        let fetched = self.fetched().of(provider);
+        let fetched = self.fetched().prices_of(provider);
         fetched.filter(|cloud| cloud.as_of >= embedded_as_of())
     }
 
@@ -104,7 +104,7 @@ impl Catalog {
         let Some(offline) = self.offline(provider) else {
             return Vec::new();
         };
-        let fetched = self.fetched().of(provider).into_iter();
+        let fetched = self.fetched().prices_of(provider).into_iter();
         let fetched = fetched.flat_map(|cloud| cloud.regions().map(str::to_owned));
         let all: BTreeSet<_> = offline.regions().into_iter().chain(fetched).collect();
         all.into_iter().collect()

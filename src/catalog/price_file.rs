@@ -69,7 +69,7 @@ impl PriceFile {
     }
 
     /// What was fetched of a cloud.
-    pub fn of(&self, kind: ProviderKind) -> Option<&CloudPrices> {
+    pub fn prices_of(&self, kind: ProviderKind) -> Option<&CloudPrices> {
         self.0.get(&kind)
     }
 
@@ -99,7 +99,7 @@ impl PriceFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
             // Anything else might never end.
-            Ok(metadata) if !metadata.is_file() => return Err(foreign(path, 0)),
+            Ok(metadata) if !metadata.is_file() => return Err(wrong_file_error(path, 0)),
             Ok(_) => {}
         }
         let file = File::open(path).map_err(failed)?;
@@ -109,16 +109,16 @@ impl PriceFile {
             let known = if index == 0 {
                 line == HEAD
             } else {
-                fetched.take_in(&line).is_some()
+                fetched.parse_line(&line).is_some()
             };
             if !known {
-                return Err(foreign(path, index + 1));
+                return Err(wrong_file_error(path, index + 1));
             }
         }
         Ok(Some(fetched))
     }
 
-    fn take_in(&mut self, line: &str) -> Option<()> {
+    fn parse_line(&mut self, line: &str) -> Option<()> {
         let fields: Vec<&str> = line.split('\t').collect();
         match fields.as_slice() {
             ["cloud", kind, as_of] => {
@@ -191,7 +191,7 @@ fn is_price(usd: f64) -> bool {
     usd.is_finite() && usd > 0.0 && usd < MOST_USD
 }
 
-fn foreign(path: &Path, line: usize) -> Error {
+fn wrong_file_error(path: &Path, line: usize) -> Error {
     let message = match line {
         0 => format!("{} is no file", path_text(path)),
         line => format!(
@@ -231,12 +231,12 @@ mod tests {
         fetched.replace(ProviderKind::Gcp, day, &[published("us-central1", "n2 core", 0.031611)]);
         fetched.write(&path).unwrap();
         let again = PriceFile::read(&path).unwrap().unwrap();
-        let aws = again.of(ProviderKind::Aws).unwrap();
+        let aws = again.prices_of(ProviderKind::Aws).unwrap();
         assert_eq!((aws.as_of, aws.len()), (day, 1));
         let usd = |cloud: &CloudPrices, region, name| cloud.price(region, name, false).map(|price| price.usd_per_hour);
         assert_eq!(usd(aws, "us-east-1", "m5.large"), Some(0.0971));
         assert_eq!(aws.price("us-east-1", "m5.large", true), None);
-        let gcp = again.of(ProviderKind::Gcp).unwrap();
+        let gcp = again.prices_of(ProviderKind::Gcp).unwrap();
         assert_eq!(usd(gcp, "us-central1", "n2 core"), Some(0.031611));
     }
 

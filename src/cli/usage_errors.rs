@@ -6,7 +6,7 @@ use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Cli;
-use crate::cloud::{Error, is_content, may_be_secret, path_text, plain, quoted};
+use crate::cloud::{Error, is_content, may_be_secret, path_text, quoted, redact_value};
 
 /// One line for what is wrong with the command line, and a hint.
 pub fn usage_error(error: &clap::Error, arguments: &[OsString]) -> Error {
@@ -71,8 +71,8 @@ fn without_secrets(error: &clap::Error, rendered: String, arguments: &[OsString]
             _ => continue,
         };
         for value in values.iter().filter(|value| may_be_secret(value) && is_given(value)) {
-            text = text.replace(&format!("'{value}'"), &plain(value));
-            text = text.replace(value.as_str(), &plain(value));
+            text = text.replace(&format!("'{value}'"), &redact_value(value));
+            text = text.replace(value.as_str(), &redact_value(value));
         }
     }
     text

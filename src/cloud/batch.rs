@@ -83,7 +83,7 @@ impl<'a> BatchTracker<'a> {
     pub fn check_may_start(&self) -> Result<()> {
         match (self.may_begin)() {
             true => Ok(()),
-            false => Err(left_alone()),
+            false => Err(not_started_error()),
         }
     }
 
@@ -116,8 +116,8 @@ impl<'a> BatchTracker<'a> {
             let key = key(&target.scope, &target.id);
             let result = match (known.settled.remove(&key), known.begun.contains(&key)) {
                 (Some(result), _) => result,
-                (None, true) => Err(unsettled(target)),
-                (None, false) => Err(left_alone()),
+                (None, true) => Err(unknown_outcome_error(target)),
+                (None, false) => Err(not_started_error()),
             };
             TargetOutcome {
                 target: target.clone(),
@@ -136,12 +136,12 @@ fn key(place: &str, id: &str) -> TargetKey {
     (place.to_owned(), id.to_owned())
 }
 
-fn left_alone() -> Error {
+fn not_started_error() -> Error {
     Error::new(ErrorKind::Interrupted, "left alone: interrupted before it was begun")
         .with_hint("run it again for those that are left")
 }
 
-fn unsettled(target: &InstanceRef) -> Error {
+fn unknown_outcome_error(target: &InstanceRef) -> Error {
     let message = format!("{target}: interrupted before it was known what came of it");
     Error::new(ErrorKind::UnknownOutcome, message)
         .naming(target)

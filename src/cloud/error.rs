@@ -106,7 +106,7 @@ pub struct ErrorLocation {
     /// The cloud.
     pub provider: ProviderKind,
     /// The region or zone; `None` is the whole cloud.
-    pub place: Option<String>,
+    pub scope: Option<String>,
 }
 
 impl ErrorLocation {
@@ -114,20 +114,20 @@ impl ErrorLocation {
     pub fn new(provider: ProviderKind, place: impl fmt::Display) -> Self {
         Self {
             provider,
-            place: Some(place.to_string()).filter(|place| !place.is_empty()),
+            scope: Some(place.to_string()).filter(|place| !place.is_empty()),
         }
     }
 }
 
 impl From<ProviderKind> for ErrorLocation {
     fn from(provider: ProviderKind) -> Self {
-        Self { provider, place: None }
+        Self { provider, scope: None }
     }
 }
 
 impl fmt::Display for ErrorLocation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
+        match &self.scope {
             Some(place) => write!(formatter, "{}/{place}", self.provider),
             None => write!(formatter, "{}", self.provider),
         }
@@ -416,7 +416,7 @@ impl Error {
         for text in [&mut inner.code, &mut inner.request_id, &mut inner.hint] {
             *text = text.as_deref().map(&change);
         }
-        if let Some(ErrorLocation { place: Some(place), .. }) = &mut inner.location {
+        if let Some(ErrorLocation { scope: Some(place), .. }) = &mut inner.location {
             *place = change(place);
         }
         for leftover in &mut inner.leftovers {

@@ -86,7 +86,9 @@ pub fn parse_label(text: &str) -> Result<TypedLabel> {
     match read {
         Some((same_key, same_value)) if same_key == key && same_value == value => Ok(typed(key, value, false)),
         // Quotes that change nothing could be meant as a part of the label.
-        Some((key, value)) if label_text(key, value) == text => check_label_key(key).map(|()| typed(key, value, true)),
+        Some((key, value)) if format_label(key, value) == text => {
+            check_label_key(key).map(|()| typed(key, value, true))
+        }
         _ => {
             let error = Error::invalid(format!("the label {} can be read in two ways", quoted(text)));
             Err(error.with_hint(two_spellings(text, &requirements, (key, value))))
@@ -113,7 +115,7 @@ pub fn parse_requirements(text: &str) -> Result<Vec<Requirement>> {
 }
 
 /// A label in the form that can be read in one way only, with quotes where they are needed.
-pub fn label_text(key: &str, value: &str) -> String {
+pub fn format_label(key: &str, value: &str) -> String {
     let in_quotes = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
     let key = match is_plain_key(key) {
         true => key.to_owned(),
@@ -165,7 +167,7 @@ fn requirement(text: &str) -> Read<'_, Requirement> {
         return match value {
             Value::Text(value) => Ok((Requirement::NotIn(key, BTreeSet::from([value])), behind)),
             Value::Several { whole, first, others } => Err(Fault::Ambiguous(
-                label_text(&key, &whole).replacen('=', "!=", 1),
+                format_label(&key, &whole).replacen('=', "!=", 1),
                 format!("-l {key}!={first}{}", each(&others)),
             )),
         };
@@ -380,7 +382,7 @@ fn each(keys: &[String]) -> String {
 
 /// Both readings of a text that is no plain label.
 fn two_spellings(text: &str, requirements: &Result<Vec<Requirement>>, (key, value): (&str, &str)) -> String {
-    let literal = label_text(key, value);
+    let literal = format_label(key, value);
     if may_be_secret(text) {
         return "put the key or the value in double quotes, as in Roles=\"app,web\"".to_owned();
     }
@@ -391,7 +393,7 @@ fn two_spellings(text: &str, requirements: &Result<Vec<Requirement>>, (key, valu
     let other = labels.filter(|labels| !labels.is_empty()).map(|labels| {
         let labels: Vec<_> = labels
             .iter()
-            .map(|(key, value)| format!("-l '{}'", label_text(key, value)))
+            .map(|(key, value)| format!("-l '{}'", format_label(key, value)))
             .collect();
         labels.join(" ")
     });
@@ -460,7 +462,7 @@ mod tests {
             "\"!k\"=\"=v\"",
         ] {
             let label = parse_label(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-            for text in [text, &label_text(&label.key, &label.value)] {
+            for text in [text, &format_label(&label.key, &label.value)] {
                 let selector = parse_requirements(text).unwrap();
                 let [requirement] = selector.as_slice() else {
                     panic!("{text}: {selector:?}")

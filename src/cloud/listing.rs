@@ -42,7 +42,7 @@ pub struct Listing {
 /// not kept: each instance a single time, however often a listing that begins anew, or asks in several ways, meets it.
 pub struct InstanceSink<'a> {
     /// What the listing covers.
-    pub location: &'a ListScope,
+    pub scope: &'a ListScope,
     /// What it is about.
     pub filter: &'a ListFilter,
     ids: HashSet<&'a str>,
@@ -67,7 +67,7 @@ impl<'a> InstanceSink<'a> {
             hand_on,
         };
         Self {
-            location,
+            scope: location,
             filter,
             ids: filter.ids.iter().map(String::as_str).collect(),
             names: filter.names.iter().map(String::as_str).collect(),
@@ -86,7 +86,7 @@ impl<'a> InstanceSink<'a> {
         };
         (anyone || self.ids.contains(instance.reference.id.as_str()) || named())
             && (instance.managed || !self.filter.managed)
-            && self.location.contains(&instance.region, instance.zone.as_deref())
+            && self.scope.contains(&instance.region, instance.zone.as_deref())
     }
 
     /// Takes in a page, and hands on what of it is wanted and was on no page before.
@@ -102,7 +102,7 @@ impl fmt::Debug for InstanceSink<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Pages")
-            .field("location", self.location)
+            .field("location", self.scope)
             .field("filter", self.filter)
             .finish_non_exhaustive()
     }

@@ -75,14 +75,14 @@ impl fmt::Display for Location {
 }
 
 /// The error for a region that is given in the place of a zone.
-pub fn region_for_zone(region: &str, zone: &str) -> Error {
+pub fn region_given_as_zone_error(region: &str, zone: &str) -> Error {
     Error::invalid(format!("{region} is a region: use -r {region}")).with_hint(format!(
         "pass --region {region}, or a zone of it, such as --zone {zone}"
     ))
 }
 
 /// The error for a zone that is given in the place of a region.
-pub fn zone_for_region(zone: &str, region: &str) -> Error {
+pub fn zone_given_as_region_error(zone: &str, region: &str) -> Error {
     Error::invalid(format!("{zone} is a zone: use -z {zone}"))
         .with_hint(format!("pass --zone {zone}, or its region: --region {region}"))
 }

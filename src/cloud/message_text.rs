@@ -51,22 +51,22 @@ const TOKEN_LENGTH: usize = 32;
 /// A value in quotes, as Rust writes a string; `a value of 2,318 characters` if it may be a secret.
 pub fn quoted(text: &str) -> String {
     match may_be_secret(text) {
-        true => withheld(text),
+        true => describe_length(text),
         false => format!("{text:?}"),
     }
 }
 
 /// A value as it is; `a value of 2,318 characters` if it may be a secret.
-pub fn plain(text: &str) -> Cow<'_, str> {
+pub fn redact_value(text: &str) -> Cow<'_, str> {
     match may_be_secret(text) {
-        true => withheld(text).into(),
+        true => describe_length(text).into(),
         false => text.into(),
     }
 }
 
 /// What a parser says is wrong, with each value in it that may be a secret withheld. Parsers repeat values in double
 /// quotes or in backticks.
-pub fn parser_message(message: &str) -> String {
+pub fn redact_parser_message(message: &str) -> String {
     let mut shown = String::with_capacity(message.len());
     let mut rest = message;
     while let Some(start) = rest.find(['"', '`']) {
@@ -80,14 +80,14 @@ pub fn parser_message(message: &str) -> String {
         let (value, behind) = opened.split_at(length);
         let inner = &value[1..length - 1];
         match value.starts_with('"') {
-            true if may_be_secret(&unescaped(inner)) => shown.push_str(&withheld(&unescaped(inner))),
-            false if may_be_secret(inner) => shown.push_str(&withheld(inner)),
+            true if may_be_secret(&unescape(inner)) => shown.push_str(&describe_length(&unescape(inner))),
+            false if may_be_secret(inner) => shown.push_str(&describe_length(inner)),
             _ => shown.push_str(value),
         }
         rest = behind;
     }
     match may_be_secret(rest) {
-        true => shown.push_str(&withheld(rest)),
+        true => shown.push_str(&describe_length(rest)),
         false => shown.push_str(rest),
     }
     shown
@@ -109,7 +109,7 @@ fn quoted_length(text: &str) -> Option<usize> {
 }
 
 /// A text that was written as Rust writes a string, near enough to tell what it is.
-fn unescaped(text: &str) -> String {
+fn unescape(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
@@ -132,7 +132,7 @@ pub fn is_content(text: &str) -> bool {
 }
 
 /// Whether a key of a file can be named as it is: words, perhaps in quotes.
-pub fn is_plain_key(key: &str) -> bool {
+pub fn is_safe_key(key: &str) -> bool {
     let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '"' | '\'' | ' ');
     key.chars().all(is_plain) && !may_be_secret(key)
 }
@@ -141,7 +141,7 @@ pub fn is_plain_key(key: &str) -> bool {
 pub fn path_text(path: impl AsRef<Path>) -> String {
     let text = path.as_ref().to_string_lossy();
     match may_be_secret(&text) {
-        true => format!("{} that is not a path", withheld(&text)),
+        true => format!("{} that is not a path", describe_length(&text)),
         false => text.into_owned(),
     }
 }
@@ -159,7 +159,7 @@ pub fn may_be_secret(text: &str) -> bool {
             }
         || trimmed.starts_with(['{', '[', '<', '#'])
         || trimmed.contains("-----BEGIN")
-        || names_a_secret(trimmed)
+        || assigns_secret(trimmed)
         || trimmed.split_whitespace().any(is_token)
 }
 
@@ -167,15 +167,15 @@ fn is_line_end(character: char) -> bool {
     matches!(character, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-fn withheld(text: &str) -> String {
+fn describe_length(text: &str) -> String {
     match text.chars().count() {
         1 => "a value of 1 character".to_owned(),
-        count => format!("a value of {} characters", with_thousands(count)),
+        count => format!("a value of {} characters", format_thousands(count)),
     }
 }
 
 /// `DB_PASSWORD=hunter2` and the like.
-fn names_a_secret(text: &str) -> bool {
+fn assigns_secret(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     [
         "password",
@@ -233,7 +233,7 @@ fn is_token(word: &str) -> bool {
     has_prefix || is_aws_secret || has_long_part() || has_password() || is_hexadecimal
 }
 
-fn with_thousands(number: usize) -> Cow<'static, str> {
+fn format_thousands(number: usize) -> Cow<'static, str> {
     let digits = number.to_string();
     if digits.len() <= 3 {
         return digits.into();
@@ -320,7 +320,10 @@ mod tests {
             ("expected `\"`", "expected `\"`"),
             ("a \"first\nsecond", "a a value of 13 characters"),
         ] {
-            assert_eq!(parser_message(message).replace("string a value", "a value"), expected);
+            assert_eq!(
+                redact_parser_message(message).replace("string a value", "a value"),
+                expected
+            );
         }
     }
 }

@@ -50,7 +50,7 @@ pub struct UnknownProvider(String);
 impl UnknownProvider {
     /// What to do instead: `use aws, gcp or mock`.
     pub fn hint(&self) -> String {
-        format!("use {}", or_list(ProviderKind::ALL.map(ProviderKind::as_str)))
+        format!("use {}", join_with_or(ProviderKind::ALL.map(ProviderKind::as_str)))
     }
 }
 
@@ -81,7 +81,7 @@ impl<'de> serde::Deserialize<'de> for ProviderKind {
 }
 
 /// Words of which one is to be used: `a, b or c`.
-pub fn or_list(words: impl IntoIterator<Item = impl fmt::Display>) -> String {
+pub fn join_with_or(words: impl IntoIterator<Item = impl fmt::Display>) -> String {
     let mut words: Vec<String> = words.into_iter().map(|word| word.to_string()).collect();
     match words.pop() {
         Some(last) if !words.is_empty() => format!("{} or {last}", words.join(", ")),
@@ -106,8 +106,8 @@ mod tests {
 
     #[test]
     fn or_list_joins_any_number_of_words() {
-        assert_eq!(or_list(["a"; 0]), "");
-        assert_eq!(or_list(["a"]), "a");
-        assert_eq!(or_list(["a", "b"]), "a or b");
+        assert_eq!(join_with_or(["a"; 0]), "");
+        assert_eq!(join_with_or(["a"]), "a");
+        assert_eq!(join_with_or(["a", "b"]), "a or b");
     }
 }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use sha2::{Digest, Sha256};
 
 /// The kind and the body of a public key. The comment behind them says who made it, not what it is.
-pub fn key_without_comment(key: &str) -> String {
+pub fn remove_key_comment(key: &str) -> String {
     let mut words = key.split_whitespace();
     match (words.next(), words.next()) {
         (Some(kind), Some(body)) => format!("{kind} {body}"),

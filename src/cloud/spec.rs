@@ -155,7 +155,7 @@ pub struct LaunchPreview {
     /// The instance's name.
     pub name: InstanceName,
     /// Where it would go; the zone is `None` where the cloud picks it.
-    pub place: Location,
+    pub location: Location,
     /// Machine type, in the cloud's own word.
     pub machine_type: String,
     /// Virtual CPUs; `None` where the cloud does not say.

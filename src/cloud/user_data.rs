@@ -31,15 +31,15 @@ pub enum UserDataReader {
 }
 
 /// Why a guest would do nothing with user data; `None` if it does something with it.
-pub fn ignored_user_data(data: &[u8], reader: UserDataReader) -> Option<String> {
+pub fn find_user_data_problem(data: &[u8], reader: UserDataReader) -> Option<String> {
     if data.iter().all(u8::is_ascii_whitespace) {
         return Some("the user data is empty, so nothing is run".to_owned());
     }
     if reader == UserDataReader::Ec2Launch {
-        return ignored_by_windows(data);
+        return find_windows_problem(data);
     }
     if !data.starts_with(GZIP_MAGIC) {
-        return ignored_text(data);
+        return find_text_problem(data);
     }
     let mut inside = Vec::new();
     let unpacked = MultiGzDecoder::new(data)
@@ -47,7 +47,7 @@ pub fn ignored_user_data(data: &[u8], reader: UserDataReader) -> Option<String> 
         .read_to_end(&mut inside);
     match unpacked {
         Err(_) => Some("the user data begins like gzip but cannot be unpacked, so nothing runs it".to_owned()),
-        Ok(_) => ignored_text(&inside).map(|why| format!("unpacked, {why}")),
+        Ok(_) => find_text_problem(&inside).map(|why| format!("unpacked, {why}")),
     }
 }
 
@@ -56,7 +56,7 @@ pub fn is_gzip(data: &[u8]) -> bool {
     data.starts_with(GZIP_MAGIC)
 }
 
-fn ignored_text(data: &[u8]) -> Option<String> {
+fn find_text_problem(data: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(&data[..data.len().min(MIME_PREFIX)]);
     if data.starts_with(&[0xff, 0xfe]) || data.starts_with(&[0xfe, 0xff]) {
         return Some(
@@ -114,7 +114,7 @@ fn is_mime(text: &str) -> bool {
 
 /// EC2Launch runs what stands in its tags, and tasks in YAML.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html#user-data-execution>
-fn ignored_by_windows(data: &[u8]) -> Option<String> {
+fn find_windows_problem(data: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(data).to_ascii_lowercase();
     let text = text.trim_start_matches('\u{feff}');
     let has_tags = |name: &str| {
@@ -161,7 +161,7 @@ mod tests {
         ] {
             let is_crlf_script = data == "#!/usr/bin/env python3\r";
             assert_eq!(
-                ignored_user_data(data.as_bytes(), UserDataReader::CloudInit).is_some(),
+                find_user_data_problem(data.as_bytes(), UserDataReader::CloudInit).is_some(),
                 is_crlf_script,
                 "{data:?}"
             );

@@ -86,7 +86,7 @@ async fn update(context: &mut Context) -> anyhow::Result<ExitStatus> {
     let path = context.catalog_path().ok_or_else(|| {
         Error::invalid("there is no home folder to keep prices in").with_hint("name a file with CLOUDCTL_CATALOG")
     })?;
-    let providers = context.providers_to_ask()?;
+    let providers = context.providers_to_query()?;
     let catalog = context.catalog();
     let answers = join_all(providers.iter().map(|provider| provider.published_prices())).await;
     let today = context.now().to_zoned(TimeZone::UTC).date();
@@ -105,7 +105,7 @@ async fn update(context: &mut Context) -> anyhow::Result<ExitStatus> {
                 fetched.replace(kind, today, &prices);
                 report.items.push(Record::new(vec![
                     ("provider", json!(kind.as_str())),
-                    ("prices", json!(fetched.of(kind).map(|cloud| cloud.len()))),
+                    ("prices", json!(fetched.prices_of(kind).map(|cloud| cloud.len()))),
                     ("regions", json!(regions.len())),
                     ("as_of", json!(today.to_string())),
                     ("source", json!(source_of(provider.info()))),
@@ -118,7 +118,7 @@ async fn update(context: &mut Context) -> anyhow::Result<ExitStatus> {
     if !report.items.is_empty() {
         fetched.write(&path)?;
     }
-    let status = ExitStatus::of_batch(report.items.len(), &report.errors);
+    let status = ExitStatus::from_batch(report.items.len(), &report.errors);
     let now = context.now();
     context.printer.report(&report, &UPDATES, now)?;
     Ok(status)

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::cloud::{Error, ProviderKind, Result, path_text, plain};
+use crate::cloud::{Error, ProviderKind, Result, path_text, redact_value};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{CONTEXTS, Record, Report, SETTINGS};
@@ -158,7 +158,7 @@ async fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
     ];
     for info in context.infos().iter() {
         let rows = info.settings.iter().map(|key| {
-            let setting = settings.of(info.kind, key.name);
+            let setting = settings.cloud_setting(info.kind, key.name);
             row(&format!("{}.{}", info.kind, key.name), setting)
         });
         items.extend(rows);
@@ -169,7 +169,7 @@ async fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
             errors.push(error.at_if_unset(kind));
         }
     }
-    let status = ExitStatus::of_batch(items.len(), &errors);
+    let status = ExitStatus::from_batch(items.len(), &errors);
     let now = context.now();
     context.printer.report(&Report { items, errors }, &SETTINGS, now)?;
     Ok(status)
@@ -208,7 +208,7 @@ fn row(name: &str, setting: &Setting<String>) -> Record {
 fn record(name: &str, value: Option<&str>, source: &str) -> Record {
     Record::new(vec![
         ("setting", json!(name)),
-        ("value", json!(value.map(plain))),
-        ("source", json!(plain(source))),
+        ("value", json!(value.map(redact_value))),
+        ("source", json!(redact_value(source))),
     ])
 }

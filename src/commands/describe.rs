@@ -39,7 +39,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
                 .warning(&format!("{who}: cloudctl's own labels on it make no sense: {doubt}"));
         }
     }
-    let status = ExitStatus::of_batch(instances.len(), &errors);
+    let status = ExitStatus::from_batch(instances.len(), &errors);
     let now = context.now();
     context
         .printer

@@ -43,16 +43,16 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             .with_hint("only what cloudctl made has a TTL")
             .into());
     }
-    let _change = context.interrupt.enter_critical_section()?;
+    let _change = context.shutdown.enter_critical_section()?;
     let (mut done, mut errors) = (Vec::new(), Vec::new());
     for target in &targets {
-        match extend(target, args.ttl, context, &context.interrupt).await {
+        match extend(target, args.ttl, context, &context.shutdown).await {
             Ok(extended) => done.push(extended),
             Err(error) => errors.push(error),
         }
     }
     print_expiry(&done, context);
-    let status = ExitStatus::of_batch(done.len(), &errors);
+    let status = ExitStatus::from_batch(done.len(), &errors);
     let now = context.now();
     context
         .printer

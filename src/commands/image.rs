@@ -38,7 +38,7 @@ enum Verb {
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let Verb::List { arch } = args.verb;
     context.printer.check(&IMAGES)?;
-    let providers = context.providers_to_ask()?;
+    let providers = context.providers_to_query()?;
     let named = context.settings.regions.value.clone().unwrap_or_default();
     let zone = context.settings.zone.value.clone();
     let asked = providers

@@ -84,7 +84,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     let mut selectors = Selectors::new(&args.selectors)?;
     let catalog = args.needs_catalogue(context).then(|| context.catalog());
     let catalog = catalog.as_deref();
-    let providers = context.providers_to_ask()?;
+    let providers = context.providers_to_query()?;
     let filter = ListFilter {
         managed: args.managed,
         ..ListFilter::default()
@@ -207,7 +207,7 @@ fn conclude(inventory: Inventory, shown: Shown<'_>, context: &mut Context) -> an
     let blind = inventory.nothing_answered();
     let gaps = inventory.gaps;
     let status = if blind {
-        ExitStatus::of_batch(0, &gaps.iter().map(|gap| gap.error.clone()).collect::<Vec<_>>())
+        ExitStatus::from_batch(0, &gaps.iter().map(|gap| gap.error.clone()).collect::<Vec<_>>())
     } else if gaps.is_empty() {
         ExitStatus::DONE
     } else {

@@ -102,7 +102,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     let answered = rows.len();
     rows.retain(|row| is_met(&need, &row.machine));
     rows.sort_by(|one, other| args.sort.compare(one, other));
-    let status = ExitStatus::of_batch(answered, &errors);
+    let status = ExitStatus::from_batch(answered, &errors);
     let report = Report {
         items: rows.iter().map(Record::from).collect(),
         errors,

@@ -38,7 +38,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         } => named.clone(),
         _ => Vec::new(),
     };
-    let providers = context.providers_to_ask()?;
+    let providers = context.providers_to_query()?;
     let asked = providers.iter().map(|provider| provider.regions());
     let (mut items, mut gaps) = (Vec::new(), Vec::new());
     let mut unknown = named.clone();

@@ -65,7 +65,7 @@ pub(super) async fn find(references: &[InstanceQuery], context: &mut Context) ->
     let providers = if references.iter().all(|reference| reference.scope.is_some()) {
         Vec::new()
     } else {
-        context.providers_to_ask()?
+        context.providers_to_query()?
     };
     for scope in references.iter().filter_map(|reference| reference.scope.as_ref()) {
         context.cloud(scope.0)?;
@@ -142,7 +142,7 @@ pub(super) fn finish_listing(
         errors: gaps.iter().cloned().map(Error::from).collect(),
     };
     let status = if is_blind {
-        ExitStatus::of_batch(0, &report.errors)
+        ExitStatus::from_batch(0, &report.errors)
     } else if is_complete {
         ExitStatus::DONE
     } else {

@@ -85,7 +85,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             Err(refusal) => Some(refusal),
         };
         let clouds = context.clouds();
-        let plan = leave_out_protected(&|kind| clouds.get(kind), plan, &context.interrupt).await?;
+        let plan = leave_out_protected(&|kind| clouds.get(kind), plan, &context.shutdown).await?;
         return show(plan, refusal, untold, context);
     }
     if !plan.to_terminate().is_empty() {
@@ -98,12 +98,12 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
 
     let clouds = context.clouds();
     let plan = context
-        .interrupt
+        .shutdown
         .run_until_signal(plan.recheck(&|kind| clouds.get(kind)))
         .await?;
     let plan = if args.wait { plan } else { plan.without_terminating() };
-    let _change = context.interrupt.enter_critical_section()?;
-    let (mut ended, mut errors) = terminate(&|kind| clouds.get(kind), plan, &context.interrupt).await;
+    let _change = context.shutdown.enter_critical_section()?;
+    let (mut ended, mut errors) = terminate(&|kind| clouds.get(kind), plan, &context.shutdown).await;
     for instance in &ended {
         context
             .printer
@@ -121,12 +121,12 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         }
     }
     let clouds = context.clouds();
-    errors.extend(report_kept_disks(&|kind| clouds.get(kind), &ended, &context.interrupt).await);
-    for kept in delete_unused_firewall_rules(&|kind| clouds.get(kind), &ended, &context.interrupt).await {
+    errors.extend(report_kept_disks(&|kind| clouds.get(kind), &ended, &context.shutdown).await);
+    for kept in delete_unused_firewall_rules(&|kind| clouds.get(kind), &ended, &context.shutdown).await {
         context.printer.note(&kept);
     }
     errors.extend(untold);
-    let status = ExitStatus::of_batch(ended.len(), &errors);
+    let status = ExitStatus::from_batch(ended.len(), &errors);
     let now = context.now();
     context
         .printer
@@ -158,7 +158,7 @@ fn show(
     context: &mut Context,
 ) -> anyhow::Result<ExitStatus> {
     let to_terminate = plan.to_terminate().to_vec();
-    let refused = refusal.as_ref().map(|refusal| ExitStatus::of(refusal.kind()));
+    let refused = refusal.as_ref().map(|refusal| ExitStatus::from_kind(refusal.kind()));
     let skipped = plan.skipped().iter().map(SkippedInstance::to_error);
     let errors: Vec<_> = refusal.into_iter().chain(skipped).chain(untold).collect();
     if !to_terminate.is_empty() {
@@ -167,7 +167,7 @@ fn show(
             count(&to_terminate)
         ));
     }
-    let status = refused.unwrap_or_else(|| ExitStatus::of_batch(to_terminate.len(), &errors));
+    let status = refused.unwrap_or_else(|| ExitStatus::from_batch(to_terminate.len(), &errors));
     let now = context.now();
     context
         .printer
@@ -181,7 +181,7 @@ fn show_refused(selected: Vec<Instance>, refusal: Error, context: &mut Context) 
         .into_iter()
         .filter(|instance| !instance.state.is_gone())
         .collect();
-    let status = ExitStatus::of(refusal.kind());
+    let status = ExitStatus::from_kind(refusal.kind());
     let now = context.now();
     context
         .printer
@@ -208,7 +208,7 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
         };
     }
     let mut selectors = Selectors::new(&args.selectors)?;
-    let providers = context.providers_to_ask()?;
+    let providers = context.providers_to_query()?;
     let filter = ListFilter {
         // What claims to be ours and is not must be seen to be said.
         managed: !args.include_unmanaged && !args.expired,

@@ -87,7 +87,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     let left = args.timeout.saturating_sub(started.elapsed());
     let mut waited = wait_with_steps(all_to(goal, &selection.instances), left, context).await;
     waited.errors.extend(unseen);
-    let status = ExitStatus::of_batch(waited.reached.len(), &waited.errors);
+    let status = ExitStatus::from_batch(waited.reached.len(), &waited.errors);
     let now = context.now();
     let shown: Vec<Instance> = waited.reached.into_iter().chain(waited.unreached).collect();
     context
@@ -115,7 +115,7 @@ pub(super) async fn wait_with_steps(
 ) -> WaitResult {
     let started = Instant::now();
     let several = targets.len() > 1;
-    let interrupt = context.interrupt.clone();
+    let interrupt = context.shutdown.clone();
     let (printer, clouds) = context.printer_and_clouds();
     let mut on_reached = |goal: WaitGoal, instance: &Instance| {
         let name = instance.name.as_deref().filter(|_| several).unwrap_or_default();

@@ -112,7 +112,7 @@ impl UnlistedRegion {
         if !self.is_part {
             return true;
         }
-        let Some(place) = self.error.location().and_then(|location| location.place.as_deref()) else {
+        let Some(place) = self.error.location().and_then(|location| location.scope.as_deref()) else {
             return true;
         };
         place == region || place == instance.reference.scope || Some(place) == instance.zone.as_deref()

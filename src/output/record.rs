@@ -110,8 +110,8 @@ impl From<&LaunchPreview> for Record {
         Self(vec![
             ("provider", json!(plan.provider.as_str())),
             ("name", json!(plan.name.as_str())),
-            ("region", json!(plan.place.region)),
-            ("zone", json!(plan.place.zone)),
+            ("region", json!(plan.location.region)),
+            ("zone", json!(plan.location.zone)),
             ("machine_type", json!(plan.machine_type)),
             ("cpus", json!(plan.cpus)),
             ("memory_gib", json!(plan.memory_gib)),

@@ -21,12 +21,12 @@ const NAMES: [&str; 6] = [
 
 /// Whether a variable of this name sets something for cloudctl, the clouds' own tools or their SDKs.
 pub fn is_setting(name: &str, infos: CloudInfos) -> bool {
-    let of_a_cloud = || infos.iter().any(|info| is_setting_of(info, name));
+    let of_a_cloud = || infos.iter().any(|info| is_cloud_setting(info, name));
     PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || of_a_cloud()
 }
 
 /// Whether a variable of this name sets something for a cloud: one of its own, or one of the network.
-pub fn is_setting_of(cloud: &CloudInfo, name: &str) -> bool {
+pub fn is_cloud_setting(cloud: &CloudInfo, name: &str) -> bool {
     let own = cloud.vendor_prefixes;
     let is_own = own.iter().any(|prefix| name.starts_with(prefix));
     // The SDKs cannot use a file of certificates whose name is not Unicode.
@@ -44,7 +44,7 @@ fn holds_credential(name: &str) -> bool {
 }
 
 /// The password in an address: `http://user:password@proxy:3128`.
-fn password_of(value: &str) -> Option<&str> {
+fn password_in_url(value: &str) -> Option<&str> {
     let (_, rest) = value.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
     let (user, _) = authority.rsplit_once('@')?;
@@ -69,7 +69,7 @@ impl Environment {
     }
 
     /// Takes the variables of the process.
-    pub fn of_process(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+    pub fn from_process(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let mut environment = Self::default();
         for (name, value) in variables {
             let Ok(name) = name.into_string() else { continue };
@@ -114,7 +114,7 @@ impl Environment {
     /// any other variable that sets something.
     pub fn secrets(&self, infos: CloudInfos) -> Vec<&str> {
         let settings = self.variables.iter().filter(|(name, _)| is_setting(name, infos));
-        let secret = settings.filter_map(|(name, value)| match password_of(value) {
+        let secret = settings.filter_map(|(name, value)| match password_in_url(value) {
             Some(password) => Some(password),
             None if holds_credential(name) || may_be_secret(value) => Some(value.as_str()),
             None => None,
@@ -129,7 +129,7 @@ impl Environment {
 
     /// A path as people write it: `~` and what is below `~/` are in the home folder, as in a shell, which does not see
     /// files, variables and `--flag=~/x`.
-    pub fn path(&self, text: &str) -> PathBuf {
+    pub fn expand_path(&self, text: &str) -> PathBuf {
         let below = text
             .strip_prefix('~')
             .filter(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -140,7 +140,7 @@ impl Environment {
     }
 
     /// A path as messages show it: `~` stands for the home folder, and what may be a secret is withheld.
-    pub fn shown_path(&self, path: &Path) -> String {
+    pub fn display_path(&self, path: &Path) -> String {
         let home = self.home();
         match home.as_deref().and_then(|home| path.strip_prefix(home).ok()) {
             Some(below) => path_text(Path::new("~").join(below)),

@@ -11,7 +11,8 @@ use toml_edit::TableLike;
 
 use super::file_text::{io_reason, utf8_text};
 use crate::cloud::{
-    CloudInfos, Error, ProviderKind, Result, is_content, is_plain_key, parser_message, path_text, plain, quoted,
+    CloudInfos, Error, ProviderKind, Result, is_content, is_safe_key, path_text, quoted, redact_parser_message,
+    redact_value,
 };
 
 /// The whole file, `cloudctl/config.toml`.
@@ -19,7 +20,7 @@ use crate::cloud::{
 #[serde(deny_unknown_fields)]
 pub struct ConfigFile {
     /// The context that holds when none is named.
-    #[serde(default, deserialize_with = "short_text")]
+    #[serde(default, deserialize_with = "read_one_line")]
     pub current: Option<String>,
     /// The contexts by name.
     #[serde(default)]
@@ -37,10 +38,10 @@ pub struct ContextEntry {
     /// The providers that the other verbs ask.
     pub providers: Option<Vec<ProviderKind>>,
     /// The output format.
-    #[serde(default, deserialize_with = "short_text")]
+    #[serde(default, deserialize_with = "read_one_line")]
     pub output: Option<String>,
     /// How long new instances may live, unless something else is said.
-    #[serde(default, deserialize_with = "short_text")]
+    #[serde(default, deserialize_with = "read_one_line")]
     pub ttl: Option<String>,
     /// What is set for one cloud alone, by the keys of [`CloudInfo::settings`](crate::cloud::CloudInfo::settings).
     #[serde(skip)]
@@ -54,12 +55,12 @@ pub struct ContextEntry {
 const CONTEXT_KEYS: [&str; 4] = ["provider", "providers", "output", "ttl"];
 
 /// Text of one line. The content of a file, such as a key, is refused here, where its line is known.
-fn short_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+fn read_one_line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(deserializer)?;
     match is_content(&text) {
         true => Err(D::Error::custom(format!(
             "{} with several lines, or the content of a file, which this key does not take",
-            plain(&text)
+            redact_value(&text)
         ))),
         false => Ok(Some(text)),
     }
@@ -91,7 +92,7 @@ impl ContextEntry {
                     let error = unknown_field(&name, keys.iter().map(|key| key.name));
                     return Err(Mistake(vec![word, name], error));
                 };
-                let text = short_text(value).map_err(|error| Mistake(vec![word.clone(), name], error))?;
+                let text = read_one_line(value).map_err(|error| Mistake(vec![word.clone(), name], error))?;
                 self.clouds.extend(text.map(|text| ((kind, key.name), text)));
             }
         }
@@ -137,24 +138,26 @@ impl ConfigFile {
 
     fn parse(text: &str, shown: &str, infos: CloudInfos) -> Result<Self> {
         let mut file: Self = parse_toml(text, shown)?;
-        file.lines = lines_of_keys(text);
+        file.lines = find_key_lines(text);
         for (name, entry) in &mut file.contexts {
             entry.read_sections(infos).map_err(|Mistake(keys, error)| {
                 let path = [vec!["contexts".to_owned(), name.clone()], keys].concat();
                 let lines = file.lines.iter().filter(|(keys, _)| keys.starts_with(&path));
                 let line = lines.map(|(_, line)| *line).min().unwrap_or(1);
-                mistake_in_line(text, line, error.message(), shown)
+                line_error(text, line, error.message(), shown)
             })?;
         }
         Ok(file)
     }
 
     /// Where a key stands in the file that is `shown` so: `~/.config/cloudctl/config.toml:7, [contexts.dev.aws]`.
-    pub(super) fn place_of(&self, shown: &str, keys: &[&str]) -> String {
+    pub(super) fn describe_location(&self, shown: &str, keys: &[&str]) -> String {
         let path: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
         let line = self.lines.get(&path).map(|line| format!(":{line}")).unwrap_or_default();
         match keys {
-            [sections @ .., _] if !sections.is_empty() => format!("{shown}{line}, [{}]", plain(&sections.join("."))),
+            [sections @ .., _] if !sections.is_empty() => {
+                format!("{shown}{line}, [{}]", redact_value(&sections.join(".")))
+            }
             _ => format!("{shown}{line}"),
         }
     }
@@ -180,40 +183,40 @@ pub fn parse_toml<T: DeserializeOwned>(text: &str, shown: impl std::fmt::Display
     toml::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start.min(text.len()));
         let line = text.get(..start).unwrap_or_default().matches('\n').count() + 1;
-        mistake_in_line(text, line, error.message(), shown)
+        line_error(text, line, error.message(), shown)
     })
 }
 
-fn mistake_in_line(text: &str, line: usize, message: &str, shown: impl std::fmt::Display) -> Error {
+fn line_error(text: &str, line: usize, message: &str, shown: impl std::fmt::Display) -> Error {
     let message = message.replace('\n', "; ");
     // The parser names an unknown key itself, but not the key of a wrong value.
-    let key = key_of_line(text, line).filter(|key| is_plain_key(key) && !message.contains(&format!("`{key}`")));
+    let key = key_in_line(text, line).filter(|key| is_safe_key(key) && !message.contains(&format!("`{key}`")));
     let named = key.map(|key| format!("{key}: ")).unwrap_or_default();
-    Error::invalid(format!("{shown}:{line}: {named}{}", parser_message(&message)))
+    Error::invalid(format!("{shown}:{line}: {named}{}", redact_parser_message(&message)))
 }
 
 /// The line of each key, tables included, by the words that lead to it. Nothing for what is not TOML.
-pub(super) fn lines_of_keys(text: &str) -> BTreeMap<Vec<String>, usize> {
+pub(super) fn find_key_lines(text: &str) -> BTreeMap<Vec<String>, usize> {
     let mut lines = BTreeMap::new();
     if let Ok(document) = toml_edit::Document::parse(text) {
-        note_lines(document.as_table(), &[], text, &mut lines);
+        collect_key_lines(document.as_table(), &[], text, &mut lines);
     }
     lines
 }
 
-fn note_lines(table: &dyn TableLike, path: &[String], text: &str, lines: &mut BTreeMap<Vec<String>, usize>) {
+fn collect_key_lines(table: &dyn TableLike, path: &[String], text: &str, lines: &mut BTreeMap<Vec<String>, usize>) {
     for (key, item) in table.iter() {
         let path = [path, &[key.to_owned()]].concat();
         if let Some(before) = item.span().and_then(|span| text.get(..span.start)) {
             lines.insert(path.clone(), before.matches('\n').count() + 1);
         }
         if let Some(table) = item.as_table_like() {
-            note_lines(table, &path, text, lines);
+            collect_key_lines(table, &path, text, lines);
         }
     }
 }
 
-fn key_of_line(text: &str, line: usize) -> Option<&str> {
+fn key_in_line(text: &str, line: usize) -> Option<&str> {
     let (key, _) = text.lines().nth(line.checked_sub(1)?)?.split_once('=')?;
     Some(key.trim())
 }

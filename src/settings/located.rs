@@ -25,8 +25,8 @@ impl fmt::Debug for Located {
 
 impl Located {
     /// What an environment variable says, without white space around it; `None` if that is nothing.
-    pub fn variable(environment: &Environment, name: &str) -> Option<Self> {
-        let located = Self::exact_variable(environment, name)?;
+    pub fn from_variable(environment: &Environment, name: &str) -> Option<Self> {
+        let located = Self::from_exact_variable(environment, name)?;
         let value = located.value.trim();
         (!value.is_empty()).then(|| Self {
             value: value.to_owned(),
@@ -35,7 +35,7 @@ impl Located {
     }
 
     /// The same with white space, for variables that an SDK reads itself.
-    pub fn exact_variable(environment: &Environment, name: &str) -> Option<Self> {
+    pub fn from_exact_variable(environment: &Environment, name: &str) -> Option<Self> {
         Some(Self {
             value: environment.get(name)?.to_owned(),
             source: format!("{VARIABLE}{name}"),

@@ -17,7 +17,7 @@ mod values;
 mod vendor_setting;
 mod vendor_settings_page;
 
-pub use environment::{Environment, is_setting, is_setting_of};
+pub use environment::{Environment, is_cloud_setting, is_setting};
 pub use file::parse_toml;
 pub use file::{ConfigFile, ContextEntry};
 pub use file_text::{NotText, io_reason, utf8_text};
@@ -175,7 +175,9 @@ impl Settings {
         may_lack_context: bool,
     ) -> Result<Self> {
         environment.check_readable(|name| name.starts_with("CLOUDCTL_"))?;
-        let explicit_path = environment.get("CLOUDCTL_CONFIG").map(|path| environment.path(path));
+        let explicit_path = environment
+            .get("CLOUDCTL_CONFIG")
+            .map(|path| environment.expand_path(path));
         let config_path = explicit_path.clone().or_else(|| {
             Some(
                 environment
@@ -199,8 +201,8 @@ impl Settings {
 
         let shown_path = config_path
             .as_deref()
-            .map_or(String::new(), |path| environment.shown_path(path));
-        let in_file = |keys: &[&str]| Source::Context(config.place_of(&shown_path, keys));
+            .map_or(String::new(), |path| environment.display_path(path));
+        let in_file = |keys: &[&str]| Source::Context(config.describe_location(&shown_path, keys));
         let context = with_variable(flag(&args.context, "--context"), "CLOUDCTL_CONTEXT")
             .or(config.current.clone(), in_file(&["current"]));
         let entry = match &context.value {
@@ -220,7 +222,7 @@ impl Settings {
 
         let in_variable: Option<Vec<ProviderChoice>> = environment
             .get("CLOUDCTL_PROVIDER")
-            .map(|text| entries(text)?.iter().map(|name| name.parse()).collect::<Result<_>>())
+            .map(|text| parse_list(text)?.iter().map(|name| name.parse()).collect::<Result<_>>())
             .transpose()
             .map_err(|error: Error| error.context("CLOUDCTL_PROVIDER"))?;
         let choice = Setting::default()
@@ -262,7 +264,7 @@ impl Settings {
             false => environment.get(name),
         };
         let in_region_variable = place_variable("CLOUDCTL_REGION")
-            .map(entries)
+            .map(parse_list)
             .transpose()
             .map_err(|error| error.context("CLOUDCTL_REGION"))?;
         let regions = Setting::default()
@@ -305,7 +307,7 @@ impl Settings {
     }
 
     /// What is set for one cloud alone, under a key of [`CloudInfo::settings`].
-    pub fn of(&self, kind: ProviderKind, key: &'static str) -> &Setting<String> {
+    pub fn cloud_setting(&self, kind: ProviderKind, key: &'static str) -> &Setting<String> {
         static UNSET: Setting<String> = Setting {
             value: None,
             source: Source::Unset,
@@ -315,12 +317,12 @@ impl Settings {
 
     /// The only account or project in which anything may be changed on that cloud, if one is pinned.
     pub fn expected_account(&self, cloud: &CloudInfo) -> Option<&str> {
-        self.of(cloud.kind, cloud.expected_account?).value.as_deref()
+        self.cloud_setting(cloud.kind, cloud.expected_account?).value.as_deref()
     }
 }
 
 /// The entries of a list in a variable, without the white space around them.
-fn entries(text: &str) -> Result<Vec<String>> {
+fn parse_list(text: &str) -> Result<Vec<String>> {
     let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
     let entries: Vec<_> = entries.map(str::to_owned).collect();
     match entries.is_empty() {

@@ -95,7 +95,7 @@ pub struct ResolvedSetting {
 
 impl ResolvedSetting {
     /// The setting with this value; `otherwise` is the source where there is none.
-    pub fn of(name: &'static str, located: Option<Located>, otherwise: &str) -> Self {
+    pub fn from_located(name: &'static str, located: Option<Located>, otherwise: &str) -> Self {
         match located {
             Some(Located { value, source }) => Self {
                 name,

@@ -18,15 +18,19 @@ and all of them before the settings below. Of these, a variable goes before a fi
 /// The page `docs/settings.md`.
 pub fn settings_page(tables: Tables<'_>) -> String {
     let mut page = format!("# Settings of the clouds' own tools\n\n{INTRODUCTION}");
-    for (cloud, topic, settings) in groups(tables) {
+    for (cloud, topic, settings) in group_by_topic(tables) {
         let heading = format!("\n## {}\n", cloud.title);
         if !page.contains(&heading) {
             page.push_str(&heading);
         }
-        page.push_str(&format!("\n### {}\n\n", title_of_topic(topic)));
+        page.push_str(&format!("\n### {}\n\n", topic_title(topic)));
         page.push_str("| setting | where | what cloudctl does |\n| --- | --- | --- |\n");
         for setting in settings {
-            let cells = [format!("`{}`", setting.name), place_of(setting), treatment_of(setting)];
+            let cells = [
+                format!("`{}`", setting.name),
+                place_of(setting),
+                describe_treatment(setting),
+            ];
             let cells = cells.map(|cell| cell.replace('|', "\\|"));
             page.push_str(&format!("| {} |\n", cells.join(" | ")));
         }
@@ -37,18 +41,14 @@ pub fn settings_page(tables: Tables<'_>) -> String {
 /// The same as plain text.
 pub fn settings_text(tables: Tables<'_>) -> String {
     let mut text = INTRODUCTION.to_owned();
-    for (cloud, topic, settings) in groups(tables) {
-        text.push_str(&format!(
-            "\n{}: {}\n",
-            cloud.title,
-            title_of_topic(topic).to_lowercase()
-        ));
+    for (cloud, topic, settings) in group_by_topic(tables) {
+        text.push_str(&format!("\n{}: {}\n", cloud.title, topic_title(topic).to_lowercase()));
         for setting in settings {
             let place = place_of(setting).replace('`', "");
             text.push_str(&format!(
                 "  {} ({place})\n      {}\n",
                 setting.name,
-                treatment_of(setting)
+                describe_treatment(setting)
             ));
         }
     }
@@ -56,7 +56,7 @@ pub fn settings_text(tables: Tables<'_>) -> String {
 }
 
 /// The settings by cloud and topic, each in the order of its table.
-fn groups<'a>(tables: Tables<'a>) -> Vec<(&'static CloudInfo, Topic, Vec<&'a VendorSetting>)> {
+fn group_by_topic<'a>(tables: Tables<'a>) -> Vec<(&'static CloudInfo, Topic, Vec<&'a VendorSetting>)> {
     let mut groups: Vec<(&'static CloudInfo, Topic, Vec<&VendorSetting>)> = Vec::new();
     for (cloud, settings) in tables {
         let mut settings: Vec<_> = settings.iter().collect();
@@ -73,7 +73,7 @@ fn groups<'a>(tables: Tables<'a>) -> Vec<(&'static CloudInfo, Topic, Vec<&'a Ven
     groups
 }
 
-fn title_of_topic(topic: Topic) -> &'static str {
+fn topic_title(topic: Topic) -> &'static str {
     match topic {
         Topic::Credentials => "Credentials",
         Topic::Account => "Account and project",
@@ -95,7 +95,7 @@ fn place_of(setting: &VendorSetting) -> String {
     }
 }
 
-fn treatment_of(setting: &VendorSetting) -> String {
+fn describe_treatment(setting: &VendorSetting) -> String {
     match setting.treatment {
         Treatment::Honoured(effect) => effect.to_owned(),
         Treatment::Refused(instead) => format!("refused: {instead}"),

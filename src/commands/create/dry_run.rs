@@ -15,7 +15,7 @@ pub(super) async fn show(
     refusal: Option<Error>,
     context: &mut Context,
 ) -> anyhow::Result<ExitStatus> {
-    let refused = refusal.as_ref().map(|refusal| ExitStatus::of(refusal.kind()));
+    let refused = refusal.as_ref().map(|refusal| ExitStatus::from_kind(refusal.kind()));
     let mut report = Report {
         errors: refusal.into_iter().collect(),
         ..Report::default()
@@ -28,7 +28,7 @@ pub(super) async fn show(
         }
     }
     note_existing(present.iter(), context);
-    let status = refused.unwrap_or_else(|| ExitStatus::of_batch(report.items.len() + present.len(), &report.errors));
+    let status = refused.unwrap_or_else(|| ExitStatus::from_batch(report.items.len() + present.len(), &report.errors));
     let now = context.now();
     context.printer.report(&report, &PLANS, now)?;
     context.printer.note("dry run: nothing was created");
@@ -70,7 +70,7 @@ async fn plans(
         if order.wish.has_other_charges() {
             plan.price_usd_per_hour = None;
         } else if let (None, Some(machine)) = (plan.price_usd_per_hour, &machine) {
-            let price = catalog.price(plan.provider, &plan.place.region, machine, plan.spot);
+            let price = catalog.price(plan.provider, &plan.location.region, machine, plan.spot);
             plan.price_usd_per_hour = price.map(|price| price.usd_per_hour);
         }
         let named = |name| LaunchPreview { name, ..plan.clone() };

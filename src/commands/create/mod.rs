@@ -146,7 +146,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     context.printer.check(if args.dry_run { &PLANS } else { &INSTANCES })?;
     let files = match args.file.as_deref() {
         Some(path) => {
-            let home_path = path.to_str().map(|path| context.settings.environment.path(path));
+            let home_path = path.to_str().map(|path| context.settings.environment.expand_path(path));
             SpecFile::read(home_path.as_deref().unwrap_or(path), context)?
         }
         None => vec![SpecFile::default()],
@@ -176,7 +176,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             .note("no --ttl is given: what this job leaves behind runs until somebody terminates it");
     }
     // Until it is printed what exists by now.
-    let _change = context.interrupt.enter_critical_section()?;
+    let _change = context.shutdown.enter_critical_section()?;
     let (mut instances, mut errors) = create_all(&orders, context).await;
     instances = wait::wait(&orders, instances, timeout, &mut errors, context).await;
     let order = |instance: &Instance| {
@@ -186,10 +186,10 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     };
     instances.sort_by_cached_key(order);
     let alive = instances.iter().filter(|instance| !instance.state.is_gone()).count();
-    let status = match ExitStatus::of_batch(alive, &errors) {
-        _ if alive > 0 && context.interrupt.status().is_some() => ExitStatus::UNKNOWN,
+    let status = match ExitStatus::from_batch(alive, &errors) {
+        _ if alive > 0 && context.shutdown.status().is_some() => ExitStatus::UNKNOWN,
         // One VM that exists and is not ready is not a part of something.
-        ExitStatus::PARTIAL if names.len() == 1 => ExitStatus::of(errors[0].kind()),
+        ExitStatus::PARTIAL if names.len() == 1 => ExitStatus::from_kind(errors[0].kind()),
         status => status,
     };
     print_expiry(&instances, context);

@@ -20,7 +20,7 @@ const AT_ONCE: usize = 16;
 /// Makes what is ordered. Gives what is there now, and what kept the rest from it.
 pub(super) async fn create_all(orders: &[VmRequest], context: &mut Context) -> (Vec<Instance>, Vec<Error>) {
     let started = Instant::now();
-    let interrupt = context.interrupt.clone();
+    let interrupt = context.shutdown.clone();
     let catalog = context.catalog();
     let reaches: Vec<_> = orders.iter().map(|order| order.reach(&catalog)).collect();
     let mut work = futures_util::stream::iter(orders.iter().zip(&reaches))

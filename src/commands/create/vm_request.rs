@@ -61,7 +61,7 @@ impl VmTemplate {
         let mut native = file.native.unwrap_or_default();
         native.extend(typed_options(&args.native)?);
         let environment = context.settings.environment.clone();
-        let typed = |name: &str| environment.path(name);
+        let typed = |name: &str| environment.expand_path(name);
         let in_folder = |name: &str| file.folder.join(typed(name));
         let asked_key = args.ssh_key.as_ref().or(file.ssh_key.as_ref());
         let ssh_key = match (&args.ssh_key, &file.ssh_key) {

@@ -73,7 +73,7 @@ fn with_prices(instances: &mut [Instance], known: &[Instance]) {
 
 /// Whatever kept us from seeing it run, the VM exists: only what ended it is a failure of its own.
 fn not_ready(error: Error) -> Error {
-    match ExitStatus::of(error.kind()) {
+    match ExitStatus::from_kind(error.kind()) {
         ExitStatus::DENIED | ExitStatus::UNAVAILABLE | ExitStatus::PARTIAL => error.with_kind(ErrorKind::Timeout),
         // Nothing failed: somebody else wanted otherwise.
         ExitStatus::NOT_FOUND => error

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use serde_json::{Value, json};
 
-use crate::cloud::{Error, Result, parser_message, plain};
+use crate::cloud::{Error, Result, redact_parser_message, redact_value};
 
 /// The options that only EC2 has. On the command line every value is text, so text is accepted for every type.
 #[derive(Debug, Default, Deserialize)]
@@ -110,15 +110,15 @@ impl Options {
             Self::deserialize(json!({ key: value })).map_err(|error| {
                 Error::invalid(format!(
                     "native option {} for aws: {}",
-                    plain(key),
-                    parser_message(&error.to_string())
+                    redact_value(key),
+                    redact_parser_message(&error.to_string())
                 ))
             })?;
         }
         let options = Self::deserialize(json!(native)).map_err(|error| {
             Error::invalid(format!(
                 "native options for aws: {}",
-                parser_message(&error.to_string())
+                redact_parser_message(&error.to_string())
             ))
         })?;
         options.check(disk_type)?;

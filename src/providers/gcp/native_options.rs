@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 
-use crate::cloud::{Error, InstanceSpec, Result, closest, parser_message, plain, quoted};
+use crate::cloud::{Error, InstanceSpec, Result, closest, quoted, redact_parser_message, redact_value};
 
 /// All native options. A value may have its own type or be text, as on the command line.
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -107,8 +107,8 @@ impl Options {
             let one: Self = serde_json::from_value(one).map_err(|error| {
                 Error::invalid(format!(
                     "invalid native option {} of gcp: {}",
-                    plain(key),
-                    parser_message(&error.to_string())
+                    redact_value(key),
+                    redact_parser_message(&error.to_string())
                 ))
             })?;
             options.merge(one);

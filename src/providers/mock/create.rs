@@ -15,8 +15,8 @@ use super::{catalog, regions};
 use crate::catalog::{ImageAlias, image_alias};
 use crate::cloud::{
     CreateOutcome, Error, ErrorKind, ErrorLocation, IdempotencyToken, InstanceSpec, Labels, LaunchPreview, Location,
-    ProviderKind, Result, SshKey, UserDataReader, check_label_key, format_duration, ignored_user_data,
-    management_labels, parser_message, plain, quoted,
+    ProviderKind, Result, SshKey, UserDataReader, check_label_key, find_user_data_problem, format_duration,
+    management_labels, quoted, redact_parser_message, redact_value,
 };
 
 /// The only network.
@@ -252,7 +252,7 @@ impl ResolvedSpec {
         LaunchPreview {
             provider: ProviderKind::Mock,
             name: spec.name.clone(),
-            place: Location {
+            location: Location {
                 region: self.region.to_owned(),
                 zone: Some(self.zone.to_owned()),
             },
@@ -337,7 +337,7 @@ fn check_user_data(spec: &InstanceSpec, alias: &str) -> Result<()> {
     if let Some(why) = spec
         .user_data
         .as_ref()
-        .and_then(|data| ignored_user_data(data.expose(), reader))
+        .and_then(|data| find_user_data_problem(data.expose(), reader))
     {
         tracing::warn!("{why}");
     }
@@ -468,8 +468,8 @@ fn parse_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f6
 fn option_error(key: &str, reason: &str) -> Error {
     Error::invalid(format!(
         "invalid native option {}: {}",
-        plain(key),
-        parser_message(reason)
+        redact_value(key),
+        redact_parser_message(reason)
     ))
     .with_hint(OPTIONS_HINT)
 }

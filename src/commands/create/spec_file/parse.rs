@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use super::values::WithoutNull;
-use crate::cloud::{Error, Result, did_you_mean, is_plain_key, may_be_secret, parser_message, plain};
+use crate::cloud::{Error, Result, did_you_mean, is_safe_key, may_be_secret, redact_parser_message, redact_value};
 
 /// How a spec file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +124,7 @@ fn explain(fault: &Fault, format: Format, text: &str, shown: &str, keys: fn() ->
     let place = format!("{shown}:{line}:{column}");
     if let Some(unknown) = message.split_once(UNKNOWN).and_then(|(_, rest)| rest.split('`').next()) {
         let error = match may_be_secret(unknown) {
-            true => Error::invalid(format!("{place}: unknown key: {}", plain(unknown))),
+            true => Error::invalid(format!("{place}: unknown key: {}", redact_value(unknown))),
             false => Error::invalid(format!("{place}: unknown key `{unknown}`")),
         };
         let keys = keys();
@@ -139,9 +139,9 @@ fn explain(fault: &Fault, format: Format, text: &str, shown: &str, keys: fn() ->
         Format::Json => key_in_json(text, *line, *column),
         Format::Yaml => None,
     };
-    let key = key.filter(|key| is_plain_key(key) && !message.contains(&format!("`{key}`")));
+    let key = key.filter(|key| is_safe_key(key) && !message.contains(&format!("`{key}`")));
     let named = key.map(|key| format!("{key}: ")).unwrap_or_default();
-    Error::invalid(format!("{place}: {named}{}", parser_message(message))).with_hint(
+    Error::invalid(format!("{place}: {named}{}", redact_parser_message(message))).with_hint(
         "the keys are the long flags of `cloudctl create --help`, and `cloudctl schema spec` has their types",
     )
 }
