@@ -309,7 +309,7 @@ impl Context {
     /// # Errors
     /// Those of reading and writing.
     pub fn prompt(&mut self, question: &str) -> io::Result<Option<String>> {
-        self.printer.question(question)?;
+        self.printer.ask(question)?;
         let mut answer = String::new();
         let read = self.input.read_line(&mut answer)?;
         Ok((read > 0).then(|| answer.trim().to_owned()))

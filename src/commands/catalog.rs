@@ -34,17 +34,17 @@ enum Verb {
 /// Shows or refreshes.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     match args.verb {
-        Verb::Show => show(context),
-        Verb::Update => update(context).await,
+        Verb::Show => show_metadata(context),
+        Verb::Update => update_prices(context).await,
     }
 }
 
 /// Where a cloud's prices are fetched from.
-fn source_of(cloud: &CloudInfo) -> &'static str {
+fn price_source(cloud: &CloudInfo) -> &'static str {
     cloud.price_source.unwrap_or(cloud.kind.as_str())
 }
 
-fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
+fn show_metadata(context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&CATALOGUES)?;
     let facts = metadata();
     let mut report = Report::default();
@@ -67,7 +67,7 @@ fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
     for (kind, cloud) in catalog.fetched().clouds() {
         report.items.push(Record::new(vec![
             ("part", json!(format!("fetched {kind}"))),
-            ("source", json!(source_of(context.info(kind)))),
+            ("source", json!(price_source(context.info(kind)))),
             ("licence", json!(null)),
             ("as_of", json!(cloud.as_of.to_string())),
             ("rows", json!(null)),
@@ -77,11 +77,11 @@ fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
         ]));
     }
     let now = context.now();
-    context.printer.report(&report, &CATALOGUES, now)?;
+    context.printer.print_report(&report, &CATALOGUES, now)?;
     Ok(ExitStatus::DONE)
 }
 
-async fn update(context: &mut Context) -> anyhow::Result<ExitStatus> {
+async fn update_prices(context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&UPDATES)?;
     let path = context.catalog_path().ok_or_else(|| {
         Error::invalid("there is no home folder to keep prices in").with_hint("name a file with CLOUDCTL_CATALOG")
@@ -97,7 +97,7 @@ async fn update(context: &mut Context) -> anyhow::Result<ExitStatus> {
         match answer {
             // A price list of nothing is no reason to forget the prices of before.
             Ok(prices) if prices.is_empty() => {
-                let message = format!("{} gave no prices that are understood", source_of(provider.info()));
+                let message = format!("{} gave no prices that are understood", price_source(provider.info()));
                 report.errors.push(Error::new(ErrorKind::Incomplete, message).at(kind));
             }
             Ok(prices) => {
@@ -108,7 +108,7 @@ async fn update(context: &mut Context) -> anyhow::Result<ExitStatus> {
                     ("prices", json!(fetched.prices_of(kind).map(|cloud| cloud.len()))),
                     ("regions", json!(regions.len())),
                     ("as_of", json!(today.to_string())),
-                    ("source", json!(source_of(provider.info()))),
+                    ("source", json!(price_source(provider.info()))),
                     ("file", json!(path_text(&path))),
                 ]));
             }
@@ -120,6 +120,6 @@ async fn update(context: &mut Context) -> anyhow::Result<ExitStatus> {
     }
     let status = ExitStatus::from_batch(report.items.len(), &report.errors);
     let now = context.now();
-    context.printer.report(&report, &UPDATES, now)?;
+    context.printer.print_report(&report, &UPDATES, now)?;
     Ok(status)
 }

@@ -40,7 +40,7 @@ pub async fn run(_: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let good = report.items.iter().filter(|item| item.get("result") == "ok").count();
     let status = ExitStatus::from_batch(good, &report.errors);
     let now = context.now();
-    context.printer.report(&report, &DOCTOR, now)?;
+    context.printer.print_report(&report, &DOCTOR, now)?;
     Ok(status)
 }
 

@@ -26,6 +26,6 @@ pub async fn run(args: Args, action: InstanceAction, context: &mut Context) -> a
     let now = context.now();
     context
         .printer
-        .report(&Report::of_instances(&done, errors), &INSTANCES, now)?;
+        .print_report(&Report::from_instances(&done, errors), &INSTANCES, now)?;
     Ok(status)
 }

@@ -49,9 +49,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
                 unknown
                     .retain(|word| matching_regions(provider.info(), std::slice::from_ref(word), &regions).is_empty());
                 regions = matching_regions(provider.info(), &named, &regions);
-                items.extend(regions.iter().map(|name| Record::of_region(provider.info(), name)));
+                items.extend(regions.iter().map(|name| Record::from_region(provider.info(), name)));
             }
-            Ok(regions) => items.extend(regions.iter().map(|name| Record::of_region(provider.info(), name))),
+            Ok(regions) => items.extend(regions.iter().map(|name| Record::from_region(provider.info(), name))),
             Err(error) => gaps.push(Gap::new(error, kind)),
         }
     }

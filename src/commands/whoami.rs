@@ -18,12 +18,12 @@ pub async fn run(_: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let answers = join_all(providers.iter().map(|provider| provider.identity())).await;
     for (provider, answer) in providers.iter().zip(answers) {
         match answer {
-            Ok(identity) => report.items.push(Record::of_identity(provider.kind(), &identity)),
+            Ok(identity) => report.items.push(Record::from_identity(provider.kind(), &identity)),
             Err(error) => report.errors.push(error.at(provider.kind())),
         }
     }
     let status = ExitStatus::from_batch(report.items.len(), &report.errors);
     let now = context.now();
-    context.printer.report(&report, &IDENTITIES, now)?;
+    context.printer.print_report(&report, &IDENTITIES, now)?;
     Ok(status)
 }

@@ -176,7 +176,7 @@ mod tests {
         let required = |schema: &Value| -> Vec<String> { serde_json::from_value(schema["required"].clone()).unwrap() };
         let fields: Vec<_> = InstanceField::ALL.iter().map(InstanceField::name).collect();
         assert_eq!(required(&instance_schema(Drivers::default().infos())), fields);
-        let error = Record::of_error(&Error::invalid("x"), None);
+        let error = Record::from_error(&Error::invalid("x"), None);
         let fields: Vec<_> = error.fields().iter().map(|(name, _)| *name).collect();
         assert_eq!(required(&error_schema()), fields);
     }

@@ -30,7 +30,7 @@ pub(super) async fn show(
     note_existing(present.iter(), context);
     let status = refused.unwrap_or_else(|| ExitStatus::from_batch(report.items.len() + present.len(), &report.errors));
     let now = context.now();
-    context.printer.report(&report, &PLANS, now)?;
+    context.printer.print_report(&report, &PLANS, now)?;
     context.printer.note("dry run: nothing was created");
     Ok(status)
 }

@@ -267,12 +267,12 @@ fn finish(instances: &[Instance], errors: Vec<Error>, context: &mut Context) -> 
     let now = context.now();
     let printed = context
         .printer
-        .report(&Report::of_instances(instances, errors), &INSTANCES, now);
+        .print_report(&Report::from_instances(instances, errors), &INSTANCES, now);
     if printed.is_err() || context.printer.is_closed() {
         for instance in instances {
             context
                 .printer
-                .warning(&format!("stdout cannot be written; {} exists", instance.reference));
+                .warn(&format!("stdout cannot be written; {} exists", instance.reference));
         }
     }
     Ok(printed?)

@@ -92,7 +92,7 @@ fn print_created(creations: &CreateReport, started: Instant, context: &mut Conte
             true => context.printer.note(&format!("no room{place}: {error}")),
             false => context
                 .printer
-                .warning(&format!("no room{place}: {error}; left over: {}", leftovers.join(", "))),
+                .warn(&format!("no room{place}: {error}; left over: {}", leftovers.join(", "))),
         }
     }
     if let Some((best, next)) = &creations.selected
@@ -109,13 +109,13 @@ fn print_created(creations: &CreateReport, started: Instant, context: &mut Conte
     match made.as_slice() {
         several if several.len() > MOST_TOLD => context
             .printer
-            .step("created", &format!("{seconds}s   {} VMs", several.len())),
+            .report_step("created", &format!("{seconds}s   {} VMs", several.len())),
         few => {
             for CreatedInstance { instance, .. } in few {
                 let machine_type = instance.machine_type.as_deref().unwrap_or_default();
                 let zone = instance.zone.as_deref().unwrap_or(&instance.region);
                 let text = format!("{seconds}s   {}   {machine_type}   {zone}", instance.reference);
-                context.printer.step("created", &text);
+                context.printer.report_step("created", &text);
             }
         }
     }
@@ -169,7 +169,7 @@ fn tell_of(order: &VmRequest, instance: &Instance, context: &mut Context) {
     match order.wait {
         // Whoever waits for SSH wants to know, in a log too.
         WaitValue::Ssh => context.printer.note(&text),
-        WaitValue::None | WaitValue::Running => context.printer.terminal_note(&text),
+        WaitValue::None | WaitValue::Running => context.printer.note_on_terminal(&text),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::cloud::{
     Error, GroupMembers, InstanceName, InstanceSpec, Labels, Location, MachineRequirements, Provider, Result, Secret,
     check_label_key, is_content, parse_label, path_text, quoted,
 };
-use crate::commands::targets::ttl_argument;
+use crate::commands::targets::parse_ttl;
 use crate::context::Context;
 use crate::operations::{CreateRequest, Fallback, PlacementScope, ProviderLocation};
 
@@ -164,7 +164,7 @@ fn ttl(args: &Args, file: &SpecFile, context: &Context) -> Result<Option<Duratio
     if text == NO_END {
         return Ok(None);
     }
-    ttl_argument(text).map(Some).map_err(|error| match source {
+    parse_ttl(text).map(Some).map_err(|error| match source {
         Some(source) => error.context(source),
         None => error,
     })
