@@ -1,7 +1,7 @@
-//! The contract: what a cloud is to cloudctl, in values and one trait.
+//! The contract between cloudctl and a cloud: plain data types, and the families of traits that a driver implements.
 //!
-//! Nothing here does I/O, knows an SDK, or names a flag. The drivers under `providers` implement
-//! [`Provider`]; everything above it speaks only the types of this module.
+//! This room does no I/O, uses no SDK and names no flag. The drivers in `providers` implement [`Provider`]; all other rooms
+//! use only the types of this room.
 
 mod area;
 mod batch;
