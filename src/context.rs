@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 
 use crate::catalog::Catalog;
-use crate::cloud::{Clock, CloudInfo, CloudInfos, Error, ErrorKind, Provider, ProviderKind, Result, or_list};
+use crate::cloud::{Clock, CloudInfo, CloudInfos, Error, ErrorKind, Provider, ProviderKind, Result, join_with_or};
 use crate::output::{Printer, Streams, Terminal};
 use crate::panic_report::PanicReport;
 use crate::providers::Drivers;
-use crate::settings::{Environment, ProviderChoice, ResolvedSetting, Settings, Source, is_setting_of};
+use crate::settings::{Environment, ProviderChoice, ResolvedSetting, Settings, Source, is_cloud_setting};
 use crate::shutdown::Shutdown;
 
 /// What a run needs of the process it runs in.
@@ -45,9 +45,9 @@ impl Clock for SystemClock {
 impl Host {
     /// The world of this process. `panics` is its panic hook's.
     pub fn from_process(panics: PanicReport) -> Self {
-        let environment = Environment::of_process(std::env::vars_os());
+        let environment = Environment::from_process(std::env::vars_os());
         Self {
-            terminal: terminal_of_process(&environment),
+            terminal: detect_terminal(&environment),
             streams: Streams {
                 stdout: Box::new(io::stdout()),
                 stderr: Box::new(io::stderr()),
@@ -62,7 +62,7 @@ impl Host {
 }
 
 /// <https://no-color.org> and <https://bixense.com/clicolors/>
-fn terminal_of_process(environment: &Environment) -> Terminal {
+fn detect_terminal(environment: &Environment) -> Terminal {
     let (output, errors) = (io::stdout().is_terminal(), io::stderr().is_terminal());
     let dumb = environment.get("TERM") == Some("dumb");
     let forced = environment.get("CLICOLOR_FORCE").is_some_and(|value| value != "0");
@@ -89,7 +89,7 @@ pub struct Context {
     /// Where output goes.
     pub printer: Printer,
     /// The wish to stop, and what is in flight.
-    pub interrupt: Shutdown,
+    pub shutdown: Shutdown,
     clock: Arc<dyn Clock>,
     input: Box<dyn BufRead + Send>,
     clouds: Clouds,
@@ -131,7 +131,7 @@ impl Context {
         Self {
             settings,
             printer,
-            interrupt: Shutdown::default(),
+            shutdown: Shutdown::default(),
             clock,
             input,
             clouds,
@@ -156,7 +156,9 @@ impl Context {
     /// `None` without a home folder.
     pub fn catalog_path(&self) -> Option<PathBuf> {
         let environment = &self.settings.environment;
-        let named = environment.get("CLOUDCTL_CATALOG").map(|path| environment.path(path));
+        let named = environment
+            .get("CLOUDCTL_CATALOG")
+            .map(|path| environment.expand_path(path));
         named.or_else(|| {
             Some(
                 environment
@@ -192,7 +194,7 @@ impl Context {
     /// `InvalidSpec` for a variable of this cloud whose value is not Unicode.
     pub fn cloud(&self, kind: ProviderKind) -> Result<Arc<dyn Provider>> {
         let environment = &self.settings.environment;
-        environment.check_readable(|name| is_setting_of(self.info(kind), name))?;
+        environment.check_readable(|name| is_cloud_setting(self.info(kind), name))?;
         Ok(self.clouds.get(kind))
     }
 
@@ -216,7 +218,7 @@ impl Context {
     ///
     /// # Errors
     /// `Unauthenticated` if none is named and no credentials are found.
-    pub fn providers_to_ask(&self) -> Result<Vec<Arc<dyn Provider>>> {
+    pub fn providers_to_query(&self) -> Result<Vec<Arc<dyn Provider>>> {
         let providers = match self.settings.providers.value.clone() {
             Some(mut kinds) => {
                 kinds.sort();
@@ -232,7 +234,7 @@ impl Context {
             }
         };
         match providers.is_empty() {
-            true => Err(self.no_credentials()),
+            true => Err(self.no_credentials_error()),
             false => Ok(providers),
         }
     }
@@ -252,7 +254,7 @@ impl Context {
         self.check_variables()?;
         let found = self.configured_providers();
         if found.is_empty() {
-            Err(self.no_credentials())
+            Err(self.no_credentials_error())
         } else {
             Ok(found)
         }
@@ -276,7 +278,7 @@ impl Context {
         if named.is_empty() {
             let flags = ProviderChoice::words().into_iter().map(|word| format!("-p {word}"));
             let error = Error::invalid("no provider is given, and where a VM goes is never guessed");
-            return Err(error.with_hint(format!("pass {}, or set CLOUDCTL_PROVIDER", or_list(flags))));
+            return Err(error.with_hint(format!("pass {}, or set CLOUDCTL_PROVIDER", join_with_or(flags))));
         }
         if named.len() > 1 && !matches!(settings.providers.source, Source::Flag(_)) {
             let error = Error::invalid("several providers are given, and not by a flag of this command");
@@ -286,9 +288,9 @@ impl Context {
     }
 
     /// The error for when no cloud can be asked.
-    pub fn no_credentials(&self) -> Error {
+    pub fn no_credentials_error(&self) -> Error {
         let (with, without): (Vec<_>, Vec<_>) = self.infos().iter().partition(|info| info.needs_credentials);
-        let sign_in = or_list(with.iter().map(|info| info.title));
+        let sign_in = join_with_or(with.iter().map(|info| info.title));
         let others: String = without
             .iter()
             .map(|info| format!(", or try -p {}, which needs no account", info.kind))
@@ -307,7 +309,7 @@ impl Context {
     /// # Errors
     /// Those of reading and writing.
     pub fn prompt(&mut self, question: &str) -> io::Result<Option<String>> {
-        self.printer.question(question)?;
+        self.printer.ask(question)?;
         let mut answer = String::new();
         let read = self.input.read_line(&mut answer)?;
         Ok((read > 0).then(|| answer.trim().to_owned()))

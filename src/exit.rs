@@ -56,7 +56,7 @@ impl ExitStatus {
     ];
 
     /// The code of one kind of error.
-    pub fn of(kind: ErrorKind) -> Self {
+    pub fn from_kind(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::InvalidSpec | ErrorKind::Unsupported => Self::USAGE,
             ErrorKind::NotFound | ErrorKind::Ambiguous => Self::NOT_FOUND,
@@ -73,13 +73,15 @@ impl ExitStatus {
 
     /// The code of a batch in which `succeeded` went well and `errors` did not. An unknown outcome outweighs all,
     /// since a VM may exist; some of each is partial; nothing but failures is the first failure's code.
-    pub fn of_batch(succeeded: usize, errors: &[Error]) -> Self {
-        let unknown = errors.iter().find(|error| Self::of(error.kind()) == Self::UNKNOWN);
+    pub fn from_batch(succeeded: usize, errors: &[Error]) -> Self {
+        let unknown = errors
+            .iter()
+            .find(|error| Self::from_kind(error.kind()) == Self::UNKNOWN);
         match (unknown, errors.first()) {
             (Some(_), _) => Self::UNKNOWN,
             (None, None) => Self::DONE,
             (None, Some(_)) if succeeded > 0 => Self::PARTIAL,
-            (None, Some(first)) => Self::of(first.kind()),
+            (None, Some(first)) => Self::from_kind(first.kind()),
         }
     }
 
@@ -96,7 +98,7 @@ mod tests {
     #[test]
     fn every_kind_has_a_code_with_a_meaning() {
         for kind in ErrorKind::ALL {
-            let code = ExitStatus::of(kind).code();
+            let code = ExitStatus::from_kind(kind).code();
             assert!(ExitStatus::MEANINGS.iter().any(|(known, _)| *known == code), "{kind:?}");
         }
     }
@@ -104,10 +106,10 @@ mod tests {
     #[test]
     fn a_batch_is_partial_unless_something_may_be_left_over() {
         let quota = || Error::new(ErrorKind::Quota, "x");
-        assert_eq!(ExitStatus::of_batch(3, &[]), ExitStatus::DONE);
-        assert_eq!(ExitStatus::of_batch(3, &[quota()]), ExitStatus::PARTIAL);
-        assert_eq!(ExitStatus::of_batch(0, &[quota()]), ExitStatus::NO_CAPACITY);
+        assert_eq!(ExitStatus::from_batch(3, &[]), ExitStatus::DONE);
+        assert_eq!(ExitStatus::from_batch(3, &[quota()]), ExitStatus::PARTIAL);
+        assert_eq!(ExitStatus::from_batch(0, &[quota()]), ExitStatus::NO_CAPACITY);
         let unknown = Error::new(ErrorKind::UnknownOutcome, "x");
-        assert_eq!(ExitStatus::of_batch(3, &[quota(), unknown]), ExitStatus::UNKNOWN);
+        assert_eq!(ExitStatus::from_batch(3, &[quota(), unknown]), ExitStatus::UNKNOWN);
     }
 }

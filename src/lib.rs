@@ -77,27 +77,27 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: Host) -> ExitSt
     printer.set_clouds(infos);
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
-    let withheld = Redactor::of(environment.secrets(infos), words);
-    printer.withhold(withheld.clone());
+    let withheld = Redactor::new(environment.secrets(infos), words);
+    printer.set_redactor(withheld.clone());
     // Errors have the form that was asked for even if they come before it is known whether that makes sense.
-    let early_format = cli::format_asked_for(&arguments).or(environment.get("CLOUDCTL_OUTPUT"));
+    let early_format = cli::find_output_format(&arguments).or(environment.get("CLOUDCTL_OUTPUT"));
     let _ = printer.set_format(early_format, false);
     panics.set_format(early_format);
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return explain_usage(&error, &arguments, &mut printer),
+        Err(error) => return report_usage_error(&error, &arguments, &mut printer),
     };
     // Help must work whatever the configuration file says, not least when it is broken.
     if let Some(result) = execute_without_settings(&cli.command, &drivers, &mut printer) {
-        return result.unwrap_or_else(|error| fail_with(error, &mut printer));
+        return result.unwrap_or_else(|error| report_any_error(error, &mut printer));
     }
     let may_lack_context = matches!(&cli.command, Command::Context(args) if args.is_choice());
     let settings = match Settings::resolve(&cli.global, environment, infos, may_lack_context) {
         Ok(settings) => settings,
-        Err(error) => return fail(error, &mut printer),
+        Err(error) => return report_error(error, &mut printer),
     };
     if let Err(error) = start_log(cli.global.verbose, settings.environment.get("CLOUDCTL_LOG"), withheld) {
-        return fail(error, &mut printer);
+        return report_error(error, &mut printer);
     }
     panics.set_format(settings.output.value.as_deref().filter(|_| !settings.quiet));
     if let Err(error) = printer.set_format(settings.output.value.as_deref(), settings.quiet) {
@@ -105,13 +105,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: Host) -> ExitSt
             Source::Flag(_) => error,
             source => error.context(source),
         };
-        return fail(error, &mut printer);
+        return report_error(error, &mut printer);
     }
     let mut context = Context::new(settings, drivers, printer, input, clock);
-    panics.set_interrupt(&context.interrupt);
-    context.interrupt.listen();
-    let status = execute(cli.command, &mut context).unwrap_or_else(|error| fail_with(error, &mut context.printer));
-    match context.interrupt.status() {
+    panics.set_shutdown(&context.shutdown);
+    context.shutdown.listen();
+    let status =
+        execute(cli.command, &mut context).unwrap_or_else(|error| report_any_error(error, &mut context.printer));
+    match context.shutdown.status() {
         // Which signal it was tells one code from the other.
         Some(by_signal) if status == ExitStatus::INTERRUPTED => by_signal,
         _ => status,
@@ -170,21 +171,21 @@ async fn execute_with_clouds(command: Command, context: &mut Context) -> anyhow:
     }
 }
 
-fn fail(error: Error, printer: &mut Printer) -> ExitStatus {
-    let status = ExitStatus::of(error.kind());
-    printer.failure(error);
+fn report_error(error: Error, printer: &mut Printer) -> ExitStatus {
+    let status = ExitStatus::from_kind(error.kind());
+    printer.report_failure(error);
     status
 }
 
-fn fail_with(error: anyhow::Error, printer: &mut Printer) -> ExitStatus {
+fn report_any_error(error: anyhow::Error, printer: &mut Printer) -> ExitStatus {
     match error.downcast::<Error>() {
-        Ok(error) => fail(error, printer),
-        Err(error) => fail_otherwise(error, printer),
+        Ok(error) => report_error(error, printer),
+        Err(error) => report_other_error(error, printer),
     }
 }
 
 /// Failures that no cloud is part of: reading and writing.
-fn fail_otherwise(error: anyhow::Error, printer: &mut Printer) -> ExitStatus {
+fn report_other_error(error: anyhow::Error, printer: &mut Printer) -> ExitStatus {
     let failure = match error.downcast_ref::<io::Error>() {
         // Whoever read our output has seen enough.
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitStatus::DONE,
@@ -192,25 +193,25 @@ fn fail_otherwise(error: anyhow::Error, printer: &mut Printer) -> ExitStatus {
             .with_hint("send them elsewhere and run the same command again"),
         None => Error::new(ErrorKind::Internal, format!("{error:#}")),
     };
-    fail(failure, printer)
+    report_error(failure, printer)
 }
 
 /// One line for what is wrong with the command line, and a hint; help and version go to stdout as they are.
-fn explain_usage(error: &clap::Error, arguments: &[OsString], printer: &mut Printer) -> ExitStatus {
+fn report_usage_error(error: &clap::Error, arguments: &[OsString], printer: &mut Printer) -> ExitStatus {
     match error.kind() {
         UsageKind::DisplayHelp | UsageKind::DisplayVersion => {
-            return match printer.text(error.render().to_string().as_bytes()) {
+            return match printer.print_text(error.render().to_string().as_bytes()) {
                 Ok(()) => ExitStatus::DONE,
-                Err(error) => fail_otherwise(error.into(), printer),
+                Err(error) => report_other_error(error.into(), printer),
             };
         }
         UsageKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            printer.usage_help(&error.render().to_string());
+            printer.print_usage_help(&error.render().to_string());
             return ExitStatus::USAGE;
         }
         _ => {}
     }
-    fail(cli::usage_error(error, arguments), printer)
+    report_error(cli::usage_error(error, arguments), printer)
 }
 
 /// Logs to stderr, events of cloudctl alone: the SDKs' own would show request bodies, and with them user data. Nobody
@@ -259,7 +260,7 @@ struct LogWriter(Redactor);
 impl io::Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
-        io::stderr().write_all(self.0.hide(&text).as_bytes())?;
+        io::stderr().write_all(self.0.redact(&text).as_bytes())?;
         Ok(line.len())
     }
 

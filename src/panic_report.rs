@@ -20,7 +20,7 @@ pub struct PanicReport(Arc<Mutex<Run>>);
 #[derive(Debug, Default)]
 struct Run {
     format: Option<String>,
-    interrupt: Option<Shutdown>,
+    shutdown: Option<Shutdown>,
 }
 
 impl PanicReport {
@@ -39,12 +39,12 @@ impl PanicReport {
             }
             // A thread that panicked with the lock held has it still.
             let (format, interrupt) = match run.try_lock() {
-                Ok(run) => (run.format.clone(), run.interrupt.clone()),
+                Ok(run) => (run.format.clone(), run.shutdown.clone()),
                 Err(_) => (None, None),
             };
             let may_have_changed = interrupt.is_some_and(|interrupt| interrupt.may_be_changing());
-            print(&error_of(panic.location(), may_have_changed), format.as_deref());
-            process::exit(i32::from(ExitStatus::of(ErrorKind::Internal).code()));
+            print_error(&panic_error(panic.location(), may_have_changed), format.as_deref());
+            process::exit(i32::from(ExitStatus::from_kind(ErrorKind::Internal).code()));
         }));
         report
     }
@@ -55,15 +55,15 @@ impl PanicReport {
     }
 
     /// Sets where to look up whether a change is in flight.
-    pub fn set_interrupt(&self, interrupt: &Shutdown) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).interrupt = Some(interrupt.clone());
+    pub fn set_shutdown(&self, interrupt: &Shutdown) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).shutdown = Some(interrupt.clone());
     }
 }
 
 /// The panic's own message is left out: it may have values in it.
-fn error_of(location: Option<&Location<'_>>, may_have_changed: bool) -> Error {
+fn panic_error(location: Option<&Location<'_>>, may_have_changed: bool) -> Error {
     let place = location
-        .map(|location| format!(" at {}:{}", short(location.file()), location.line()))
+        .map(|location| format!(" at {}:{}", shorten_path(location.file()), location.line()))
         .unwrap_or_default();
     match may_have_changed {
         true => Error::new(
@@ -77,14 +77,14 @@ fn error_of(location: Option<&Location<'_>>, may_have_changed: bool) -> Error {
 }
 
 /// A source file without the folders of the machine that built it.
-fn short(file: &str) -> &str {
+fn shorten_path(file: &str) -> &str {
     match file.split_once("/registry/src/") {
         Some((_, rest)) => rest.split_once('/').map_or(rest, |(_, file)| file),
         None => file,
     }
 }
 
-fn print(error: &Error, format: Option<&str>) {
+fn print_error(error: &Error, format: Option<&str>) {
     let streams = Streams {
         stdout: Box::new(io::stdout()),
         stderr: Box::new(io::stderr()),
@@ -92,7 +92,7 @@ fn print(error: &Error, format: Option<&str>) {
     let mut printer = Printer::new(streams, Terminal::default());
     // A format that is not known is not used.
     let _ = printer.set_format(format, false);
-    printer.failure(error.clone());
+    printer.report_failure(error.clone());
     // Nothing but functions and lines. It is there only if RUST_BACKTRACE asks for it.
     let trace = Backtrace::capture();
     if trace.status() == BacktraceStatus::Captured {

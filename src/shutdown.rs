@@ -68,7 +68,7 @@ impl Shutdown {
     pub fn enter_critical_section(&self) -> Result<CriticalSection> {
         let mut flight = lock(&self.flight);
         if flight.wished.is_some() {
-            return Err(interrupted());
+            return Err(interrupted_error());
         }
         flight.changes += 1;
         Ok(CriticalSection(Arc::clone(&self.flight)))
@@ -85,7 +85,7 @@ impl Shutdown {
     /// `Interrupted` if one has.
     pub fn check(&self) -> Result<()> {
         match self.status() {
-            Some(_) => Err(interrupted()),
+            Some(_) => Err(interrupted_error()),
             None => Ok(()),
         }
     }
@@ -97,10 +97,10 @@ impl Shutdown {
 
     /// Waits for a signal, for ever if none comes.
     pub async fn signalled(&self) {
-        self.wished_at().await;
+        self.signal_time().await;
     }
 
-    async fn wished_at(&self) -> Instant {
+    async fn signal_time(&self) -> Instant {
         let mut wish = self.wish.subscribe();
         // The sender lives as long as this does.
         let came = wish.wait_for(Option::is_some).await.ok().and_then(|wish| *wish);
@@ -114,7 +114,7 @@ impl Shutdown {
     pub async fn run_until_signal<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             result = work => result,
-            () = self.signalled() => Err(interrupted()),
+            () = self.signalled() => Err(interrupted_error()),
         }
     }
 
@@ -122,7 +122,7 @@ impl Shutdown {
     /// signal however many steps it takes; then it is `None` what came of it.
     pub async fn finish_in_grace_period<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let patience = async {
-            let came = self.wished_at().await;
+            let came = self.signal_time().await;
             tokio::time::sleep_until(came + CALL_GRACE).await;
         };
         tokio::select! {
@@ -134,7 +134,7 @@ impl Shutdown {
     /// Looks, after a signal, at what came of a call that did not settle; `None` if there is no time left for it.
     pub async fn final_read<T>(&self, look: impl Future<Output = T>) -> Option<T> {
         let patience = async {
-            let came = self.wished_at().await;
+            let came = self.signal_time().await;
             tokio::time::sleep_until(came + READ_GRACE).await;
         };
         tokio::select! {
@@ -189,7 +189,7 @@ impl Shutdown {
 }
 
 /// The error for what a signal kept from beginning.
-pub fn interrupted() -> Error {
+pub fn interrupted_error() -> Error {
     Error::new(ErrorKind::Interrupted, "interrupted before anything was done")
 }
 

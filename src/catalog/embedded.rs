@@ -1,5 +1,4 @@
-//! The data that cloudctl was built with, unpacked and read when it is first asked for: rows of each cloud, which its driver
-//! reads.
+//! The built-in catalog data: rows of each cloud, which its driver interprets. It is unpacked and parsed at first use.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -10,22 +9,22 @@ use jiff::civil::Date;
 
 use crate::cloud::ProviderKind;
 
-/// The packed file, as `generate/generate.py` made it.
+/// The packed file, as `generate/generate.py` writes it.
 const PACKED: &[u8] = include_bytes!("data/catalogue.tsv.gz");
-/// Unpacked it is a fifth of this; more would not be our file.
-const MOST_UNPACKED: u64 = 1024 * 1024;
+/// The maximum size of the unpacked file, five times the actual size.
+const MAX_UNPACKED_BYTES: u64 = 1024 * 1024;
 const HEAD: &str = "cloudctl-catalogue\t1";
-/// What stands behind a cloud's word in the line of its regions.
+/// The suffix of a cloud's word in the line with its regions.
 const REGIONS: &str = "-regions";
 
-/// What is known of one thing in one region.
+/// What is known about a row's machine type or SKU in one region.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cell {
-    /// It is not known to be there.
+    /// The region is not known to have it.
     Absent,
-    /// It is there, at a price that is not known.
+    /// The region has it, at an unknown price.
     Unpriced,
-    /// Its price, in the cloud's unit of the file.
+    /// The price, in the unit that the file has for this cloud.
     Price(u32),
 }
 
@@ -34,28 +33,28 @@ pub enum Cell {
 pub struct EmbeddedRows {
     /// The regions, in the order of each row's cells.
     pub regions: Vec<String>,
-    /// The rows by the name of their thing, of which there may be several.
+    /// The rows by name. Several rows can have one name.
     rows: BTreeMap<String, Vec<EmbeddedRow>>,
 }
 
-/// One row: what is said of a thing, and what is known of it in each region.
+/// One row: the fields of a machine type or SKU, and a cell for each region.
 #[derive(Debug)]
 pub struct EmbeddedRow {
-    /// The fields behind its name.
+    /// The fields after the name.
     pub fields: Vec<String>,
-    /// As the file has them: few of its many cells are ever asked for.
+    /// The cells as text. A run parses few of them.
     cells: String,
 }
 
-/// The file's content.
+/// The content of the file.
 #[derive(Debug, Default)]
 struct Embedded {
-    /// The day of its prices.
+    /// The day of the prices.
     as_of: Date,
     clouds: BTreeMap<String, EmbeddedRows>,
 }
 
-/// The rows of a cloud; none if the file has none.
+/// The rows of a cloud; empty if the file has none.
 pub fn embedded_rows(kind: ProviderKind) -> &'static EmbeddedRows {
     static NONE: EmbeddedRows = EmbeddedRows {
         regions: Vec::new(),
@@ -75,7 +74,7 @@ fn embedded() -> &'static Embedded {
 }
 
 impl EmbeddedRows {
-    /// Each row with its name.
+    /// Iterates over each row with its name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &EmbeddedRow)> {
         self.rows
             .iter()
@@ -83,25 +82,25 @@ impl EmbeddedRows {
     }
 
     /// The rows of a name.
-    pub fn named(&self, name: &str) -> &[EmbeddedRow] {
+    pub fn rows_of(&self, name: &str) -> &[EmbeddedRow] {
         self.rows.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The cell of a row in a region; `None` for a region that is not in the file.
     pub fn cell(&self, row: &EmbeddedRow, region: &str) -> Option<Cell> {
         let at = self.regions.iter().position(|known| known == region)?;
-        row.cells.split(',').nth(at).and_then(cell)
+        row.cells.split(',').nth(at).and_then(parse_cell)
     }
 }
 
 impl EmbeddedRow {
-    /// Each cell; `None` where it makes no sense.
+    /// Parses each cell; `None` for an invalid one.
     fn cells(&self) -> impl Iterator<Item = Option<Cell>> {
-        self.cells.split(',').map(cell)
+        self.cells.split(',').map(parse_cell)
     }
 }
 
-fn cell(text: &str) -> Option<Cell> {
+fn parse_cell(text: &str) -> Option<Cell> {
     match text {
         "" => Some(Cell::Absent),
         "?" => Some(Cell::Unpriced),
@@ -111,11 +110,11 @@ fn cell(text: &str) -> Option<Cell> {
 }
 
 impl Embedded {
-    /// Unpacks and reads the file; `None` if it is not ours, which a test rules out.
+    /// Unpacks and parses the file; `None` if it is invalid. A test ensures that it is valid.
     fn load() -> Option<Self> {
         let mut text = String::new();
         GzDecoder::new(PACKED)
-            .take(MOST_UNPACKED)
+            .take(MAX_UNPACKED_BYTES)
             .read_to_string(&mut text)
             .ok()?;
         Self::parse(&text)
@@ -126,19 +125,19 @@ impl Embedded {
         if lines.next() != Some(HEAD) {
             return None;
         }
-        let mut read = Self::default();
+        let mut embedded = Self::default();
         for line in lines {
             let fields: Vec<&str> = line.split('\t').collect();
             match fields.as_slice() {
-                ["as-of", date] => read.as_of = date.parse().ok()?,
+                ["as-of", date] => embedded.as_of = date.parse().ok()?,
                 [word, regions @ ..] if word.ends_with(REGIONS) => {
                     let cloud = word.trim_end_matches(REGIONS).to_owned();
-                    read.clouds.entry(cloud).or_default().regions = owned(regions);
+                    embedded.clouds.entry(cloud).or_default().regions = to_strings(regions);
                 }
                 [word, name, fields @ .., cells] => {
-                    let cloud = read.clouds.get_mut(*word)?;
+                    let cloud = embedded.clouds.get_mut(*word)?;
                     let row = EmbeddedRow {
-                        fields: owned(fields),
+                        fields: to_strings(fields),
                         cells: (*cells).to_owned(),
                     };
                     if row.cells().count() != cloud.regions.len() {
@@ -149,36 +148,37 @@ impl Embedded {
                 _ => return None,
             }
         }
-        Some(read)
+        Some(embedded)
     }
 }
 
-fn owned(words: &[&str]) -> Vec<String> {
+fn to_strings(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
 /// The licence of both sources.
 const LICENCE: &str = "Apache-2.0";
+/// The packages that the data was generated from.
 const SOURCE: &str = "apache-libcloud 3.9.1 (prices), moto 5.2.5 (EC2 machine types)";
 
-/// What the embedded data is.
+/// The source, date and size of the built-in data.
 #[derive(Clone, Debug)]
 pub struct CatalogMetadata {
-    /// The packages that it was made from.
+    /// The packages that it was generated from.
     pub source: &'static str,
     /// Their licence.
     pub licence: &'static str,
-    /// The day of its prices.
+    /// The day of the prices.
     pub as_of: Date,
-    /// Machine types of EC2, and parts that Compute Engine charges for.
+    /// The number of rows: machine types of EC2, and SKUs of Compute Engine.
     pub rows: usize,
-    /// Prices, of all regions together.
+    /// The number of prices in all regions.
     pub prices: usize,
-    /// How many bytes of the program it takes.
+    /// The size in the program, in bytes.
     pub bytes: usize,
 }
 
-/// What the embedded data is.
+/// The source, date and size of the built-in data.
 pub fn metadata() -> CatalogMetadata {
     let rows = || embedded().clouds.values().flat_map(EmbeddedRows::iter);
     let prices = |row: &EmbeddedRow| row.cells().filter(|cell| matches!(cell, Some(Cell::Price(_)))).count();
@@ -218,7 +218,7 @@ mod tests {
             ("?", Some(Cell::Unpriced)),
             ("192000", Some(Cell::Price(192_000))),
         ] {
-            assert_eq!(cell(text), expected, "{text:?}");
+            assert_eq!(parse_cell(text), expected, "{text:?}");
         }
     }
 
@@ -234,29 +234,24 @@ mod tests {
             assert!(Embedded::parse(text).is_none(), "{text:?}");
         }
         let good = "cloudctl-catalogue\t1\naws-regions\ta\tb\naws\tm\tx\t1,?\n";
-        let read = Embedded::parse(good).unwrap();
-        let rows = &read.clouds["aws"];
-        let [row] = rows.named("m") else { panic!("{rows:?}") };
+        let embedded = Embedded::parse(good).unwrap();
+        let rows = &embedded.clouds["aws"];
+        let [row] = rows.rows_of("m") else { panic!("{rows:?}") };
         assert_eq!(row.fields, ["x"]);
         assert_eq!((rows.cell(row, "b"), rows.cell(row, "c")), (Some(Cell::Unpriced), None));
     }
-}
-
-#[cfg(test)]
-mod facts_tests {
-    use super::*;
 
     #[test]
-    fn sources_are_those_that_the_generator_reads() {
+    fn metadata_names_the_generator_sources() {
         let sources = include_str!("data/SOURCES.txt");
         for line in include_str!("generate/requirements.txt").lines() {
             let (name, version) = line.split_once("==").unwrap();
             assert!(SOURCE.contains(&format!("{name} {version}")), "{line}");
             assert!(sources.contains(&format!("{name} {version}")), "{line}");
         }
-        let facts = metadata();
-        assert!(sources.contains(&format!("of {}", facts.as_of)), "{sources}");
-        assert!(sources.contains(&format!("{} bytes", facts.bytes)), "{sources}");
-        assert!(facts.prices > 10_000);
+        let metadata = metadata();
+        assert!(sources.contains(&format!("of {}", metadata.as_of)), "{sources}");
+        assert!(sources.contains(&format!("{} bytes", metadata.bytes)), "{sources}");
+        assert!(metadata.prices > 10_000);
     }
 }

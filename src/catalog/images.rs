@@ -1,21 +1,21 @@
-//! Image aliases: one word for "the newest official image of this system" on every cloud that has one.
+//! Image aliases, and how users log in to an instance created from one. An alias means the newest official image of a
+//! system, on every cloud that has one.
 //!
-//! Where an alias is found on a cloud is in that cloud's driver, in its `catalog/images.rs`.
-//! Who logs in to what is made from an image, and how.
+//! Each driver knows where to find the image of an alias: see its `catalog/images.rs`.
 
 use crate::cloud::{Architecture, CloudInfo, ImageUser};
 
-/// The image of an instance for which none was asked.
+/// The image alias of an instance without a requested image.
 pub const DEFAULT_IMAGE: &str = "ubuntu-24.04";
 
-/// One alias.
+/// An image alias.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ImageAlias {
     /// The alias.
     pub name: &'static str,
-    /// Who logs in.
+    /// How users log in.
     pub login: LoginMethod,
-    /// The architectures that some cloud has it for.
+    /// The architectures that at least one cloud has it for.
     pub architectures: &'static [Architecture],
 }
 
@@ -91,7 +91,7 @@ pub const IMAGE_ALIASES: &[ImageAlias] = &[
     },
 ];
 
-/// Whether what is made from an alias costs more than its machine: its maker charges for it by the hour.
+/// Whether an instance of an alias has a licence fee: the maker of the system charges for it by the hour.
 /// <https://aws.amazon.com/ec2/pricing/on-demand/>, <https://cloud.google.com/compute/disks-image-pricing>
 pub fn has_license_fee(alias: &str) -> bool {
     ["windows-", "rhel-", "suse-"]
@@ -99,47 +99,47 @@ pub fn has_license_fee(alias: &str) -> bool {
         .any(|maker| alias.starts_with(maker))
 }
 
-/// Looks an alias up.
+/// Finds an alias by its name.
 pub fn image_alias(name: &str) -> Option<&'static ImageAlias> {
     IMAGE_ALIASES.iter().find(|alias| alias.name == name)
 }
 
-/// The aliases for which `has` holds, those that share the most leading characters with `name` first.
-pub fn closest_alias(name: &str, has: impl Fn(&str) -> bool) -> Vec<&'static str> {
+/// Sorts the aliases for which `is_available` holds: those that share the most leading characters with `name` come first.
+pub fn closest_alias(name: &str, is_available: impl Fn(&str) -> bool) -> Vec<&'static str> {
     let mut names: Vec<_> = IMAGE_ALIASES
         .iter()
         .map(|alias| alias.name)
-        .filter(|alias| has(alias))
+        .filter(|alias| is_available(alias))
         .collect();
-    let shared = |alias: &str| {
+    let shared_length = |alias: &str| {
         alias
             .chars()
             .zip(name.chars())
             .take_while(|(one, other)| one == other)
             .count()
     };
-    names.sort_by_key(|alias| std::cmp::Reverse(shared(alias)));
+    names.sort_by_key(|alias| std::cmp::Reverse(shared_length(alias)));
     names
 }
 
-/// How people log in to what is made from an image.
+/// How users log in to an instance of an image.
 #[derive(Debug, PartialEq, Eq)]
 pub enum LoginMethod {
-    /// Over SSH, as this user of the image, who has the key. On Compute Engine the key brings its user along.
+    /// With a key over SSH, as this user of the image. On Compute Engine the key decides the user.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/managing-users.html#ami-default-user-names>
     Key(&'static str),
-    /// By a password that the cloud is asked for, as this user.
+    /// With a password from the cloud, as this user.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/connect-rdp.html>
     Password(&'static str),
 }
 
 impl ImageAlias {
-    /// Whether people log in with a key.
+    /// Whether users log in with a key.
     pub fn has_key_login(&self) -> bool {
         matches!(self.login, LoginMethod::Key(_))
     }
 
-    /// The user who logs in on a cloud; `None` where that hangs on the key or on who asks for the password.
+    /// The login user on a cloud; `None` if the key or the request for the password decides it.
     pub fn login_user(&self, cloud: &CloudInfo) -> Option<&'static str> {
         let (LoginMethod::Key(user) | LoginMethod::Password(user)) = self.login;
         (cloud.image_user == ImageUser::FromImage).then_some(user)

@@ -1,8 +1,9 @@
-//! What is known of the clouds without asking them: image aliases, machine types and prices.
+//! The catalog: image aliases, machine types and prices that are known without a call to a cloud.
 //!
-//! The machine types of EC2 and the prices of both clouds are in `data/catalogue.tsv.gz`, which is made anew by one
-//! command, `python3 src/catalog/generate/generate.py`; `data/SOURCES.txt` names its sources and their licence, and the
-//! head of that program says how far the prices are to be trusted. Over them goes what `cloudctl catalog update` fetched.
+//! The machine types of EC2 and the prices of both clouds are in `data/catalogue.tsv.gz`. The command
+//! `python3 src/catalog/generate/generate.py` writes that file anew; its head says how exact the prices are.
+//! `data/SOURCES.txt` names the sources and their licence. Prices that `cloudctl catalog update` fetched replace those of
+//! the file.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -17,39 +18,38 @@ mod images;
 mod price_file;
 
 pub use embedded::{CatalogMetadata, Cell, EmbeddedRow, EmbeddedRows, embedded_as_of, embedded_rows, metadata};
-pub use images::LoginMethod;
-pub use images::{DEFAULT_IMAGE, IMAGE_ALIASES, ImageAlias, closest_alias, has_license_fee, image_alias};
+pub use images::{DEFAULT_IMAGE, IMAGE_ALIASES, ImageAlias, LoginMethod, closest_alias, has_license_fee, image_alias};
 pub use price_file::{CloudPrices, Price, PriceFile};
 
-/// What is known of one cloud without asking it. `fetched` are the prices that `catalog update` fetched, if they are newer
-/// than what cloudctl was built with: they come first.
+/// The built-in data of one cloud. `fetched` are the prices that `catalog update` fetched, if they are newer; they go before
+/// the built-in ones.
 pub trait OfflineCatalog: Sync {
-    /// The regions that cloudctl was built with.
+    /// The built-in regions.
     fn regions(&self) -> Vec<String>;
 
     /// The machine types that a region is known to have, in no order.
     fn machine_types(&self, region: &str, fetched: Option<&CloudPrices>) -> Vec<MachineType>;
 
-    /// Every machine type that is known, wherever it is, in no order.
+    /// Every known machine type of any region, in no order.
     fn all_machine_types(&self) -> Vec<MachineType>;
 
-    /// What is known of a machine type, wherever it is.
+    /// A machine type by its name, in any region.
     fn machine_type(&self, name: &str) -> Option<MachineType>;
 
-    /// The price of a machine in a region, with the accelerators that it says it has. `None` is unknown, never free.
+    /// The price of a machine type in a region, with the GPUs in `machine`. `None` is unknown, never free.
     fn price(&self, region: &str, machine: &MachineType, spot: bool, fetched: Option<&CloudPrices>) -> Option<Price>;
 
-    /// Whether accelerators that a machine type does not come with can be attached to it.
+    /// Whether GPUs can be attached to a machine type that has none of its own.
     fn can_attach(&self, _machine: &MachineType, _gpu: &Gpu) -> bool {
         false
     }
 }
 
-/// The offline catalogue of each cloud that has one, in the order of [`ProviderKind::ALL`].
+/// The offline catalog of each cloud that has one, in the order of [`ProviderKind::ALL`].
 type OfflineCatalogs = [Option<&'static dyn OfflineCatalog>; ProviderKind::ALL.len()];
 
-/// Machine types and prices: what cloudctl was built with, and over it what `catalog update` fetched. Nothing is read
-/// before it is asked for. Of a cloud without an offline catalogue, such as the mock, there is nothing here.
+/// Machine types and prices: the built-in ones, and those that `catalog update` fetched. Each file is read at first use.
+/// There is nothing for a cloud without an offline catalog, such as the mock.
 #[derive(Default)]
 pub struct Catalog {
     clouds: OfflineCatalogs,
@@ -67,8 +67,8 @@ impl fmt::Debug for Catalog {
 }
 
 impl Catalog {
-    /// A catalogue with what is in this file over what cloudctl was built with, if it is there. One that makes no sense is
-    /// warned of and left aside: nothing fails for want of a price.
+    /// Creates a catalog. The prices in `file`, if it exists, replace built-in ones. An invalid file causes a warning and is
+    /// not used: no command fails because of a missing price.
     pub fn new(file: Option<PathBuf>, clouds: OfflineCatalogs) -> Self {
         Self {
             clouds,
@@ -81,13 +81,13 @@ impl Catalog {
         self.clouds[provider as usize]
     }
 
-    /// What was fetched of a cloud, unless cloudctl was built later.
+    /// The fetched prices of a cloud, unless the built-in ones are newer.
     fn newer_prices(&self, provider: ProviderKind) -> Option<&CloudPrices> {
-        let fetched = self.fetched().of(provider);
+        let fetched = self.fetched().prices_of(provider);
         fetched.filter(|cloud| cloud.as_of >= embedded_as_of())
     }
 
-    /// What `catalog update` fetched.
+    /// The prices that `catalog update` fetched.
     pub fn fetched(&self) -> &PriceFile {
         self.fetched.get_or_init(|| {
             let read = self.file.as_deref().map_or(Ok(None), PriceFile::read);
@@ -99,19 +99,19 @@ impl Catalog {
         })
     }
 
-    /// The regions of which something is known, by name.
+    /// The known regions, sorted by name.
     pub fn regions(&self, provider: ProviderKind) -> Vec<String> {
         let Some(offline) = self.offline(provider) else {
             return Vec::new();
         };
-        let fetched = self.fetched().of(provider).into_iter();
+        let fetched = self.fetched().prices_of(provider).into_iter();
         let fetched = fetched.flat_map(|cloud| cloud.regions().map(str::to_owned));
         let all: BTreeSet<_> = offline.regions().into_iter().chain(fetched).collect();
         all.into_iter().collect()
     }
 
-    /// The machine types that a region is known to have, the cheapest first; those without a known price come last.
-    /// Accelerators that could be attached are not in them: see [`can_attach`](Self::can_attach).
+    /// The machine types that a region is known to have, cheapest first, those of unknown price last. They do not include
+    /// GPUs that can be attached: see [`can_attach`](Self::can_attach).
     pub fn machine_types(&self, provider: ProviderKind, region: &str) -> Vec<MachineType> {
         let Some(offline) = self.offline(provider) else {
             return Vec::new();
@@ -129,25 +129,25 @@ impl Catalog {
         priced.into_iter().map(|(_, machine)| machine).collect()
     }
 
-    /// Every machine type that is known, wherever it is, in no order.
+    /// Every known machine type of any region, in no order.
     pub fn all_machine_types(&self, provider: ProviderKind) -> Vec<MachineType> {
         let offline = self.offline(provider);
         offline.map(OfflineCatalog::all_machine_types).unwrap_or_default()
     }
 
-    /// What is known of a machine type, wherever it is.
+    /// A machine type by its name, in any region.
     pub fn machine_type(&self, provider: ProviderKind, name: &str) -> Option<MachineType> {
         self.offline(provider)?.machine_type(name)
     }
 
-    /// The price of a machine in a region, with the accelerators that it says it has. `None` is unknown, never free.
-    /// What spare capacity costs on EC2 changes from hour to hour, and is not known here.
+    /// The price of a machine type in a region, with the GPUs in `machine`. `None` is unknown, never free. Spot prices of EC2
+    /// change from hour to hour and are not known here.
     pub fn price(&self, provider: ProviderKind, region: &str, machine: &MachineType, spot: bool) -> Option<Price> {
         let offline = self.offline(provider)?;
         offline.price(region, machine, spot, self.newer_prices(provider))
     }
 
-    /// Whether accelerators that a machine type does not come with can be attached to it.
+    /// Whether GPUs can be attached to a machine type that has none of its own.
     pub fn can_attach(&self, provider: ProviderKind, machine: &MachineType, gpu: &Gpu) -> bool {
         let offline = self.offline(provider);
         offline.is_some_and(|offline| offline.can_attach(machine, gpu))
@@ -155,7 +155,7 @@ impl Catalog {
 }
 
 #[cfg(test)]
-mod prices_tests {
+mod tests {
     use super::*;
     use crate::cloud::PublishedPrice;
     use crate::providers::Drivers;
@@ -176,7 +176,7 @@ mod prices_tests {
     }
 
     #[test]
-    fn well_known_prices_are_right() {
+    fn built_in_price_equals_published_one() {
         let catalog = Drivers::default().catalog(None);
         for (provider, region, name, spot, usd) in [
             (Aws, "us-east-1", "m5.xlarge", false, Some(0.192)),
@@ -210,7 +210,7 @@ mod prices_tests {
     }
 
     #[test]
-    fn types_come_cheapest_first_and_unknown_prices_last() {
+    fn machine_types_are_sorted_by_price() {
         let catalog = Drivers::default().catalog(None);
         for (provider, region) in [(Aws, "eu-west-1"), (Gcp, "europe-west1")] {
             let machines = catalog.machine_types(provider, region);
@@ -229,7 +229,7 @@ mod prices_tests {
     }
 
     #[test]
-    fn accelerators_can_be_attached_where_the_cloud_takes_them() {
+    fn gpu_is_attached_only_where_the_cloud_allows_it() {
         let catalog = Drivers::default().catalog(None);
         for (provider, name, gpu, expected) in [
             (Gcp, "n1-standard-4", "t4", true),
@@ -260,7 +260,7 @@ mod prices_tests {
     }
 
     #[test]
-    fn what_was_fetched_goes_over_what_was_built_in() {
+    fn fetched_price_replaces_built_in_one() {
         let mut fetched = PriceFile::default();
         let day = jiff::civil::date(2026, 1, 2);
         fetched.replace(
@@ -271,8 +271,8 @@ mod prices_tests {
                 published("moon-1", "m5.large", 1.0),
             ],
         );
-        let parts = ["n1 core", "n1 memory", "gpu t4"].map(|part| published("us-central1", part, 0.25));
-        fetched.replace(Gcp, day, &parts);
+        let skus = ["n1 core", "n1 memory", "gpu t4"].map(|sku| published("us-central1", sku, 0.25));
+        fetched.replace(Gcp, day, &skus);
         let catalog = with_prices(fetched);
         assert_eq!(price(&catalog, Aws, "us-east-1", "m5.xlarge", false), Some(0.5));
         assert_eq!(price(&catalog, Aws, "us-east-1", "t3.small", false), Some(0.0208));
@@ -290,12 +290,12 @@ mod prices_tests {
         machine.gpu = Some("t4:2".parse().unwrap());
         let with_gpu = catalog.price(Gcp, "us-central1", &machine, false).unwrap();
         assert_eq!((with_gpu.usd_per_hour, with_gpu.as_of), (1.0 + 15.0 / 4.0 + 0.5, day));
-        // The price of the accelerators is not known there.
+        // The price of the GPUs is not known there.
         assert!(catalog.price(Gcp, "europe-west1", &machine, false).is_none());
     }
 
     #[test]
-    fn what_was_fetched_before_cloudctl_was_built_is_left_alone() {
+    fn fetched_price_older_than_built_in_one_is_ignored() {
         let mut fetched = PriceFile::default();
         fetched.replace(
             Aws,

@@ -1,4 +1,4 @@
-//! The file in which `catalog update` keeps what it fetched: a line for each cloud and each price.
+//! The price file, in which `catalog update` stores fetched prices: a line for each cloud and each price.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -10,34 +10,35 @@ use jiff::civil::Date;
 use crate::cloud::{Error, ErrorKind, ProviderKind, PublishedPrice, Result, path_text};
 
 const HEAD: &str = "cloudctl-prices\t1";
-/// Some ten times what both clouds publish.
-const MOST_BYTES: u64 = 64 * 1024 * 1024;
-/// No machine costs as much an hour.
-const MOST_USD: f64 = 100_000.0;
+/// The maximum size of the file, some ten times the size with all published prices.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// The upper limit of a valid price per hour. No machine costs this much.
+const MAX_USD_PER_HOUR: f64 = 100_000.0;
 
-/// A price, and when it was true.
+/// A price, and its day.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Price {
     /// USD per hour, with Linux and without disk and traffic.
     pub usd_per_hour: f64,
-    /// The day on which it was published or looked up.
+    /// The day on which it was published or fetched.
     pub as_of: Date,
 }
 
-/// What was fetched, by cloud.
+/// The fetched prices by cloud.
 #[derive(Clone, Debug, Default)]
 pub struct PriceFile(BTreeMap<ProviderKind, CloudPrices>);
 
-/// What was fetched of one cloud.
+/// The fetched prices of one cloud.
 #[derive(Clone, Debug)]
 pub struct CloudPrices {
-    /// The day on which that was.
+    /// The day on which they were fetched.
     pub as_of: Date,
+    /// By region, then by machine type or SKU and whether it is a spot price.
     prices: HashMap<String, HashMap<(String, bool), f64>>,
 }
 
 impl CloudPrices {
-    /// The price of a machine type, or of a part that the cloud charges for.
+    /// The price of a machine type, or of a SKU that the cloud charges for.
     pub fn price(&self, region: &str, name: &str, spot: bool) -> Option<Price> {
         let usd_per_hour = *self.prices.get(region)?.get(&(name.to_owned(), spot))?;
         Some(Price {
@@ -46,40 +47,34 @@ impl CloudPrices {
         })
     }
 
-    /// The regions that have prices, in no order.
+    /// Iterates over the regions that have prices, in no order.
     pub(super) fn regions(&self) -> impl Iterator<Item = &str> {
         self.prices.keys().map(String::as_str)
     }
 
-    /// How many prices there are.
-    pub fn len(&self) -> usize {
+    /// The number of prices.
+    pub fn count(&self) -> usize {
         self.prices.values().map(HashMap::len).sum()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 
 impl PriceFile {
-    /// Each cloud of which something was fetched.
+    /// Iterates over the clouds that have fetched prices.
     pub fn clouds(&self) -> impl Iterator<Item = (ProviderKind, &CloudPrices)> {
         self.0.iter().map(|(kind, cloud)| (*kind, cloud))
     }
 
-    /// What was fetched of a cloud.
-    pub fn of(&self, kind: ProviderKind) -> Option<&CloudPrices> {
+    /// The fetched prices of a cloud.
+    pub fn prices_of(&self, kind: ProviderKind) -> Option<&CloudPrices> {
         self.0.get(&kind)
     }
 
-    /// Puts a cloud's prices in the place of those that were there. Those that make no sense are left out: 0 is a price
-    /// that the cloud does not tell.
+    /// Replaces the prices of a cloud. Invalid prices are left out; 0 is a price that the cloud does not publish.
     pub fn replace(&mut self, kind: ProviderKind, as_of: Date, published: &[PublishedPrice]) {
         let mut prices: HashMap<String, HashMap<(String, bool), f64>> = HashMap::new();
         for price in published {
-            let is_word = |word: &str| !word.is_empty() && !word.contains(['\t', '\n', '\r']);
-            if is_price(price.usd_per_hour) && is_word(&price.region) && is_word(&price.machine_type) {
+            let is_field = |text: &str| !text.is_empty() && !text.contains(['\t', '\n', '\r']);
+            if is_price(price.usd_per_hour) && is_field(&price.region) && is_field(&price.machine_type) {
                 let region = prices.entry(price.region.clone()).or_default();
                 region.insert((price.machine_type.clone(), price.spot), price.usd_per_hour);
             }
@@ -87,10 +82,10 @@ impl PriceFile {
         self.0.insert(kind, CloudPrices { as_of, prices });
     }
 
-    /// Reads the file; `None` if there is none.
+    /// Reads the file; `None` if it does not exist.
     ///
     /// # Errors
-    /// `InvalidSpec` if it cannot be read, or is not what `catalog update` writes.
+    /// `InvalidSpec` if it cannot be read, or was not written by `catalog update`.
     pub fn read(path: &Path) -> Result<Option<Self>> {
         let failed = |error: io::Error| {
             Error::new(ErrorKind::InvalidSpec, format!("cannot read {}", path_text(path))).with_source(error)
@@ -98,27 +93,28 @@ impl PriceFile {
         match std::fs::metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
-            // Anything else might never end.
-            Ok(metadata) if !metadata.is_file() => return Err(foreign(path, 0)),
+            // Reading a pipe or a device might never end.
+            Ok(metadata) if !metadata.is_file() => return Err(wrong_file_error(path, 0)),
             Ok(_) => {}
         }
         let file = File::open(path).map_err(failed)?;
         let mut fetched = Self::default();
-        for (index, line) in BufReader::new(file.take(MOST_BYTES)).lines().enumerate() {
+        for (index, line) in BufReader::new(file.take(MAX_BYTES)).lines().enumerate() {
             let line = line.map_err(failed)?;
-            let known = if index == 0 {
+            let is_valid = if index == 0 {
                 line == HEAD
             } else {
-                fetched.take_in(&line).is_some()
+                fetched.parse_line(&line).is_some()
             };
-            if !known {
-                return Err(foreign(path, index + 1));
+            if !is_valid {
+                return Err(wrong_file_error(path, index + 1));
             }
         }
         Ok(Some(fetched))
     }
 
-    fn take_in(&mut self, line: &str) -> Option<()> {
+    /// Adds the cloud or price of a line; `None` if the line is invalid.
+    fn parse_line(&mut self, line: &str) -> Option<()> {
         let fields: Vec<&str> = line.split('\t').collect();
         match fields.as_slice() {
             ["cloud", kind, as_of] => {
@@ -144,10 +140,10 @@ impl PriceFile {
         Some(())
     }
 
-    /// Writes the file, all of it or nothing; a link in its place is replaced and not followed.
+    /// Writes the file completely or not at all. Replaces a symbolic link instead of following it.
     ///
     /// # Errors
-    /// `InvalidSpec` naming the file if that cannot be.
+    /// `InvalidSpec` that names the file, if it cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         self.try_write(path).map_err(|error| {
             let error =
@@ -188,10 +184,10 @@ impl PriceFile {
 }
 
 fn is_price(usd: f64) -> bool {
-    usd.is_finite() && usd > 0.0 && usd < MOST_USD
+    usd.is_finite() && usd > 0.0 && usd < MAX_USD_PER_HOUR
 }
 
-fn foreign(path: &Path, line: usize) -> Error {
+fn wrong_file_error(path: &Path, line: usize) -> Error {
     let message = match line {
         0 => format!("{} is no file", path_text(path)),
         line => format!(
@@ -216,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn written_file_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/prices.tsv");
         assert!(PriceFile::read(&path).unwrap().is_none());
@@ -231,17 +227,17 @@ mod tests {
         fetched.replace(ProviderKind::Gcp, day, &[published("us-central1", "n2 core", 0.031611)]);
         fetched.write(&path).unwrap();
         let again = PriceFile::read(&path).unwrap().unwrap();
-        let aws = again.of(ProviderKind::Aws).unwrap();
-        assert_eq!((aws.as_of, aws.len()), (day, 1));
+        let aws = again.prices_of(ProviderKind::Aws).unwrap();
+        assert_eq!((aws.as_of, aws.count()), (day, 1));
         let usd = |cloud: &CloudPrices, region, name| cloud.price(region, name, false).map(|price| price.usd_per_hour);
         assert_eq!(usd(aws, "us-east-1", "m5.large"), Some(0.0971));
         assert_eq!(aws.price("us-east-1", "m5.large", true), None);
-        let gcp = again.of(ProviderKind::Gcp).unwrap();
+        let gcp = again.prices_of(ProviderKind::Gcp).unwrap();
         assert_eq!(usd(gcp, "us-central1", "n2 core"), Some(0.031611));
     }
 
     #[test]
-    fn a_foreign_file_is_refused_with_its_line() {
+    fn other_file_is_refused_with_its_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("prices.tsv");
         for (text, line) in [
@@ -265,7 +261,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_is_replaced_and_not_followed() {
+    fn symbolic_link_is_replaced_and_not_followed() {
         let folder = tempfile::tempdir().unwrap();
         let (other, path) = (folder.path().join("other"), folder.path().join("prices.tsv"));
         std::fs::write(&other, "mine").unwrap();

@@ -4,7 +4,7 @@ mod usage_errors;
 
 use clap::{Parser, Subcommand};
 
-pub use usage_errors::{format_asked_for, usage_error};
+pub use usage_errors::{find_output_format, usage_error};
 
 use crate::commands::{
     catalog, completion, console, context, create, describe, doctor, extend, help, image, list, machine_type, man,

@@ -6,26 +6,26 @@ use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Cli;
-use crate::cloud::{Error, is_content, may_be_secret, path_text, plain, quoted};
+use crate::cloud::{Error, is_content, may_be_secret, path_text, quoted, redact_value};
 
 /// One line for what is wrong with the command line, and a hint.
 pub fn usage_error(error: &clap::Error, arguments: &[OsString]) -> Error {
-    if let Some(error) = content_for_a_flag(error, arguments) {
+    if let Some(error) = file_content_error(error, arguments) {
         return error;
     }
-    let rendered = without_secrets(error, error.render().to_string(), arguments);
+    let rendered = redact_values(error, error.render().to_string(), arguments);
     let paragraph = rendered.split("\n\n").next().unwrap_or_default();
     let lines = paragraph.lines().map(str::trim);
     // The hint lists them.
     let lines: Vec<&str> = lines.filter(|line| !line.starts_with("[possible values:")).collect();
     let message = lines.join(" ");
     let message = message.trim_start_matches("error: ");
-    Error::invalid(message).with_hint(hint(error, arguments))
+    Error::invalid(message).with_hint(usage_hint(error, arguments))
 }
 
 /// The error for a flag that was given the content of a file, as in `--ssh-key "$(cat key)"`. A key begins with hyphens,
 /// so the parser takes it for an unknown flag.
-fn content_for_a_flag(error: &clap::Error, arguments: &[OsString]) -> Option<Error> {
+fn file_content_error(error: &clap::Error, arguments: &[OsString]) -> Option<Error> {
     if error.kind() != ErrorKind::UnknownArgument {
         return None;
     }
@@ -49,7 +49,7 @@ fn content_for_a_flag(error: &clap::Error, arguments: &[OsString]) -> Option<Err
 
 /// The text without the values in it that may be secrets. It must not be cut into paragraphs yet: a value can have empty
 /// lines.
-fn without_secrets(error: &clap::Error, rendered: String, arguments: &[OsString]) -> String {
+fn redact_values(error: &clap::Error, rendered: String, arguments: &[OsString]) -> String {
     // What was not given is one of our own names, such as `<REF>`.
     let is_given = |value: &str| {
         arguments
@@ -71,15 +71,15 @@ fn without_secrets(error: &clap::Error, rendered: String, arguments: &[OsString]
             _ => continue,
         };
         for value in values.iter().filter(|value| may_be_secret(value) && is_given(value)) {
-            text = text.replace(&format!("'{value}'"), &plain(value));
-            text = text.replace(value.as_str(), &plain(value));
+            text = text.replace(&format!("'{value}'"), &redact_value(value));
+            text = text.replace(value.as_str(), &redact_value(value));
         }
     }
     text
 }
 
 /// The next step after a mistake on the command line.
-fn hint(error: &clap::Error, arguments: &[OsString]) -> String {
+fn usage_hint(error: &clap::Error, arguments: &[OsString]) -> String {
     let strings = |kind| match error.get(kind) {
         Some(ContextValue::String(one)) => vec![one.clone()],
         Some(ContextValue::Strings(several)) => several.clone(),
@@ -118,7 +118,7 @@ fn hint(error: &clap::Error, arguments: &[OsString]) -> String {
 }
 
 /// The output format on a command line that has a mistake somewhere: a script that wants JSON gets its errors so.
-pub fn format_asked_for(arguments: &[OsString]) -> Option<&str> {
+pub fn find_output_format(arguments: &[OsString]) -> Option<&str> {
     let mut words = arguments
         .iter()
         .filter_map(|word| word.to_str())

@@ -1,4 +1,4 @@
-//! Areas: parts of the world, for people who care where a machine is but not what a cloud calls the place.
+//! Areas: parts of the world that regions are in, with the same words for every cloud.
 
 use std::fmt;
 use std::str::FromStr;
@@ -36,7 +36,7 @@ impl Area {
         Self::Africa,
     ];
 
-    /// The area's word on the command line, which is no cloud's word for a region.
+    /// The area's word on the command line and in output. No cloud uses it as the name of a region.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Us => "us",
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn area_is_read_from_its_word() {
+    fn area_is_parsed_from_its_word() {
         assert_eq!("europe".parse::<Area>().unwrap(), Area::Europe);
         assert!("mars".parse::<Area>().is_err());
     }

@@ -1,4 +1,4 @@
-//! How far a batch of changes has come.
+//! Actions on instances, and how far a batch of them has come.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,13 +10,13 @@ use super::{Error, ErrorKind, InstanceRef, Result};
 pub enum InstanceAction {
     /// Starts stopped instances.
     Start,
-    /// Stops running instances. Their disks are kept.
+    /// Stops running instances and keeps their disks.
     Stop,
     /// Restarts running instances.
     Reboot,
     /// Protects instances against termination.
     Protect,
-    /// Takes that protection off.
+    /// Removes that protection.
     Unprotect,
     /// Terminates instances.
     Terminate,
@@ -45,79 +45,79 @@ pub struct TargetOutcome {
     pub result: Result<()>,
 }
 
-/// The course of a batch of changes. A driver says of each target when the call that changes it is about to be sent, and
-/// what came of it; whoever asked for the batch says whether more may begin. So of a batch that is cut short it is known
-/// what was changed, what was left alone, and of what it is not known.
+/// Tracks a batch of changes. The driver tells it before it sends the call for a target, and again when it has the result.
+/// The caller of the batch decides whether more calls may start. After an interruption the tracker knows which targets
+/// were changed, which were not, and for which the outcome is unknown.
 pub struct BatchTracker<'a> {
-    may_begin: &'a (dyn Fn() -> bool + Sync),
+    may_start: &'a (dyn Fn() -> bool + Sync),
     targets: Mutex<Targets>,
 }
 
-/// By place and id.
+/// The scope and the id of a target.
 type TargetKey = (String, String);
 
 #[derive(Default)]
 struct Targets {
-    begun: HashSet<TargetKey>,
-    settled: HashMap<TargetKey, Result<()>>,
+    started: HashSet<TargetKey>,
+    results: HashMap<TargetKey, Result<()>>,
 }
 
 impl<'a> BatchTracker<'a> {
-    /// A course on which changes begin for as long as `may_begin` says so.
-    pub fn new(may_begin: &'a (dyn Fn() -> bool + Sync)) -> Self {
+    /// Creates a tracker that allows calls as long as `may_start` returns true.
+    pub fn new(may_start: &'a (dyn Fn() -> bool + Sync)) -> Self {
         Self {
-            may_begin,
+            may_start,
             targets: Mutex::default(),
         }
     }
 
-    /// A course that nobody cuts short.
+    /// Creates a tracker that allows every call.
     pub fn uninterrupted() -> Self {
         Self::new(&|| true)
     }
 
-    /// Checks that more may begin.
+    /// Checks that more calls may start.
     ///
     /// # Errors
-    /// `Interrupted` if not.
+    /// `Interrupted` if they must not.
     pub fn check_may_start(&self) -> Result<()> {
-        match (self.may_begin)() {
+        match (self.may_start)() {
             true => Ok(()),
-            false => Err(left_alone()),
+            false => Err(not_started_error()),
         }
     }
 
-    /// Says that the call is about to be sent that changes these instances of a place.
+    /// Records that the call which changes these instances of a scope is about to be sent.
     ///
     /// # Errors
     /// `Interrupted` if it must not be sent.
-    pub fn start<'i>(&self, place: &str, ids: impl IntoIterator<Item = &'i str>) -> Result<()> {
+    pub fn start<'i>(&self, scope: &str, ids: impl IntoIterator<Item = &'i str>) -> Result<()> {
         self.check_may_start()?;
-        let keys = ids.into_iter().map(|id| key(place, id));
-        self.targets().begun.extend(keys);
+        let keys = ids.into_iter().map(|id| target_key(scope, id));
+        self.targets().started.extend(keys);
         Ok(())
     }
 
-    /// Says what came of a target, and gives it back.
+    /// Records the result of a target, and returns it.
     ///
     /// # Errors
-    /// That which came of it.
+    /// The error in `result`.
     pub fn record(&self, target: &InstanceRef, result: Result<()>) -> Result<()> {
-        let key = key(&target.scope, &target.id);
-        self.targets().settled.insert(key, result.clone());
+        let key = target_key(&target.scope, &target.id);
+        self.targets().results.insert(key, result.clone());
         result
     }
 
-    /// What is known of the targets of a batch that was given up: one outcome for each, in the same order.
-    /// `Interrupted` is what was left alone, `UnknownOutcome` what was begun and not settled.
+    /// Gives one outcome for each target of an interrupted batch, in the same order: `Interrupted` if its call was not
+    /// sent, `UnknownOutcome` if it was sent and no result was recorded.
     pub fn into_outcomes(self, targets: &[InstanceRef]) -> Vec<TargetOutcome> {
         let mut known = self.targets.into_inner().unwrap_or_else(PoisonError::into_inner);
         let outcome = |target: &InstanceRef| {
-            let key = key(&target.scope, &target.id);
-            let result = match (known.settled.remove(&key), known.begun.contains(&key)) {
-                (Some(result), _) => result,
-                (None, true) => Err(unsettled(target)),
-                (None, false) => Err(left_alone()),
+            let key = target_key(&target.scope, &target.id);
+            let result = match known.results.remove(&key) {
+                Some(result) => result,
+                None if known.started.contains(&key) => Err(unknown_outcome_error(target)),
+                None => Err(not_started_error()),
             };
             TargetOutcome {
                 target: target.clone(),
@@ -132,21 +132,22 @@ impl<'a> BatchTracker<'a> {
     }
 }
 
-fn key(place: &str, id: &str) -> TargetKey {
-    (place.to_owned(), id.to_owned())
+fn target_key(scope: &str, id: &str) -> TargetKey {
+    (scope.to_owned(), id.to_owned())
 }
 
-fn left_alone() -> Error {
-    Error::new(ErrorKind::Interrupted, "left alone: interrupted before it was begun")
-        .with_hint("run it again for those that are left")
+fn not_started_error() -> Error {
+    let message = "not changed: interrupted before the call was sent";
+    Error::new(ErrorKind::Interrupted, message)
+        .with_hint("run the same command again for the VMs that were not changed")
 }
 
-fn unsettled(target: &InstanceRef) -> Error {
-    let message = format!("{target}: interrupted before it was known what came of it");
+fn unknown_outcome_error(target: &InstanceRef) -> Error {
+    let message = format!("{target}: interrupted before the cloud answered");
     Error::new(ErrorKind::UnknownOutcome, message)
         .naming(target)
         .with_leftover(target)
-        .with_hint("run the same command again, if `cloudctl describe` shows that it is needed")
+        .with_hint("look at the VM with `cloudctl describe`, and run the same command again if it was not changed")
 }
 
 #[cfg(test)]
@@ -167,19 +168,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_left_alone_is_told_from_what_is_not_known() {
-        let goes_on = AtomicBool::new(true);
-        let may_begin = || goes_on.load(Ordering::Relaxed);
-        let course = BatchTracker::new(&may_begin);
-        course.start("here", ["done", "open"]).unwrap();
-        course.record(&target("done"), Ok(())).unwrap();
-        goes_on.store(false, Ordering::Relaxed);
+    fn tracker_separates_unstarted_from_unknown_targets() {
+        let is_running = AtomicBool::new(true);
+        let may_start = || is_running.load(Ordering::Relaxed);
+        let tracker = BatchTracker::new(&may_start);
+        tracker.start("here", ["done", "open"]).unwrap();
+        tracker.record(&target("done"), Ok(())).unwrap();
+        is_running.store(false, Ordering::Relaxed);
         assert_eq!(
-            course.start("here", ["late"]).unwrap_err().kind(),
+            tracker.start("here", ["late"]).unwrap_err().kind(),
             ErrorKind::Interrupted
         );
         let targets = ["done", "open", "late"].map(target);
-        let kinds = course.into_outcomes(&targets).into_iter().map(|outcome| {
+        let kinds = tracker.into_outcomes(&targets).into_iter().map(|outcome| {
             let error = outcome.result.err();
             error.map(|error| error.kind())
         });

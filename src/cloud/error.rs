@@ -1,5 +1,5 @@
-//! The error of every cloud: a kind that decides what happens next, the cloud's own code, where it happened, and what
-//! exists although the call failed.
+//! The error type: a kind that decides what happens next, the cloud's own code, the location, and the leftovers of a
+//! failed call.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,51 +9,51 @@ use super::{InstanceRef, ProviderKind, UnknownProvider};
 /// The result of everything that can fail in the contract.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, in the terms that decide what happens next: the exit code, the hint, and whether to try again.
+/// The kind of an error. It decides the exit code, the hint, and whether to try again.
 ///
-/// Drivers map by the cloud's **code**, never by message text.
+/// Drivers choose it by the cloud's **code**, never by message text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ErrorKind {
-    /// The request makes no sense: found before any call that changes anything.
+    /// The request is invalid. No call that changes anything was sent.
     InvalidSpec,
-    /// This cloud has no such thing: refused before any call that changes anything.
+    /// This cloud cannot do it. No call that changes anything was sent.
     Unsupported,
-    /// There is no such instance, or none any more.
+    /// The instance does not exist, or no longer.
     NotFound,
-    /// More than one instance fits.
+    /// More than one instance matches.
     Ambiguous,
-    /// The name is taken by something that is not what was asked for.
+    /// The name is used by another instance, or by one with another spec.
     AlreadyExists,
     /// The instance is protected against termination.
     Protected,
-    /// As things stand this is declined: wrong state, wrong account, not ours, no default network.
+    /// The action is not allowed now: wrong state, wrong account, not created by cloudctl, no default network.
     Refused,
     /// No usable credentials, or expired ones.
     Unauthenticated,
-    /// The credentials are good, but not for this.
+    /// The credentials are valid, but do not allow this.
     PermissionDenied,
     /// A limit of the account is reached.
     Quota,
-    /// The cloud has no room for it there.
+    /// The cloud has no capacity in that location.
     Capacity,
-    /// Too many requests; nothing happened.
+    /// The cloud got too many requests. The call had no effect.
     Throttled,
-    /// The cloud could not be reached or did not answer; nothing happened.
+    /// The cloud could not be reached or did not answer. The call had no effect.
     Network,
-    /// Waiting was given up; the instance exists.
+    /// The wait ended before the state was reached. The instance exists.
     Timeout,
-    /// Some of what was asked for is missing from the answer.
+    /// The answer lacks a part of what was requested.
     Incomplete,
     /// The call may have taken effect.
     UnknownOutcome,
-    /// A signal asked to stop before it had any effect.
+    /// A signal stopped the run before the call had any effect.
     Interrupted,
-    /// A fault of cloudctl, or an answer that fits nothing known.
+    /// A bug of cloudctl, or an answer of the cloud that cloudctl does not understand.
     Internal,
 }
 
 impl ErrorKind {
-    /// Every kind, for tables and tests.
+    /// Every kind.
     pub const ALL: [Self; 18] = [
         Self::InvalidSpec,
         Self::Unsupported,
@@ -100,41 +100,41 @@ impl ErrorKind {
     }
 }
 
-/// Where an error happened: a cloud, or a region or zone of one. Printed `aws` or `aws/us-east-1`.
+/// The location of an error: a cloud, or a region or zone of one. Printed `aws` or `aws/us-east-1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorLocation {
     /// The cloud.
     pub provider: ProviderKind,
     /// The region or zone; `None` is the whole cloud.
-    pub place: Option<String>,
+    pub scope: Option<String>,
 }
 
 impl ErrorLocation {
-    /// A region or zone of a cloud.
-    pub fn new(provider: ProviderKind, place: impl fmt::Display) -> Self {
+    /// A region or zone of a cloud. An empty `scope` is the whole cloud.
+    pub fn new(provider: ProviderKind, scope: impl fmt::Display) -> Self {
         Self {
             provider,
-            place: Some(place.to_string()).filter(|place| !place.is_empty()),
+            scope: Some(scope.to_string()).filter(|scope| !scope.is_empty()),
         }
     }
 }
 
 impl From<ProviderKind> for ErrorLocation {
     fn from(provider: ProviderKind) -> Self {
-        Self { provider, place: None }
+        Self { provider, scope: None }
     }
 }
 
 impl fmt::Display for ErrorLocation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Some(place) => write!(formatter, "{}/{place}", self.provider),
+        match &self.scope {
+            Some(scope) => write!(formatter, "{}/{scope}", self.provider),
             None => write!(formatter, "{}", self.provider),
         }
     }
 }
 
-/// What exists, or may exist, although a call failed.
+/// A leftover: something that exists, or may exist, although a call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leftover {
     /// An instance.
@@ -145,7 +145,7 @@ pub enum Leftover {
         provider: ProviderKind,
         /// The region or zone; on Compute Engine also `global/firewalls`.
         scope: String,
-        /// The cloud's id or name of it.
+        /// The cloud's id or name for it.
         id: String,
     },
 }
@@ -188,7 +188,7 @@ impl fmt::Display for Leftover {
     }
 }
 
-/// What an error is about, as far as its message names it.
+/// The subject of an error, which its message names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// An instance that exists.
@@ -228,7 +228,7 @@ pub struct Gap {
 }
 
 impl Gap {
-    /// The gap that an error leaves: at the error's own location, or else at `location`.
+    /// Creates a gap at the error's own location, or else at `location`.
     pub fn new(error: Error, location: impl Into<ErrorLocation>) -> Self {
         let location = error.location().cloned().unwrap_or_else(|| location.into());
         Self {
@@ -249,15 +249,15 @@ impl From<Gap> for Error {
 pub struct SkippedCloud {
     /// The cloud.
     pub provider: ProviderKind,
-    /// Why: it has no such region or zone, or cannot tell.
+    /// The reason: it does not have the region or zone, or could not be asked for it.
     pub reason: Error,
 }
 
-/// A failure: its kind and message, the cloud's own code and request id, where it happened, its source chain,
-/// and what may have been left behind. A copy is for another target that met the same.
+/// A failure: its kind and message, the cloud's own code and request id, its location, its source chain, and its leftovers.
+/// A clone reports the same failure for another target.
 #[derive(Clone)]
 pub struct Error {
-    // Boxed, so that a Result stays small on the path where nothing fails.
+    // Boxed, so that a Result without an error stays small.
     inner: Box<Inner>,
 }
 
@@ -276,7 +276,7 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of `kind` whose message says what failed, naming the input, in lower case and without a full stop.
+    /// Creates an error. The message says what failed and names the input, in lower case and without a full stop.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             inner: Box::new(Inner {
@@ -294,17 +294,17 @@ impl Error {
         }
     }
 
-    /// Shorthand for [`ErrorKind::InvalidSpec`], the most frequent kind.
+    /// Creates an error of the kind [`ErrorKind::InvalidSpec`].
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidSpec, message)
     }
 
-    /// Shorthand for [`ErrorKind::Unsupported`].
+    /// Creates an error of the kind [`ErrorKind::Unsupported`].
     pub fn unsupported(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unsupported, message)
     }
 
-    /// Shorthand for [`ErrorKind::NotFound`] of one instance.
+    /// Creates the error for an instance that does not exist.
     pub fn not_found(target: &InstanceRef) -> Self {
         Self::new(ErrorKind::NotFound, format!("{target} does not exist")).naming(target)
     }
@@ -323,14 +323,14 @@ impl Error {
         self
     }
 
-    /// Sets where it happened.
+    /// Sets the location.
     #[must_use]
     pub fn at(mut self, location: impl Into<ErrorLocation>) -> Self {
         self.inner.location = Some(location.into());
         self
     }
 
-    /// Sets where it happened, unless the error says it already.
+    /// Sets the location, unless the error has one already.
     #[must_use]
     pub fn at_if_unset(self, location: impl Into<ErrorLocation>) -> Self {
         match self.inner.location {
@@ -339,7 +339,7 @@ impl Error {
         }
     }
 
-    /// Says that the message names this subject already.
+    /// Records that the message names this subject already.
     #[must_use]
     pub fn naming(mut self, subject: impl Into<Subject>) -> Self {
         self.inner.subject = Some(subject.into());
@@ -356,15 +356,15 @@ impl Error {
         self.context(&subject).naming(subject)
     }
 
-    /// Adds a next step that only this failure's place in the code knows, such as the nearest valid name.
-    /// It goes before the general hint of the kind.
+    /// Sets the hint: a next step for this very failure, such as the closest valid name. It replaces the general hint of the
+    /// kind.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.inner.hint = Some(hint.into());
         self
     }
 
-    /// Adds something that exists, or may exist, although this failed. A leftover that is added twice is there once.
+    /// Adds a leftover, unless the error has it already.
     #[must_use]
     pub fn with_leftover(mut self, leftover: impl Into<Leftover>) -> Self {
         let leftover = leftover.into();
@@ -374,41 +374,41 @@ impl Error {
         self
     }
 
-    /// Adds several of them.
+    /// Adds several leftovers.
     #[must_use]
     pub fn with_leftovers(self, leftovers: impl IntoIterator<Item = impl Into<Leftover>>) -> Self {
         leftovers.into_iter().fold(self, Self::with_leftover)
     }
 
-    /// Adds the zones that, by the cloud's own word, have the room that was lacking here.
+    /// Sets the zones that, as the cloud says, have the missing capacity.
     #[must_use]
     pub fn with_zones_with_capacity(mut self, zones: Vec<String>) -> Self {
         self.inner.zones_with_capacity = zones;
         self
     }
 
-    /// Adds the cause.
+    /// Sets the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.inner.source = Some(source.into().into());
         self
     }
 
-    /// The same failure seen as another kind, for callers who know more than the driver did.
+    /// Changes the kind, for callers who know more than the driver did.
     #[must_use]
     pub fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.inner.kind = kind;
         self
     }
 
-    /// The same failure with what was being attempted put before its message.
+    /// Puts a prefix before the message: `PREFIX: message`.
     #[must_use]
-    pub fn context(mut self, attempted: impl fmt::Display) -> Self {
-        self.inner.message = format!("{attempted}: {}", self.inner.message);
+    pub fn context(mut self, prefix: impl fmt::Display) -> Self {
+        self.inner.message = format!("{prefix}: {}", self.inner.message);
         self
     }
 
-    /// The same failure with each of its texts replaced by what `change` makes of it.
+    /// Replaces each text of the error by what `change` returns for it.
     #[must_use]
     pub fn map_texts(mut self, change: impl Fn(&str) -> String) -> Self {
         let inner = &mut *self.inner;
@@ -416,8 +416,8 @@ impl Error {
         for text in [&mut inner.code, &mut inner.request_id, &mut inner.hint] {
             *text = text.as_deref().map(&change);
         }
-        if let Some(ErrorLocation { place: Some(place), .. }) = &mut inner.location {
-            *place = change(place);
+        if let Some(ErrorLocation { scope: Some(scope), .. }) = &mut inner.location {
+            *scope = change(scope);
         }
         for leftover in &mut inner.leftovers {
             match leftover {
@@ -430,12 +430,12 @@ impl Error {
         self
     }
 
-    /// What to act on.
+    /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind
     }
 
-    /// The zones that have the room that was lacking, if the cloud named any.
+    /// The zones that have the missing capacity, if the cloud named any.
     pub fn zones_with_capacity(&self) -> &[String] {
         &self.inner.zones_with_capacity
     }
@@ -455,22 +455,22 @@ impl Error {
         self.inner.request_id.as_deref()
     }
 
-    /// Where it happened.
+    /// The location of the error.
     pub fn location(&self) -> Option<&ErrorLocation> {
         self.inner.location.as_ref()
     }
 
-    /// What the message names, as far as the code that wrote it said so.
+    /// The subject that the message names, if it was recorded.
     pub fn subject(&self) -> Option<&Subject> {
         self.inner.subject.as_ref()
     }
 
-    /// The next step for this very failure.
+    /// The hint of this very failure, if it has one.
     pub fn hint(&self) -> Option<&str> {
         self.inner.hint.as_deref()
     }
 
-    /// What exists, or may exist, although this failed.
+    /// The leftovers.
     pub fn leftovers(&self) -> &[Leftover] {
         &self.inner.leftovers
     }

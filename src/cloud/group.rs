@@ -1,30 +1,30 @@
-//! The members of a group that one call makes: which names of `NAME-1` to `NAME-N` are among them.
+//! The members of a group that one create call covers: some of the names `NAME-1` to `NAME-N`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::{Error, InstanceName, Result, quoted};
 
-/// Indexes of members, ascending, each once. As text they are ranges joined by `_`, such as `1-98_100`, which every
-/// cloud takes as a label's value.
+/// The indexes of members: ascending, each once, at least one. Printed as ranges joined by `_`, such as `1-98_100`, which
+/// every cloud accepts as the value of a label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupMembers(Vec<u32>);
 
 /// The longest value of a Compute Engine label, in characters.
-const LONGEST_TEXT: usize = 63;
+const MAX_TEXT_LENGTH: usize = 63;
 
 impl GroupMembers {
-    /// These indexes, taken apart into as few groups as can be written down, of at most `most` members each.
-    pub fn split(indexes: &[u32], most: usize) -> Vec<Self> {
+    /// Splits indexes into as few sets as possible, each of at most `max_members` members and short enough for a label.
+    pub fn split(indexes: &[u32], max_members: usize) -> Vec<Self> {
         let mut indexes = indexes.to_vec();
         indexes.sort_unstable();
         indexes.dedup();
         let mut groups: Vec<Self> = Vec::new();
         for index in indexes {
             match groups.last_mut() {
-                Some(group) if group.0.len() < most => {
+                Some(group) if group.0.len() < max_members => {
                     group.0.push(index);
-                    if group.to_string().len() > LONGEST_TEXT {
+                    if group.to_string().len() > MAX_TEXT_LENGTH {
                         group.0.pop();
                         groups.push(Self(vec![index]));
                     }
@@ -40,12 +40,13 @@ impl GroupMembers {
         &self.0
     }
 
-    /// How many there are.
+    /// The number of members.
+    #[expect(clippy::len_without_is_empty, reason = "there is always at least one member")]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The index of the member that a cloud made at this position, counted from 0.
+    /// The index of the member at a position, counted from 0.
     pub fn index_at(&self, position: usize) -> Option<u32> {
         self.0.get(position).copied()
     }
@@ -79,7 +80,7 @@ impl fmt::Display for GroupMembers {
 impl FromStr for GroupMembers {
     type Err = Error;
 
-    /// Reads what `to_string` writes. Nothing else is trusted: people can edit labels.
+    /// Parses what `to_string` writes, and refuses all else: people can edit labels.
     fn from_str(input: &str) -> Result<Self> {
         let invalid = || Error::invalid(format!("invalid members {}", quoted(input)));
         let mut indexes: Vec<u32> = Vec::new();
@@ -104,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn members_parse_what_they_print() {
         for text in ["1", "1-100", "3_7", "1-98_100"] {
             assert_eq!(text.parse::<GroupMembers>().unwrap().to_string(), text);
         }
@@ -114,20 +115,20 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_small_enough_for_a_call_and_for_a_label() {
+    fn split_fits_call_and_label_limits() {
         let all: Vec<u32> = (1..=250).collect();
         let groups = GroupMembers::split(&all, 100);
         let texts: Vec<_> = groups.iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["1-100", "101-200", "201-250"]);
         let odd: Vec<u32> = (1..=199).step_by(2).collect();
         let groups = GroupMembers::split(&odd, 100);
-        assert!(groups.iter().all(|group| group.to_string().len() <= LONGEST_TEXT));
+        assert!(groups.iter().all(|group| group.to_string().len() <= MAX_TEXT_LENGTH));
         assert_eq!(groups.iter().flat_map(|group| group.indexes()).count(), odd.len());
         assert!(GroupMembers::split(&[], 100).is_empty());
     }
 
     #[test]
-    fn members_have_names() {
+    fn members_name_their_instances() {
         let members: GroupMembers = "2_4".parse().unwrap();
         let names = members.names(&"web".parse().unwrap()).unwrap();
         assert_eq!(

@@ -10,7 +10,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{InstanceSpec, ProviderKind, SshKey, key_without_comment};
+use super::{InstanceSpec, ProviderKind, SshKey, remove_key_comment};
 
 /// The fields that are compared, by their flags' names. Only ever appended to. The name and the place are not
 /// among them: they are how the instance was found.
@@ -56,7 +56,7 @@ pub struct Fingerprint {
 impl Fingerprint {
     /// Takes the fingerprint of what was asked for.
     pub fn of(spec: &InstanceSpec) -> Self {
-        let text = text_of(&field_values(spec, key_without_comment));
+        let text = text_of(&field_values(spec, remove_key_comment));
         let earlier = text_of(&field_values(spec, str::to_owned));
         Self {
             earlier: (earlier != text).then_some(earlier),

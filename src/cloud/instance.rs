@@ -1,6 +1,5 @@
-//! An instance as every cloud can describe it.
-//! Disks, as far as they outlive instances: what costs on after its instance is gone must be known.
-//! The fields of an instance by their names in all machine output, for rendering, filtering and sorting alike.
+//! An instance as every cloud can describe it: its state, its disks, its fields by name, and the query that users type to
+//! mean one.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,29 +11,29 @@ use serde_json::{Value, json};
 
 use super::{Architecture, Error, ErrorKind, Gpu, InstanceRef, Labels, ProviderKind, Result, quoted};
 
-/// Where an instance is in its life, in words that mean the same on every cloud.
+/// The state of an instance, in words that mean the same on every cloud.
 ///
 /// Compute Engine's `TERMINATED` is [`Stopped`](Self::Stopped) here: its disk is kept and it can be started again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum InstanceState {
-    /// Being made, or starting.
+    /// Being created, or starting.
     Pending,
     /// Running.
     Running,
-    /// On its way to stopped.
+    /// Being stopped.
     Stopping,
     /// Stopped; can be started again.
     Stopped,
-    /// On its way out.
+    /// Being terminated.
     Terminating,
     /// Gone, although the cloud may still list it for a while.
     Terminated,
-    /// In a state that this version does not know; `native_state` has the cloud's word.
+    /// A state that this version does not know; `native_state` has the cloud's word.
     Unknown,
 }
 
 impl InstanceState {
-    /// Every state, in the order of a life.
+    /// Every state, in the order in which an instance goes through them.
     pub const ALL: [Self; 7] = [
         Self::Pending,
         Self::Running,
@@ -58,7 +57,7 @@ impl InstanceState {
         }
     }
 
-    /// Whether the instance is gone or going, so that its name is free again.
+    /// Whether the instance is terminated or being terminated, so that its name is free again.
     pub fn is_gone(self) -> bool {
         matches!(self, Self::Terminating | Self::Terminated)
     }
@@ -85,14 +84,14 @@ impl FromStr for InstanceState {
     }
 }
 
-/// Who ends an instance when its time has come.
+/// What terminates an instance when its TTL is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExpiryEnforcer {
     /// The cloud itself.
     Cloud,
     /// A timer inside the instance.
     Guest,
-    /// Nobody but `terminate --expired`.
+    /// Only `terminate --expired`.
     Tag,
 }
 
@@ -107,7 +106,7 @@ impl ExpiryEnforcer {
     }
 }
 
-/// One instance, as its cloud described it at the moment of asking. `None` is "not known", never "no".
+/// One instance, as its cloud described it at the time of the call. `None` means "not known", never "no".
 #[derive(Clone, Debug)]
 pub struct Instance {
     /// The cloud it is on.
@@ -118,9 +117,9 @@ pub struct Instance {
     pub region: String,
     /// The zone it is in.
     pub zone: Option<String>,
-    /// Its full name for all calls.
+    /// Its exact identity.
     pub reference: InstanceRef,
-    /// Its name: cloudctl's own label, else the cloud's notion of a name.
+    /// Its name: cloudctl's own label, else the cloud's own name.
     pub name: Option<String>,
     /// The label that the cloud's own tools show as the name, where names are labels.
     pub name_label: Option<&'static str>,
@@ -136,9 +135,9 @@ pub struct Instance {
     pub memory_gib: Option<f64>,
     /// Instruction set.
     pub architecture: Option<Architecture>,
-    /// The image it was made from, in the cloud's own word.
+    /// The image it was created from, in the cloud's own word.
     pub image: Option<String>,
-    /// Whether it runs on spare capacity that the cloud can take back.
+    /// Whether it is a spot instance: it runs on spare capacity that the cloud can take back.
     pub spot: bool,
     /// Public IPv4 address.
     pub public_ip: Option<String>,
@@ -146,49 +145,50 @@ pub struct Instance {
     pub private_ip: Option<String>,
     /// The user's own labels; cloudctl's are in the other fields.
     pub labels: Labels,
-    /// When it was first made. Starting it again does not change this.
+    /// When it was created. Starting it again does not change this.
     pub created_at: Option<Timestamp>,
-    /// When it will be ended.
+    /// When its TTL is over.
     pub expires_at: Option<Timestamp>,
-    /// By whom.
+    /// What terminates it then.
     pub expiry_enforcer: Option<ExpiryEnforcer>,
-    /// Whether cloudctl made it.
+    /// Whether cloudctl created it, as its verified management labels say.
     pub managed: bool,
-    /// Whether it is protected against termination; not every listing tells.
+    /// Whether it is protected against termination; not every listing says it.
     pub protected: Option<bool>,
     /// USD per hour.
     pub price_usd_per_hour: Option<f64>,
-    /// The fingerprint of the spec it was made from, if cloudctl made it.
+    /// The fingerprint of the spec it was created from, if cloudctl created it.
     pub spec_fingerprint: Option<String>,
     /// How long it may live, counted from its creation, as its label says.
     pub ttl: Option<Duration>,
-    /// Why its labels of cloudctl's own are not to be believed, if they are not.
+    /// The problem with its management labels: why cloudctl does not trust them.
     pub label_problem: Option<String>,
-    /// Its disks, as far as the listing tells.
+    /// Its disks, as far as the listing has them.
     pub disks: Vec<Disk>,
-    /// What was made to open ports to it, in the cloud's own word: security groups (EC2), network tags (Compute Engine)
-    /// that cloudctl named.
+    /// The ingress rules that cloudctl created for it, in the cloud's own word: security groups (EC2), network tags
+    /// (Compute Engine).
     pub ingress_rules: Vec<String>,
-    /// The accelerators that were attached to it, as far as the listing tells; not those that its machine type comes with.
+    /// The accelerators that were attached to it, as far as the listing has them. Those of its machine type are not among
+    /// them.
     pub attached_gpu: Option<Gpu>,
-    /// Whether it costs something else than a plain machine of its type with Linux: its system has a licence that is
-    /// charged for, or it has a host of its own.
+    /// Whether its price differs from that of its machine type with Linux: its system has a licence fee, or it has a
+    /// dedicated host.
     pub has_other_price: bool,
-    /// What else it was set up with, by the flags' names: a list of values, each with all the words in which it can be
-    /// asked for, the first of which is shown. What the listing does not tell is left out.
+    /// The rest of its configuration by the flags' names. Each flag has a list of values, and each value all its
+    /// spellings: the first is shown, all are compared. What the listing does not have is left out.
     pub setup: BTreeMap<&'static str, Vec<Vec<String>>>,
-    /// Which life of its name this is.
+    /// The generation of its name.
     pub generation: Option<u32>,
-    /// Why it is in its state, if the cloud says, in the cloud's own code.
+    /// The reason for its state in the cloud's own code, if the cloud gives one.
     pub state_reason: Option<String>,
-    /// What kind of failure that reason is, where the cloud ended the instance and nobody asked for it.
+    /// The kind of failure, if the cloud terminated the instance without a request.
     pub failure: Option<ErrorKind>,
-    /// What only this cloud knows of it.
+    /// Fields that only this cloud has.
     pub native: serde_json::Value,
 }
 
 impl Instance {
-    /// The value of a label. [`labels`](Self::labels) leaves out the label that only repeats the name.
+    /// The value of a label. It also finds the label that repeats the name, which [`labels`](Self::labels) leaves out.
     pub fn label(&self, key: &str) -> Option<&String> {
         let is_name = || self.name_label == Some(key);
         self.labels
@@ -196,16 +196,16 @@ impl Instance {
             .or_else(|| self.name.as_ref().filter(|_| is_name()))
     }
 
-    /// An instance of which nothing is known but its id and the region or zone that the id is unique in.
-    pub fn with_id_only(provider: ProviderKind, place: String, id: String) -> Self {
+    /// Creates an instance with nothing but its id and its scope: the region or zone that the id is unique in.
+    pub fn with_id_only(provider: ProviderKind, scope: String, id: String) -> Self {
         Self {
             provider,
             account: None,
-            region: place.clone(),
+            region: scope.clone(),
             zone: None,
             reference: InstanceRef {
                 provider,
-                scope: place,
+                scope,
                 id,
                 zone: None,
                 native_name: None,
@@ -250,20 +250,20 @@ impl Instance {
 pub struct Disk {
     /// The cloud's own word for it: an id on EC2, a name on Compute Engine.
     pub id: String,
-    /// Whether the cloud deletes it together with the instance.
+    /// Whether the cloud deletes it with the instance.
     pub deleted_with_instance: bool,
 }
 
 /// A disk that is still there although its instance is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrphanedDisk {
-    /// The instance that had it.
+    /// The instance it belonged to.
     pub instance: InstanceRef,
     /// The cloud's own word for the disk.
     pub id: String,
 }
 
-/// One field of an instance. The order is that of the output; fields are only ever added.
+/// One field of an instance, by its name in output, filters and sort orders.
 #[derive(Clone, Copy, Debug)]
 pub struct InstanceField {
     name: &'static str,
@@ -271,12 +271,12 @@ pub struct InstanceField {
     read: fn(&Instance) -> Value,
 }
 
-/// What a field's values are, where they are known.
+/// The type of a field's values.
 #[derive(Clone, Copy, Debug)]
 pub enum FieldKind {
     /// Any text.
     Text,
-    /// One of some words; the function refuses any other.
+    /// One of a fixed set of words. The function refuses all others.
     Enum(fn(&str) -> Result<()>),
     /// A number.
     Number,
@@ -284,7 +284,7 @@ pub enum FieldKind {
     Bool,
     /// A point in time, as text.
     Time,
-    /// Something with parts of its own.
+    /// An object with keys of its own.
     Object,
 }
 
@@ -295,28 +295,28 @@ macro_rules! fields {
 }
 
 impl InstanceField {
-    /// Every field.
+    /// Every field, in the order of the output. Fields are only added, never removed.
     pub const ALL: &'static [Self] = fields! {
-        "provider": FieldKind::Enum(is_a::<ProviderKind>) => |instance| json!(instance.provider.as_str()),
+        "provider": FieldKind::Enum(check_word::<ProviderKind>) => |instance| json!(instance.provider.as_str()),
         "account": FieldKind::Text => |instance| json!(instance.account),
         "region": FieldKind::Text => |instance| json!(instance.region),
         "zone": FieldKind::Text => |instance| json!(instance.zone),
         "id": FieldKind::Text => |instance| json!(instance.reference.id),
         "ref": FieldKind::Text => |instance| json!(instance.reference.to_string()),
         "name": FieldKind::Text => |instance| json!(instance.name),
-        "state": FieldKind::Enum(is_a::<InstanceState>) => |instance| json!(instance.state.as_str()),
+        "state": FieldKind::Enum(check_word::<InstanceState>) => |instance| json!(instance.state.as_str()),
         "native_state": FieldKind::Text => |instance| json!(instance.native_state),
         "machine_type": FieldKind::Text => |instance| json!(instance.machine_type),
         "cpus": FieldKind::Number => |instance| json!(instance.cpus),
         "memory_gib": FieldKind::Number => |instance| json!(instance.memory_gib),
-        "architecture": FieldKind::Enum(is_a::<Architecture>) => |instance| json!(instance.architecture.map(|architecture| architecture.as_str())),
+        "architecture": FieldKind::Enum(check_word::<Architecture>) => |instance| json!(instance.architecture.map(|architecture| architecture.as_str())),
         "image": FieldKind::Text => |instance| json!(instance.image),
         "spot": FieldKind::Bool => |instance| json!(instance.spot),
         "public_ip": FieldKind::Text => |instance| json!(instance.public_ip),
         "private_ip": FieldKind::Text => |instance| json!(instance.private_ip),
         "labels": FieldKind::Object => |instance| json!(instance.labels),
-        "created_at": FieldKind::Time => |instance| json!(instance.created_at.map(whole_seconds)),
-        "expires_at": FieldKind::Time => |instance| json!(instance.expires_at.map(whole_seconds)),
+        "created_at": FieldKind::Time => |instance| json!(instance.created_at.map(format_whole_seconds)),
+        "expires_at": FieldKind::Time => |instance| json!(instance.expires_at.map(format_whole_seconds)),
         "expiry_enforcer": FieldKind::Text => |instance| json!(instance.expiry_enforcer.map(|enforcer| enforcer.as_str())),
         "managed": FieldKind::Bool => |instance| json!(instance.managed),
         "protected": FieldKind::Bool => |instance| json!(instance.protected),
@@ -329,7 +329,7 @@ impl InstanceField {
         self.name
     }
 
-    /// What its values are.
+    /// The type of its values.
     pub fn kind(&self) -> FieldKind {
         self.kind
     }
@@ -340,12 +340,12 @@ impl InstanceField {
     }
 }
 
-fn is_a<T: FromStr<Err: Into<Error>>>(word: &str) -> Result<()> {
+fn check_word<T: FromStr<Err: Into<Error>>>(word: &str) -> Result<()> {
     word.parse::<T>().map(drop).map_err(Into::into)
 }
 
-/// Sub-second digits differ between clouds and help nobody.
-fn whole_seconds(time: jiff::Timestamp) -> String {
+/// Formats a time without fractions of a second, which differ between clouds.
+fn format_whole_seconds(time: jiff::Timestamp) -> String {
     jiff::Timestamp::from_second(time.as_second())
         .unwrap_or(time)
         .to_string()
@@ -361,25 +361,26 @@ impl FromStr for InstanceField {
             .ok_or_else(|| Error::invalid(format!("unknown field {}", quoted(input))))
     }
 }
+
 /// What a user types to mean an instance: a name, an id, or `provider/scope/name-or-id`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceQuery {
-    /// The cloud and the region or zone, if said.
+    /// The cloud and the region or zone, if given.
     pub scope: Option<(ProviderKind, String)>,
     /// A name or an id.
     pub name_or_id: String,
 }
 
 impl InstanceQuery {
-    /// Whether the query means that instance.
+    /// Whether the query means this instance.
     pub fn matches(&self, instance: &Instance) -> bool {
-        let scope_fits = self.scope.as_ref().is_none_or(|(provider, place)| {
+        let scope_matches = self.scope.as_ref().is_none_or(|(provider, scope)| {
             instance.provider == *provider
-                && (*place == instance.reference.scope
-                    || *place == instance.region
-                    || instance.zone.as_ref() == Some(place))
+                && (*scope == instance.reference.scope
+                    || *scope == instance.region
+                    || instance.zone.as_ref() == Some(scope))
         });
-        scope_fits && (instance.reference.id == self.name_or_id || instance.name.as_ref() == Some(&self.name_or_id))
+        scope_matches && (instance.reference.id == self.name_or_id || instance.name.as_ref() == Some(&self.name_or_id))
     }
 }
 
@@ -390,11 +391,11 @@ impl FromStr for InstanceQuery {
         let parts: Vec<&str> = input.split('/').collect();
         let (scope, name_or_id) = match parts.as_slice() {
             [only] => (None, *only),
-            [provider, place, last] => (Some((provider.parse()?, (*place).to_owned())), *last),
+            [provider, scope, last] => (Some((provider.parse()?, (*scope).to_owned())), *last),
             _ => (None, ""),
         };
-        let place_missing = scope.as_ref().is_some_and(|(_, place): &(_, String)| place.is_empty());
-        if name_or_id.trim().is_empty() || place_missing || input.chars().any(char::is_control) {
+        let scope_is_empty = scope.as_ref().is_some_and(|(_, scope): &(_, String)| scope.is_empty());
+        if name_or_id.trim().is_empty() || scope_is_empty || input.chars().any(char::is_control) {
             return Err(Error::invalid(format!("invalid instance reference {}", quoted(input)))
                 .with_hint("give a name, an id, or provider/region/id as `cloudctl list -o ref` prints it"));
         }
@@ -408,7 +409,7 @@ impl FromStr for InstanceQuery {
 impl fmt::Display for InstanceQuery {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.scope {
-            Some((provider, place)) => write!(formatter, "{provider}/{place}/{}", self.name_or_id),
+            Some((provider, scope)) => write!(formatter, "{provider}/{scope}/{}", self.name_or_id),
             None => formatter.write_str(&self.name_or_id),
         }
     }
@@ -419,7 +420,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn query_prints_what_it_reads() {
+    fn query_prints_what_it_parses() {
         for text in [
             "web-1",
             "i-0ab12cd34",
@@ -431,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn query_refuses_other_text() {
+    fn query_refuses_malformed_text() {
         for text in [
             "",
             " ",

@@ -6,19 +6,19 @@ use std::hash::{Hash, Hasher};
 
 use super::ProviderKind;
 
-/// The exact identity of one instance: `aws/us-east-1/i-0ab…`, `gcp/us-central1-a/123…`. Two references are equal if
-/// provider, scope and id are; zone and native name do not count.
+/// The exact identity of one instance: `aws/us-east-1/i-0ab…`, `gcp/us-central1-a/123…`. Only provider, scope and id are
+/// compared, not zone and native name.
 #[derive(Clone, Debug)]
 pub struct InstanceRef {
     /// The cloud.
     pub provider: ProviderKind,
-    /// The region on EC2 and the mock, the zone on Compute Engine: the scope of the id.
+    /// The scope of the id: the region on EC2 and the mock, the zone on Compute Engine.
     pub scope: String,
     /// The cloud's own id.
     pub id: String,
-    /// The zone, where calls for many instances are better made zone by zone (EC2).
+    /// The zone, for a cloud where calls for many instances go zone by zone (EC2).
     pub zone: Option<String>,
-    /// The cloud's own name, where its calls take names and not ids (Compute Engine).
+    /// The cloud's own name, for a cloud whose calls take names and not ids (Compute Engine).
     pub native_name: Option<String>,
 }
 

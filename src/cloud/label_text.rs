@@ -1,8 +1,8 @@
-//! How labels are written: as `key=value` for a new instance, and as requirements that select by them. One grammar for
-//! both: what is taken as a label selects that label.
+//! Parses labels: `key=value` for a new instance, and the requirements of a label selector. Both have one grammar: a text
+//! that is accepted as a label selects that label.
 //!
-//! A key or a value may stand in double quotes, with `\"` and `\\` inside. Quotes count only at its beginning. A value
-//! without quotes goes on over commas until something follows that can only be another requirement.
+//! A key or a value can be in double quotes, with `\"` and `\\` inside. A quote counts only at the beginning. A value
+//! without quotes can contain commas: it ends where the next part can only be another requirement.
 
 use std::collections::BTreeSet;
 
@@ -11,16 +11,16 @@ use super::{Error, RESERVED_PREFIX, Result, check_label_key, may_be_secret, quot
 /// One condition of a label selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Requirement {
-    /// The label is there and has one of these values.
+    /// The label exists and has one of these values.
     In(String, BTreeSet<String>),
-    /// The label is not there, or has none of these values.
+    /// The label does not exist, or has none of these values.
     NotIn(String, BTreeSet<String>),
-    /// The label is there, with any value.
+    /// The label exists, with any value.
     Has(String),
-    /// The label is not there.
+    /// The label does not exist.
     HasNot(String),
-    /// `Roles=app,web`: the label has the whole text for its value. It could also mean the shorter value, and that the
-    /// labels behind the commas are there.
+    /// `Roles=app,web`: the value of the label is the whole text. The text could also mean the value before the comma, and
+    /// that the labels after the commas exist.
     Whole {
         /// The label's key.
         key: String,
@@ -28,13 +28,13 @@ pub enum Requirement {
         value: String,
         /// The text before the first comma.
         first: String,
-        /// What stands behind the commas, each of which can be a key.
+        /// The parts after the commas. Each can be a key.
         others: Vec<String>,
     },
 }
 
 impl Requirement {
-    /// The key that it is about.
+    /// The key of the label.
     pub fn key(&self) -> &str {
         match self {
             Self::In(key, _) | Self::NotIn(key, _) | Self::Has(key) | Self::HasNot(key) | Self::Whole { key, .. } => {
@@ -43,7 +43,7 @@ impl Requirement {
         }
     }
 
-    /// The key and the only value that it can have.
+    /// The key and the value, if the requirement allows only one value.
     fn as_label(&self) -> Option<(&str, &str)> {
         match self {
             Self::In(key, values) if values.len() == 1 => Some((key, values.first()?)),
@@ -53,21 +53,21 @@ impl Requirement {
     }
 }
 
-/// A label as it was typed for a new instance.
+/// A label as the user typed it for a new instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypedLabel {
     /// Its key.
     pub key: String,
     /// Its value.
     pub value: String,
-    /// Whether quotes were taken off.
+    /// Whether quotes were removed.
     pub was_quoted: bool,
 }
 
-/// Reads `key=value` for a new instance. The same text as a selector means that label and nothing else.
+/// Parses `key=value` for a new instance. The same text as a selector means that label and nothing else.
 ///
 /// # Errors
-/// `InvalidSpec` where it is no label, or could be read in two ways; the remedy spells both.
+/// `InvalidSpec` if it is not a label, or can be read in two ways; the hint has both.
 pub fn parse_label(text: &str) -> Result<TypedLabel> {
     let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
         return Err(Error::invalid(format!("invalid label {}", quoted(text))).with_hint("write it as key=value"));
@@ -86,97 +86,104 @@ pub fn parse_label(text: &str) -> Result<TypedLabel> {
     match read {
         Some((same_key, same_value)) if same_key == key && same_value == value => Ok(typed(key, value, false)),
         // Quotes that change nothing could be meant as a part of the label.
-        Some((key, value)) if label_text(key, value) == text => check_label_key(key).map(|()| typed(key, value, true)),
+        Some((key, value)) if format_label(key, value) == text => {
+            check_label_key(key).map(|()| typed(key, value, true))
+        }
         _ => {
             let error = Error::invalid(format!("the label {} can be read in two ways", quoted(text)));
-            Err(error.with_hint(two_spellings(text, &requirements, (key, value))))
+            Err(error.with_hint(format_two_spellings(text, &requirements, (key, value))))
         }
     }
 }
 
-/// Reads the requirements of a selector, all of which must hold: `env=ci,team!=web,gpu,!temporary,stage in (a,b)`.
+/// Parses the requirements of a selector, all of which must hold: `env=ci,team!=web,gpu,!temporary,stage in (a,b)`.
 ///
 /// # Errors
-/// `InvalidSpec` where it is no selector, could be read in two ways, or is about a label of cloudctl's own.
+/// `InvalidSpec` if it is not a selector, can be read in two ways, or has a label of cloudctl's own.
 pub fn parse_requirements(text: &str) -> Result<Vec<Requirement>> {
     let mut requirements = Vec::new();
     let mut rest = text;
     loop {
-        let (requirement, behind) = requirement(rest).map_err(|fault| explain(fault, text))?;
+        let (requirement, after) = parse_requirement(rest).map_err(|fault| selector_error(fault, text))?;
         check_selectable(requirement.key())?;
         requirements.push(requirement);
-        match behind.trim_start().strip_prefix(',') {
+        match after.trim_start().strip_prefix(',') {
             Some(next) => rest = next,
             None => return Ok(requirements),
         }
     }
 }
 
-/// A label in the form that can be read in one way only, with quotes where they are needed.
-pub fn label_text(key: &str, value: &str) -> String {
+/// Formats a label so that it can be read in one way only, with quotes where they are needed.
+pub fn format_label(key: &str, value: &str) -> String {
     let in_quotes = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
     let key = match is_plain_key(key) {
         true => key.to_owned(),
         false => in_quotes(key),
     };
-    // With a comma it can be meant otherwise, even where it is read as one value.
+    // A value with a comma is quoted, even if it is parsed as one value: it could be read in two ways.
     match is_plain_value(value) && !value.contains(',') {
         true => format!("{key}={value}"),
         false => format!("{key}={}", in_quotes(value)),
     }
 }
 
-/// Why a text is no selector.
+/// Why a text is not a selector.
 enum Fault {
-    /// It has no form that is known.
-    Form,
-    /// It can be read in two ways, which are these.
+    /// The syntax is wrong.
+    Syntax,
+    /// It can be read in these two ways.
     Ambiguous(String, String),
 }
 
-type Read<'a, T> = std::result::Result<(T, &'a str), Fault>;
+/// The parsed part and the text after it.
+type Parsed<'a, T> = std::result::Result<(T, &'a str), Fault>;
 
-fn explain(fault: Fault, text: &str) -> Error {
+fn selector_error(fault: Fault, text: &str) -> Error {
     match fault {
-        Fault::Form => Error::invalid(format!("invalid label selector {}", quoted(text))).with_hint(
+        Fault::Syntax => Error::invalid(format!("invalid label selector {}", quoted(text))).with_hint(
             "write it as key=value, key!=value, key, !key, key in (a,b) or key notin (a,b), separated by commas, with \
              double quotes around a key or value that has such characters itself",
         ),
         Fault::Ambiguous(one, other) => {
             let error = Error::invalid(format!("the label selector {} can be read in two ways", quoted(text)));
-            error.with_hint(format!("write it as {} or as {}", shown(&one), shown(&other)))
+            error.with_hint(format!(
+                "write it as {} or as {}",
+                show_or_example(&one),
+                show_or_example(&other)
+            ))
         }
     }
 }
 
-/// Reads one requirement, and gives what stands behind it: nothing, or a comma and more.
-fn requirement(text: &str) -> Read<'_, Requirement> {
+/// Parses one requirement. The text after it is empty or begins with a comma.
+fn parse_requirement(text: &str) -> Parsed<'_, Requirement> {
     let text = text.trim_start();
     if let Some(negated) = text.strip_prefix('!') {
-        let (key, behind) = key(negated)?;
-        return match at_end(behind) {
-            true => Ok((Requirement::HasNot(key), behind)),
-            false => Err(Fault::Form),
+        let (key, after) = parse_key(negated)?;
+        return match is_at_end(after) {
+            true => Ok((Requirement::HasNot(key), after)),
+            false => Err(Fault::Syntax),
         };
     }
-    let (key, behind) = key(text)?;
-    if let Some(value) = behind.strip_prefix("!=") {
-        let (value, behind) = value_of(value)?;
+    let (key, after) = parse_key(text)?;
+    if let Some(value) = after.strip_prefix("!=") {
+        let (value, after) = parse_value(value)?;
         return match value {
-            Value::Text(value) => Ok((Requirement::NotIn(key, BTreeSet::from([value])), behind)),
+            Value::Text(value) => Ok((Requirement::NotIn(key, BTreeSet::from([value])), after)),
             Value::Several { whole, first, others } => Err(Fault::Ambiguous(
-                label_text(&key, &whole).replacen('=', "!=", 1),
-                format!("-l {key}!={first}{}", each(&others)),
+                format_label(&key, &whole).replacen('=', "!=", 1),
+                format!("-l {key}!={first}{}", format_selectors(&others)),
             )),
         };
     }
-    if let Some(value) = behind.strip_prefix("==").or_else(|| behind.strip_prefix('=')) {
+    if let Some(value) = after.strip_prefix("==").or_else(|| after.strip_prefix('=')) {
         if value.starts_with('=') {
-            return Err(Fault::Form);
+            return Err(Fault::Syntax);
         }
-        let (value, behind) = value_of(value)?;
+        let (value, after) = parse_value(value)?;
         return Ok(match value {
-            Value::Text(value) => (Requirement::In(key, BTreeSet::from([value])), behind),
+            Value::Text(value) => (Requirement::In(key, BTreeSet::from([value])), after),
             Value::Several { whole, first, others } => {
                 let value = whole;
                 (
@@ -186,51 +193,51 @@ fn requirement(text: &str) -> Read<'_, Requirement> {
                         first,
                         others,
                     },
-                    behind,
+                    after,
                 )
             }
         });
     }
     for (word, is_in) in [("in", true), ("notin", false)] {
-        let Some(list) = behind.strip_prefix(word).map(str::trim_start) else {
+        let Some(list) = after.strip_prefix(word).map(str::trim_start) else {
             continue;
         };
         let Some(list) = list.strip_prefix('(') else {
             continue;
         };
-        let (values, behind) = list_of(list)?;
+        let (values, after) = parse_list(list)?;
         return Ok(match is_in {
-            true => (Requirement::In(key, values), behind),
-            false => (Requirement::NotIn(key, values), behind),
+            true => (Requirement::In(key, values), after),
+            false => (Requirement::NotIn(key, values), after),
         });
     }
-    // A key of several words is more likely another tool's language.
+    // A key of several words is probably the selector syntax of another tool.
     let is_word = text.starts_with('"') || !key.contains(char::is_whitespace);
-    match at_end(behind) && is_word {
-        true => Ok((Requirement::Has(key), behind)),
-        false => Err(Fault::Form),
+    match is_at_end(after) && is_word {
+        true => Ok((Requirement::Has(key), after)),
+        false => Err(Fault::Syntax),
     }
 }
 
-fn at_end(text: &str) -> bool {
+fn is_at_end(text: &str) -> bool {
     text.is_empty() || text.starts_with(',')
 }
 
-/// Reads a key, and gives what stands behind it without the space before.
-fn key(text: &str) -> Read<'_, String> {
+/// Parses a key. Removes white space before the text after it.
+fn parse_key(text: &str) -> Parsed<'_, String> {
     let text = text.trim_start();
     if let Some(inner) = text.strip_prefix('"') {
-        let (key, behind) = quoted_text(inner)?;
+        let (key, after) = parse_quoted_text(inner)?;
         return match key.is_empty() {
-            true => Err(Fault::Form),
-            false => Ok((key, behind.trim_start())),
+            true => Err(Fault::Syntax),
+            false => Ok((key, after.trim_start())),
         };
     }
     let end = text.find([',', '=', '!', '(']).unwrap_or(text.len());
-    let (before, behind) = text.split_at(end);
+    let (before, after) = text.split_at(end);
     let mut key = before.trim_end();
     let mut start = end;
-    if behind.starts_with('(')
+    if after.starts_with('(')
         && let Some(at) = key.rfind(char::is_whitespace)
         && matches!(key[at..].trim_start(), "in" | "notin")
     {
@@ -239,7 +246,7 @@ fn key(text: &str) -> Read<'_, String> {
     }
     match is_plain_key(key) {
         true => Ok((key.to_owned(), &text[start..])),
-        false => Err(Fault::Form),
+        false => Err(Fault::Syntax),
     }
 }
 
@@ -257,21 +264,21 @@ enum Value {
     },
 }
 
-/// Reads the value of `=` and `!=`.
-fn value_of(text: &str) -> Read<'_, Value> {
+/// Parses the value of `=` and `!=`.
+fn parse_value(text: &str) -> Parsed<'_, Value> {
     if let Some(inner) = text.trim_start().strip_prefix('"') {
-        let (value, behind) = quoted_text(inner)?;
-        let behind = behind.trim_start();
-        return match at_end(behind) {
-            true => Ok((Value::Text(value), behind)),
-            false => Err(Fault::Form),
+        let (value, after) = parse_quoted_text(inner)?;
+        let after = after.trim_start();
+        return match is_at_end(after) {
+            true => Ok((Value::Text(value), after)),
+            false => Err(Fault::Syntax),
         };
     }
     let mut end = text.find(',').unwrap_or(text.len());
     let (first, mut others) = (text[..end].trim(), Vec::new());
     while let Some(next) = text[end..].strip_prefix(',') {
         let part = next.split(',').next().unwrap_or_default();
-        if begins_requirement(part) {
+        if must_be_requirement(part) {
             break;
         }
         others.push(part.trim().to_owned());
@@ -292,65 +299,65 @@ fn value_of(text: &str) -> Read<'_, Value> {
     Ok((value, &text[end..]))
 }
 
-/// Whether what stands behind a comma can be no part of a value without quotes.
-fn begins_requirement(part: &str) -> bool {
+/// Whether the text after a comma can only be a requirement, not a part of a value without quotes.
+fn must_be_requirement(part: &str) -> bool {
     let part = part.trim();
     let mut words = part.split_whitespace().skip(1);
     let has_list = words.any(|word| {
         ["in", "notin"].iter().any(|operator| {
             word.strip_prefix(operator)
-                .is_some_and(|behind| behind.is_empty() || behind.starts_with('('))
+                .is_some_and(|after| after.is_empty() || after.starts_with('('))
         })
     });
     part.is_empty() || part.starts_with(['!', '"']) || part.contains('=') || (has_list && part.contains('('))
 }
 
-/// Reads the values of `in` and `notin` up to the closing parenthesis.
-fn list_of(text: &str) -> Read<'_, BTreeSet<String>> {
+/// Parses the values of `in` and `notin` up to the closing parenthesis.
+fn parse_list(text: &str) -> Parsed<'_, BTreeSet<String>> {
     let mut values = BTreeSet::new();
     let mut rest = text;
     loop {
         let trimmed = rest.trim_start();
-        let (value, behind) = match trimmed.strip_prefix('"') {
-            Some(inner) => quoted_text(inner)?,
+        let (value, after) = match trimmed.strip_prefix('"') {
+            Some(inner) => parse_quoted_text(inner)?,
             None => {
-                let end = trimmed.find([',', '(', ')']).ok_or(Fault::Form)?;
-                let (value, behind) = trimmed.split_at(end);
+                let end = trimmed.find([',', '(', ')']).ok_or(Fault::Syntax)?;
+                let (value, after) = trimmed.split_at(end);
                 let value = value.trim_end();
                 if value.is_empty() || value.contains('"') {
-                    return Err(Fault::Form);
+                    return Err(Fault::Syntax);
                 }
-                (value.to_owned(), behind)
+                (value.to_owned(), after)
             }
         };
         values.insert(value);
-        let behind = behind.trim_start();
-        if let Some(next) = behind.strip_prefix(',') {
+        let after = after.trim_start();
+        if let Some(next) = after.strip_prefix(',') {
             rest = next;
         } else {
-            let behind = behind.strip_prefix(')').ok_or(Fault::Form)?.trim_start();
-            return match at_end(behind) {
-                true => Ok((values, behind)),
-                false => Err(Fault::Form),
+            let after = after.strip_prefix(')').ok_or(Fault::Syntax)?.trim_start();
+            return match is_at_end(after) {
+                true => Ok((values, after)),
+                false => Err(Fault::Syntax),
             };
         }
     }
 }
 
-/// Reads a quoted value, of which the opening quote is read already, and nothing may follow.
+/// Parses a quoted value without its opening quote. Its closing quote must end the text.
 ///
 /// # Errors
-/// `InvalidSpec` for one that does not end, or does not end there.
+/// `InvalidSpec` if it does not.
 pub fn parse_quoted(text: &str) -> Result<String> {
-    match quoted_text(text) {
+    match parse_quoted_text(text) {
         Ok((value, "")) => Ok(value),
         _ => Err(Error::invalid("a quoted value does not end with its closing quote")
             .with_hint("write it as \"value\", with \\\" and \\\\ for a quote and a backslash inside of it")),
     }
 }
 
-/// Reads up to the closing quote.
-fn quoted_text(text: &str) -> Read<'_, String> {
+/// Parses up to the closing quote.
+fn parse_quoted_text(text: &str) -> Parsed<'_, String> {
     let mut read = String::new();
     let mut characters = text.char_indices();
     while let Some((at, character)) = characters.next() {
@@ -358,29 +365,29 @@ fn quoted_text(text: &str) -> Read<'_, String> {
             '"' => return Ok((read, &text[at + 1..])),
             '\\' => match characters.next() {
                 Some((_, escaped @ ('"' | '\\'))) => read.push(escaped),
-                _ => return Err(Fault::Form),
+                _ => return Err(Fault::Syntax),
             },
             _ => read.push(character),
         }
     }
-    Err(Fault::Form)
+    Err(Fault::Syntax)
 }
 
-/// Whether a value is read as it stands.
+/// Whether a value without quotes is parsed as itself.
 fn is_plain_value(value: &str) -> bool {
-    match requirement(&format!("key={value}")) {
+    match parse_requirement(&format!("key={value}")) {
         Ok((read, "")) => read.as_label() == Some(("key", value)),
         _ => false,
     }
 }
 
-fn each(keys: &[String]) -> String {
+fn format_selectors(keys: &[String]) -> String {
     keys.iter().map(|key| format!(" -l {key}")).collect()
 }
 
-/// Both readings of a text that is no plain label.
-fn two_spellings(text: &str, requirements: &Result<Vec<Requirement>>, (key, value): (&str, &str)) -> String {
-    let literal = label_text(key, value);
+/// The hint with both readings of a text that is not a plain label.
+fn format_two_spellings(text: &str, requirements: &Result<Vec<Requirement>>, (key, value): (&str, &str)) -> String {
+    let literal = format_label(key, value);
     if may_be_secret(text) {
         return "put the key or the value in double quotes, as in Roles=\"app,web\"".to_owned();
     }
@@ -391,7 +398,7 @@ fn two_spellings(text: &str, requirements: &Result<Vec<Requirement>>, (key, valu
     let other = labels.filter(|labels| !labels.is_empty()).map(|labels| {
         let labels: Vec<_> = labels
             .iter()
-            .map(|(key, value)| format!("-l '{}'", label_text(key, value)))
+            .map(|(key, value)| format!("-l '{}'", format_label(key, value)))
             .collect();
         labels.join(" ")
     });
@@ -401,22 +408,23 @@ fn two_spellings(text: &str, requirements: &Result<Vec<Requirement>>, (key, valu
     }
 }
 
-fn shown(text: &str) -> String {
+/// The text, or an example in place of a possible secret.
+fn show_or_example(text: &str) -> String {
     match may_be_secret(text) {
         true => "key=\"value\"".to_owned(),
         false => text.to_owned(),
     }
 }
 
-/// Checks that a label is not one of cloudctl's own, which are shown as fields and not as labels.
+/// Checks that a label can be selected by. Labels of cloudctl's own are fields, not labels, to users.
 ///
 /// # Errors
-/// `InvalidSpec` with what to use instead.
+/// `InvalidSpec` for a label of cloudctl's own, with what to use instead.
 pub fn check_selectable(key: &str) -> Result<()> {
     let Some(what) = key.strip_prefix(RESERVED_PREFIX) else {
         return Ok(());
     };
-    let remedy = match what {
+    let hint = match what {
         "managed" => {
             "pass --managed to `cloudctl list`; `cloudctl terminate -l` takes no other VMs: give it a label of your own"
         }
@@ -424,7 +432,7 @@ pub fn check_selectable(key: &str) -> Result<()> {
         "ttl" => "pass --expired to `cloudctl terminate`, or --filter 'expires_at<TIME' to `cloudctl list`",
         _ => "use a label of your own, or the name of the VM",
     };
-    Err(Error::invalid(format!("the label {key} is one of cloudctl's own and does not select")).with_hint(remedy))
+    Err(Error::invalid(format!("the label {key} is one of cloudctl's own and does not select")).with_hint(hint))
 }
 
 #[cfg(test)]
@@ -432,7 +440,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_label_that_is_taken_selects_itself() {
+    fn accepted_label_selects_itself() {
         for text in [
             "env=ci",
             "Roles=app,web",
@@ -460,7 +468,7 @@ mod tests {
             "\"!k\"=\"=v\"",
         ] {
             let label = parse_label(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-            for text in [text, &label_text(&label.key, &label.value)] {
+            for text in [text, &format_label(&label.key, &label.value)] {
                 let selector = parse_requirements(text).unwrap();
                 let [requirement] = selector.as_slice() else {
                     panic!("{text}: {selector:?}")
@@ -480,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_that_can_be_read_in_two_ways_is_refused_with_both() {
+    fn ambiguous_label_is_refused_with_both_readings() {
         for (text, one, other) in [
             ("a=1,b=2", "-l 'a=1' -l 'b=2'", "a=\"1,b=2\""),
             ("k=\"v\"", "-l 'k=v'", "k=\"\\\"v\\\"\""),
@@ -496,8 +504,8 @@ mod tests {
             ("a>=b", "", "\"a>\"=b"),
         ] {
             let error = parse_label(text).unwrap_err();
-            let remedy = error.hint().unwrap();
-            assert!(remedy.contains(one) && remedy.contains(other), "{text}: {remedy}");
+            let hint = error.hint().unwrap();
+            assert!(hint.contains(one) && hint.contains(other), "{text}: {hint}");
         }
     }
 }

@@ -1,31 +1,30 @@
-//! Labels: the user's own, and the few that cloudctl puts on what it makes so that it can be found again.
+//! Labels of instances, and the keys of the management labels that cloudctl sets.
 
 use std::collections::BTreeMap;
 
 use super::{Error, Result, quoted};
 
-/// Labels of an instance, or that it shall have, in the order of their keys.
+/// The labels of an instance, ordered by key.
 pub type Labels = BTreeMap<String, String>;
 
-/// What all of cloudctl's own keys begin with; users cannot set such keys.
+/// The prefix of cloudctl's own keys. Users cannot set such keys.
 pub const RESERVED_PREFIX: &str = "cloudctl-";
-/// `true` on everything that cloudctl made.
+/// `true` on everything that cloudctl created.
 pub const LABEL_MANAGED: &str = "cloudctl-managed";
-/// The instance's name, its idempotency key.
+/// The name of the instance or of its group: the idempotency key.
 pub const LABEL_NAME: &str = "cloudctl-name";
-/// The [`Fingerprint`](super::Fingerprint) of the spec it was made from.
+/// The [`Fingerprint`](super::Fingerprint) of the spec it was created from.
 pub const LABEL_SPEC: &str = "cloudctl-spec";
 /// How long the instance may live, counted from its creation, as [`format_duration`](super::format_duration) writes it.
-/// A duration and never a time, so that a re-run asks for the same.
+/// It is a duration and not a time, so that a rerun asks for the same.
 pub const LABEL_TTL: &str = "cloudctl-ttl";
-/// Which life of its name this is, from 0: a name can be used again once its instance is gone.
+/// The generation of the name, from 0. A name can be used again once its instance is gone.
 pub const LABEL_GENERATION: &str = "cloudctl-generation";
-
-/// Which [`GroupMembers`](super::Members) of a group the call made that made this one; [`LABEL_NAME`] is then the name of the
-/// group. One call gives the same labels to all that it makes.
+/// The [`GroupMembers`](super::GroupMembers) that one create call covered; [`LABEL_NAME`] is then the name of the group.
+/// One call gives the same labels to all instances that it creates.
 pub const LABEL_MEMBERS: &str = "cloudctl-members";
 
-/// Checks a label key for what no cloud takes.
+/// Checks a label key against the rules of every cloud.
 ///
 /// # Errors
 /// `InvalidSpec` for an empty key, control characters, and cloudctl's own keys.

@@ -1,4 +1,4 @@
-//! A listing: what it is about, its pages as they come, and what they come to.
+//! Listings: the filter, the sink that takes pages as a driver reads them, and the result.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{Gap, Instance, ListScope};
 
-/// Which instances a listing is about. An empty filter admits all. Drivers push down to the cloud what it can do of it;
+/// The instances that a listing is about. An empty filter accepts all. A driver sends the cloud what it can filter;
 /// [`InstanceSink`] does the rest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListFilter {
@@ -14,12 +14,12 @@ pub struct ListFilter {
     pub ids: Vec<String>,
     /// See `ids`.
     pub names: Vec<String>,
-    /// Only what cloudctl made.
+    /// Only instances that cloudctl created.
     pub managed: bool,
 }
 
 impl ListFilter {
-    /// What cloudctl made under this name.
+    /// Accepts instances that cloudctl created under this name.
     pub fn managed_name(name: &str) -> Self {
         Self {
             names: vec![name.to_owned()],
@@ -29,80 +29,80 @@ impl ListFilter {
     }
 }
 
-/// The answer to a listing of one location.
+/// The complete result of listing one scope.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// What was found, from every page, in the order of the references.
+    /// The instances of every page, ordered by reference.
     pub instances: Vec<Instance>,
     /// The parts of the scope that did not answer. With one, the listing is incomplete.
     pub gaps: Vec<Gap>,
 }
 
-/// Where a driver puts the pages of a listing as it reads them. What belongs to the listing is handed on at once and
-/// not kept: each instance a single time, however often a listing that begins anew, or asks in several ways, meets it.
+/// Takes the pages of a listing as a driver reads them. It forwards each accepted instance at once and does not keep it. An
+/// instance that comes again, because the listing starts again or asks in several ways, is forwarded only once.
 pub struct InstanceSink<'a> {
-    /// What the listing covers.
-    pub location: &'a ListScope,
-    /// What it is about.
+    /// The scope of the listing.
+    pub scope: &'a ListScope,
+    /// The filter of the listing.
     pub filter: &'a ListFilter,
     ids: HashSet<&'a str>,
     names: HashSet<&'a str>,
-    intake: Mutex<SinkState<'a>>,
+    state: Mutex<SinkState<'a>>,
 }
 
 struct SinkState<'a> {
-    seen: HashSet<Box<str>>,
-    hand_on: &'a mut (dyn FnMut(Vec<Instance>) + Send),
+    seen_ids: HashSet<Box<str>>,
+    forward: &'a mut (dyn FnMut(Vec<Instance>) + Send),
 }
 
 impl<'a> InstanceSink<'a> {
-    /// The pages of a listing of `location`. `hand_on` is given what is admitted of each page, nothing of some.
+    /// Creates the sink of a listing. `forward` gets the accepted instances of each page, which may be none.
     pub fn new(
-        location: &'a ListScope,
+        scope: &'a ListScope,
         filter: &'a ListFilter,
-        hand_on: &'a mut (dyn FnMut(Vec<Instance>) + Send),
+        forward: &'a mut (dyn FnMut(Vec<Instance>) + Send),
     ) -> Self {
-        let intake = SinkState {
-            seen: HashSet::new(),
-            hand_on,
+        let state = SinkState {
+            seen_ids: HashSet::new(),
+            forward,
         };
         Self {
-            location,
+            scope,
             filter,
             ids: filter.ids.iter().map(String::as_str).collect(),
             names: filter.names.iter().map(String::as_str).collect(),
-            intake: Mutex::new(intake),
+            state: Mutex::new(state),
         }
     }
 
-    /// Whether an instance is what the listing is about. A driver asks where finding out more has a cost.
+    /// Whether an instance belongs to the listing. A driver asks before it sends further calls about an instance.
     pub fn accepts(&self, instance: &Instance) -> bool {
-        let anyone = self.ids.is_empty() && self.names.is_empty();
-        let named = || {
+        let accepts_any = self.ids.is_empty() && self.names.is_empty();
+        let has_name = || {
             instance
                 .name
                 .as_ref()
                 .is_some_and(|name| self.names.contains(name.as_str()))
         };
-        (anyone || self.ids.contains(instance.reference.id.as_str()) || named())
+        (accepts_any || self.ids.contains(instance.reference.id.as_str()) || has_name())
             && (instance.managed || !self.filter.managed)
-            && self.location.contains(&instance.region, instance.zone.as_deref())
+            && self.scope.contains(&instance.region, instance.zone.as_deref())
     }
 
-    /// Takes in a page, and hands on what of it is wanted and was on no page before.
+    /// Takes a page, and forwards its accepted instances that were on no page before.
     pub fn push_page(&self, mut page: Vec<Instance>) {
-        let mut intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
-        // An id is given to one instance in all of a location.
-        page.retain(|instance| self.accepts(instance) && intake.seen.insert(instance.reference.id.as_str().into()));
-        (intake.hand_on)(page);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // An id is unique in a scope.
+        page.retain(|instance| self.accepts(instance) && state.seen_ids.insert(instance.reference.id.as_str().into()));
+        (state.forward)(page);
     }
 }
 
 impl fmt::Debug for InstanceSink<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("Pages")
-            .field("location", self.location)
+            .debug_struct("InstanceSink")
+            .field("scope", self.scope)
             .field("filter", self.filter)
             .finish_non_exhaustive()
     }
@@ -121,25 +121,23 @@ mod tests {
     }
 
     #[test]
-    fn each_instance_of_the_listing_is_handed_on_once() {
-        let mut handed_on = Vec::new();
-        let mut gather = |page: Vec<Instance>| {
+    fn sink_forwards_each_accepted_instance_once() {
+        let mut forwarded = Vec::new();
+        let mut forward = |page: Vec<Instance>| {
             let ids: Vec<_> = page.into_iter().map(|instance| instance.reference.id).collect();
-            handed_on.push(ids.join(" "));
+            forwarded.push(ids.join(" "));
         };
-        let (location, filter) = (
-            ListScope::Region("here".to_owned()),
-            ListFilter {
-                managed: true,
-                ..ListFilter::default()
-            },
-        );
-        let pages = InstanceSink::new(&location, &filter, &mut gather);
-        pages.push_page(vec![instance("here", "1", true), instance("there", "2", true)]);
-        pages.push_page(vec![instance("here", "3", false)]);
-        // The listing began anew.
-        pages.push_page(vec![instance("here", "1", true), instance("here", "4", true)]);
-        drop(pages);
-        assert_eq!(handed_on, ["1", "", "4"]);
+        let scope = ListScope::Region("here".to_owned());
+        let filter = ListFilter {
+            managed: true,
+            ..ListFilter::default()
+        };
+        let sink = InstanceSink::new(&scope, &filter, &mut forward);
+        sink.push_page(vec![instance("here", "1", true), instance("there", "2", true)]);
+        sink.push_page(vec![instance("here", "3", false)]);
+        // The listing started again.
+        sink.push_page(vec![instance("here", "1", true), instance("here", "4", true)]);
+        drop(sink);
+        assert_eq!(forwarded, ["1", "", "4"]);
     }
 }

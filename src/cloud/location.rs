@@ -1,13 +1,13 @@
-//! Where instances are: the part of a cloud that one listing covers, and the place where one instance goes.
+//! Locations: the scope of one listing call, and the region and zone of one instance.
 
 use std::fmt;
 
 use super::Error;
 
-/// What one listing covers.
+/// The scope of one listing call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ListScope {
-    /// All of a cloud, for clouds that list all of themselves at once.
+    /// All regions, for a cloud that lists them in one call.
     AllRegions,
     /// One region.
     Region(String),
@@ -21,12 +21,12 @@ pub enum ListScope {
 }
 
 impl ListScope {
-    /// Whether an instance in this region and zone is in this location.
+    /// Whether an instance in this region and zone is in the scope.
     pub fn contains(&self, region: &str, zone: Option<&str>) -> bool {
         match self {
             Self::AllRegions => true,
-            Self::Region(own) => own == region,
-            Self::Zone { zone: own, .. } => Some(own.as_str()) == zone,
+            Self::Region(scope) => scope == region,
+            Self::Zone { zone: scope, .. } => Some(scope.as_str()) == zone,
         }
     }
 }
@@ -41,22 +41,22 @@ impl fmt::Display for ListScope {
     }
 }
 
-/// Where an instance goes: a region, and a zone if it matters.
+/// The location of an instance: a region, and a zone if one is given.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Location {
     /// The region.
     pub region: String,
-    /// The zone; without one the driver, or the cloud, picks one by a rule that gives the same answer every time.
+    /// The zone. Without one the driver or the cloud picks a zone, by a rule that always gives the same one.
     pub zone: Option<String>,
 }
 
 impl Location {
-    /// The location that a name is unique in: the region, also where a zone is asked for.
+    /// The scope that a name is unique in: the region, even if the location has a zone.
     pub fn region_scope(&self) -> ListScope {
         ListScope::Region(self.region.clone())
     }
 
-    /// The location that a listing limited to this place covers.
+    /// The scope of a listing of this location: the zone, or else the region.
     pub fn list_scope(&self) -> ListScope {
         match &self.zone {
             Some(zone) => ListScope::Zone {
@@ -74,15 +74,15 @@ impl fmt::Display for Location {
     }
 }
 
-/// The error for a region that is given in the place of a zone.
-pub fn region_for_zone(region: &str, zone: &str) -> Error {
+/// Creates the error for a region that is given as a zone.
+pub fn region_given_as_zone_error(region: &str, zone: &str) -> Error {
     Error::invalid(format!("{region} is a region: use -r {region}")).with_hint(format!(
         "pass --region {region}, or a zone of it, such as --zone {zone}"
     ))
 }
 
-/// The error for a zone that is given in the place of a region.
-pub fn zone_for_region(zone: &str, region: &str) -> Error {
+/// Creates the error for a zone that is given as a region.
+pub fn zone_given_as_region_error(zone: &str, region: &str) -> Error {
     Error::invalid(format!("{zone} is a zone: use -z {zone}"))
         .with_hint(format!("pass --zone {zone}, or its region: --region {region}"))
 }

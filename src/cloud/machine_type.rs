@@ -1,5 +1,4 @@
-//! Machine types, and what somebody may need of one without caring what a cloud calls it.
-//! Images, in words that mean the same on every cloud.
+//! Machine types, requirements for them, and images, in words that mean the same on every cloud.
 
 use std::fmt;
 use std::str::FromStr;
@@ -48,7 +47,7 @@ impl fmt::Display for Architecture {
     }
 }
 
-/// A machine type, in words that mean the same on every cloud.
+/// A machine type.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MachineType {
     /// Its name, in the cloud's own word.
@@ -59,15 +58,15 @@ pub struct MachineType {
     pub memory_gib: f64,
     /// Instruction set.
     pub architecture: Architecture,
-    /// Its accelerators; none for most.
+    /// Its GPUs; `None` for most.
     pub gpu: Option<Gpu>,
-    /// Whether it is of a generation that the cloud still recommends.
+    /// Whether its hardware generation is one that the cloud still recommends.
     pub is_current: bool,
-    /// Whether it can run on spare capacity.
+    /// Whether it can run as a spot instance, on spare capacity.
     pub has_spot: bool,
 }
 
-/// Accelerators of one kind.
+/// One or more GPUs, or other accelerators, of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gpu {
     /// The kind in lower case without its maker, such as `t4`, `l4`, `a10g` or `a100-80gb`.
@@ -79,7 +78,7 @@ pub struct Gpu {
 impl FromStr for Gpu {
     type Err = Error;
 
-    /// Reads `KIND` or `KIND:N`; makers' names (`nvidia-tesla-t4`) and case do not matter.
+    /// Parses `KIND` or `KIND:N`. Ignores the maker's name (`nvidia-tesla-t4`) and case.
     fn from_str(input: &str) -> Result<Self> {
         let invalid = || {
             Error::invalid(format!("invalid GPU {}", quoted(input)))
@@ -107,7 +106,7 @@ impl fmt::Display for Gpu {
     }
 }
 
-/// A cloud's word for an accelerator without its maker and line: `nvidia-tesla-t4` and `T4` are both `t4`.
+/// Removes the maker and the product line from a GPU kind: `nvidia-tesla-t4` and `T4` are both `t4`.
 pub fn normalize_gpu_kind(word: &str) -> String {
     let lower = word.trim().to_lowercase().replace([' ', '_'], "-");
     let mut kind = lower.as_str();
@@ -126,25 +125,27 @@ pub struct MachineRequirements {
     pub memory_gib: Option<f64>,
     /// Instruction set.
     pub architecture: Option<Architecture>,
-    /// Accelerators.
+    /// GPUs.
     pub gpu: Option<Gpu>,
 }
 
 impl MachineRequirements {
-    /// Whether nothing is needed in particular.
+    /// Whether there is no requirement.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether a machine type has all of it. More is as good, but a machine with accelerators is none for a need
-    /// without: nobody wants to pay for them unasked.
+    /// Whether a machine type meets all requirements. A machine type may have more of everything, but not GPUs that are not
+    /// required: they cost too much.
     pub fn are_met_by(&self, machine: &MachineType) -> bool {
-        let has_gpu = match (&self.gpu, &machine.gpu) {
-            (None, has) => has.is_none(),
-            (Some(_), None) => false,
-            (Some(need), Some(has)) => need.kind == has.kind && need.count <= has.count,
+        let gpu_matches = match &self.gpu {
+            None => machine.gpu.is_none(),
+            Some(required) => machine
+                .gpu
+                .as_ref()
+                .is_some_and(|gpu| gpu.kind == required.kind && gpu.count >= required.count),
         };
-        has_gpu
+        gpu_matches
             && self.cpus.is_none_or(|cpus| cpus <= machine.cpus)
             && self.memory_gib.is_none_or(|memory| memory <= machine.memory_gib)
             && self
@@ -166,7 +167,7 @@ impl fmt::Display for MachineRequirements {
     }
 }
 
-/// What an image alias means on one cloud at the moment of asking.
+/// The image that an image alias means on one cloud now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     /// The cloud.
@@ -179,7 +180,7 @@ pub struct Image {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// The least disk that it fits on, in GiB.
+    /// The smallest disk that it fits on, in GiB.
     pub disk_gib: Option<u32>,
     /// When it was published.
     pub created_at: Option<Timestamp>,
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_is_read_whatever_its_maker() {
+    fn gpu_is_parsed_without_its_maker() {
         for (text, kind, count) in [
             ("t4", "t4", 1),
             ("T4:2", "t4", 2),
@@ -225,17 +226,17 @@ mod tests {
     }
 
     #[test]
-    fn needs_are_minimums() {
-        let need = MachineRequirements {
+    fn requirements_are_minimums() {
+        let requirements = MachineRequirements {
             cpus: Some(4),
             memory_gib: Some(16.0),
             ..MachineRequirements::default()
         };
-        assert!(need.are_met_by(&machine(4, 16.0, None)));
-        assert!(need.are_met_by(&machine(8, 32.0, None)));
-        assert!(!need.are_met_by(&machine(4, 15.0, None)));
-        assert!(!need.are_met_by(&machine(2, 16.0, None)));
-        assert!(!need.are_met_by(&machine(8, 32.0, Some("t4"))));
+        assert!(requirements.are_met_by(&machine(4, 16.0, None)));
+        assert!(requirements.are_met_by(&machine(8, 32.0, None)));
+        assert!(!requirements.are_met_by(&machine(4, 15.0, None)));
+        assert!(!requirements.are_met_by(&machine(2, 16.0, None)));
+        assert!(!requirements.are_met_by(&machine(8, 32.0, Some("t4"))));
         let gpu = MachineRequirements {
             gpu: Some("t4:2".parse().unwrap()),
             ..MachineRequirements::default()
@@ -243,6 +244,6 @@ mod tests {
         assert!(gpu.are_met_by(&machine(8, 32.0, Some("t4:4"))));
         assert!(!gpu.are_met_by(&machine(8, 32.0, Some("t4"))));
         assert!(!gpu.are_met_by(&machine(8, 32.0, Some("l4:2"))));
-        assert_eq!(need.to_string(), "4 CPUs, 16 GiB");
+        assert_eq!(requirements.to_string(), "4 CPUs, 16 GiB");
     }
 }

@@ -1,14 +1,14 @@
-//! How messages show values that a user gave. One that may be a secret, passed by mistake, is withheld: its length is
-//! shown in its place.
+//! Formats users' values for messages. A value that may be a secret, passed by mistake, is redacted: the message shows its
+//! length instead.
 
 use std::borrow::Cow;
 use std::path::Path;
 
-/// The longest value that is shown, in characters. File systems take longer paths, but people do not read them.
-const MAX_SHOWN: usize = 200;
-/// The longest with a control character in it, which is shown escaped. A longer one is not a typing mistake.
-const MAX_ESCAPED: usize = 32;
-/// What tokens and keys of well-known services begin with.
+/// The maximum length of a value that is shown, in characters. Longer paths exist, but people do not read them.
+const MAX_SHOWN_LENGTH: usize = 200;
+/// The maximum length of a value with a control character that is shown, escaped. A longer one is not a typing mistake.
+const MAX_ESCAPED_LENGTH: usize = 32;
+/// The prefixes of tokens and keys of well-known services.
 const TOKEN_PREFIXES: [&str; 31] = [
     "ya29.",
     "1//",
@@ -45,55 +45,54 @@ const TOKEN_PREFIXES: [&str; 31] = [
 /// The length of an AWS secret access key.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html>
 const AWS_SECRET_LENGTH: usize = 40;
-/// From this length on a word of mixed letters and digits is taken for a token.
-const TOKEN_LENGTH: usize = 32;
+/// The length from which a word of mixed letters and digits counts as a token.
+const MIN_TOKEN_LENGTH: usize = 32;
 
-/// A value in quotes, as Rust writes a string; `a value of 2,318 characters` if it may be a secret.
+/// Quotes a value, as Rust writes a string; `a value of 2,318 characters` if it may be a secret.
 pub fn quoted(text: &str) -> String {
     match may_be_secret(text) {
-        true => withheld(text),
+        true => describe_length(text),
         false => format!("{text:?}"),
     }
 }
 
-/// A value as it is; `a value of 2,318 characters` if it may be a secret.
-pub fn plain(text: &str) -> Cow<'_, str> {
+/// Gives a value unchanged; `a value of 2,318 characters` if it may be a secret.
+pub fn redact_value(text: &str) -> Cow<'_, str> {
     match may_be_secret(text) {
-        true => withheld(text).into(),
+        true => describe_length(text).into(),
         false => text.into(),
     }
 }
 
-/// What a parser says is wrong, with each value in it that may be a secret withheld. Parsers repeat values in double
-/// quotes or in backticks.
-pub fn parser_message(message: &str) -> String {
+/// Redacts the values in a parser's message that may be secrets. Parsers repeat values in double quotes or in backticks.
+pub fn redact_parser_message(message: &str) -> String {
     let mut shown = String::with_capacity(message.len());
     let mut rest = message;
     while let Some(start) = rest.find(['"', '`']) {
         let (before, opened) = rest.split_at(start);
         shown.push_str(before);
         let Some(length) = quoted_length(opened) else {
-            // A quote without an end: what is behind it may be anything.
+            // The quote has no end: the text after it may be a secret.
             rest = opened;
             break;
         };
-        let (value, behind) = opened.split_at(length);
+        let (value, after) = opened.split_at(length);
         let inner = &value[1..length - 1];
         match value.starts_with('"') {
-            true if may_be_secret(&unescaped(inner)) => shown.push_str(&withheld(&unescaped(inner))),
-            false if may_be_secret(inner) => shown.push_str(&withheld(inner)),
+            true if may_be_secret(&unescape(inner)) => shown.push_str(&describe_length(&unescape(inner))),
+            false if may_be_secret(inner) => shown.push_str(&describe_length(inner)),
             _ => shown.push_str(value),
         }
-        rest = behind;
+        rest = after;
     }
     match may_be_secret(rest) {
-        true => shown.push_str(&withheld(rest)),
+        true => shown.push_str(&describe_length(rest)),
         false => shown.push_str(rest),
     }
     shown
 }
 
-/// The length of the quoted text that this begins with, quotes included.
+/// The length of the quoted text at the start of `text`, with its quotes.
 fn quoted_length(text: &str) -> Option<usize> {
     let quote = text.chars().next()?;
     let mut is_escaped = false;
@@ -108,58 +107,58 @@ fn quoted_length(text: &str) -> Option<usize> {
     None
 }
 
-/// A text that was written as Rust writes a string, near enough to tell what it is.
-fn unescaped(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
+/// Removes the escapes of a Rust string, as exactly as needed to see what the text is.
+fn unescape(text: &str) -> String {
+    let mut unescaped = String::with_capacity(text.len());
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
         match character {
-            '\\' => plain.extend(characters.next().map(|escaped| match escaped {
+            '\\' => unescaped.extend(characters.next().map(|escaped| match escaped {
                 'n' | 'r' | 't' | 'u' => '\n',
                 other => other,
             })),
-            other => plain.push(other),
+            other => unescaped.push(other),
         }
     }
-    plain
+    unescaped
 }
 
-/// Whether a value is the content of a file, passed where its name belongs: it has several lines, or begins as a document
-/// or a key does.
+/// Whether a value is the content of a file, passed in place of its name: it has several lines, or begins like a document
+/// or a key.
 pub fn is_content(text: &str) -> bool {
     let trimmed = text.trim();
     trimmed.contains(is_line_end) || trimmed.starts_with(['{', '<', '#']) || trimmed.contains("-----BEGIN")
 }
 
-/// Whether a key of a file can be named as it is: words, perhaps in quotes.
-pub fn is_plain_key(key: &str) -> bool {
-    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '"' | '\'' | ' ');
-    key.chars().all(is_plain) && !may_be_secret(key)
+/// Whether a message can show a key of a file unchanged: it consists of words, perhaps in quotes.
+pub fn is_safe_key(key: &str) -> bool {
+    let is_safe = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '"' | '\'' | ' ');
+    key.chars().all(is_safe) && !may_be_secret(key)
 }
 
-/// A path; `a value of 2,318 characters that is not a path` if it may be a secret or the content of a file.
+/// Formats a path; `a value of 2,318 characters that is not a path` if it may be a secret or the content of a file.
 pub fn path_text(path: impl AsRef<Path>) -> String {
     let text = path.as_ref().to_string_lossy();
     match may_be_secret(&text) {
-        true => format!("{} that is not a path", withheld(&text)),
+        true => format!("{} that is not a path", describe_length(&text)),
         false => text.into_owned(),
     }
 }
 
-/// Whether a value must not be shown: it has several lines, is overlong, or has the form of a document, a key or a
-/// token.
+/// Whether a value may be a secret and must not be shown: it has several lines, is too long, or looks like a document, a
+/// key or a token.
 pub fn may_be_secret(text: &str) -> bool {
     let trimmed = text.trim();
     text.contains(is_line_end)
         || text.chars().count()
             > if text.contains(char::is_control) {
-                MAX_ESCAPED
+                MAX_ESCAPED_LENGTH
             } else {
-                MAX_SHOWN
+                MAX_SHOWN_LENGTH
             }
         || trimmed.starts_with(['{', '[', '<', '#'])
         || trimmed.contains("-----BEGIN")
-        || names_a_secret(trimmed)
+        || assigns_secret(trimmed)
         || trimmed.split_whitespace().any(is_token)
 }
 
@@ -167,15 +166,15 @@ fn is_line_end(character: char) -> bool {
     matches!(character, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-fn withheld(text: &str) -> String {
+fn describe_length(text: &str) -> String {
     match text.chars().count() {
         1 => "a value of 1 character".to_owned(),
-        count => format!("a value of {} characters", with_thousands(count)),
+        count => format!("a value of {} characters", format_thousands(count)),
     }
 }
 
-/// `DB_PASSWORD=hunter2` and the like.
-fn names_a_secret(text: &str) -> bool {
+/// Whether a text sets a secret: `DB_PASSWORD=hunter2` and the like.
+fn assigns_secret(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     [
         "password",
@@ -215,7 +214,7 @@ fn is_token(word: &str) -> bool {
         word.len() == AWS_SECRET_LENGTH && !word.starts_with('/') && word.chars().all(is_base64) && is_mixed(word);
     let has_long_part = || {
         let mut parts = word.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '+' | '=' | '_'));
-        parts.any(|part| part.len() >= TOKEN_LENGTH && is_mixed(part))
+        parts.any(|part| part.len() >= MIN_TOKEN_LENGTH && is_mixed(part))
     };
     // `http://user:password@proxy:3128`
     let has_password = || {
@@ -226,14 +225,14 @@ fn is_token(word: &str) -> bool {
         user.is_some_and(|(user, _)| user.contains(':'))
     };
     // Keys of many services are written in hexadecimal digits.
-    let is_hexadecimal = word.len() >= TOKEN_LENGTH
+    let is_hexadecimal = word.len() >= MIN_TOKEN_LENGTH
         && word.contains(|c: char| c.is_ascii_digit())
         && word.contains(|c: char| c.is_ascii_alphabetic())
         && word.chars().all(|c| c.is_ascii_hexdigit());
     has_prefix || is_aws_secret || has_long_part() || has_password() || is_hexadecimal
 }
 
-fn with_thousands(number: usize) -> Cow<'static, str> {
+fn format_thousands(number: usize) -> Cow<'static, str> {
     let digits = number.to_string();
     if digits.len() <= 3 {
         return digits.into();
@@ -253,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ordinary_values_are_shown() {
+    fn ordinary_value_is_shown() {
         for path in [
             "key.pem",
             "~/.ssh/id_ed25519.pub",
@@ -271,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_a_secret_is_withheld() {
+    fn possible_secret_is_redacted() {
         let long = "a".repeat(2318);
         for secret in [
             "{\"type\": \"service_account\"}",
@@ -302,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn parser_message_keeps_what_is_harmless() {
+    fn parser_message_keeps_harmless_values() {
         let error = serde_json::from_str::<u32>("\"-----BEGIN KEY-----\\nabc\\\"def\\n\"").unwrap_err();
         for (message, expected) in [
             (
@@ -320,7 +319,10 @@ mod tests {
             ("expected `\"`", "expected `\"`"),
             ("a \"first\nsecond", "a a value of 13 characters"),
         ] {
-            assert_eq!(parser_message(message).replace("string a value", "a value"), expected);
+            assert_eq!(
+                redact_parser_message(message).replace("string a value", "a value"),
+                expected
+            );
         }
     }
 }

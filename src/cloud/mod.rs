@@ -1,7 +1,7 @@
-//! The contract: what a cloud is to cloudctl, in values and one trait.
+//! The contract between cloudctl and a cloud: plain data types, and the families of traits that a driver implements.
 //!
-//! Nothing here does I/O, knows an SDK, or names a flag. The drivers under `providers` implement
-//! [`Provider`]; everything above it speaks only the types of this module.
+//! This room does no I/O, uses no SDK and names no flag. The drivers in `providers` implement [`Provider`]; all other rooms
+//! use only the types of this room.
 
 mod area;
 mod batch;
@@ -41,24 +41,26 @@ pub use instance::{
 };
 pub use instance_ref::InstanceRef;
 pub use label_text::{
-    Requirement, TypedLabel, check_selectable, label_text, parse_label, parse_quoted, parse_requirements,
+    Requirement, TypedLabel, check_selectable, format_label, parse_label, parse_quoted, parse_requirements,
 };
 pub use labels::{
     LABEL_GENERATION, LABEL_MANAGED, LABEL_MEMBERS, LABEL_NAME, LABEL_SPEC, LABEL_TTL, Labels, RESERVED_PREFIX,
     check_label_key,
 };
 pub use listing::{InstanceSink, ListFilter, Listing};
-pub use location::{ListScope, Location, region_for_zone, zone_for_region};
+pub use location::{ListScope, Location, region_given_as_zone_error, zone_given_as_region_error};
 pub use machine_type::{Architecture, Gpu, Image, MachineRequirements, MachineType, normalize_gpu_kind};
-pub use message_text::{is_content, is_plain_key, may_be_secret, parser_message, path_text, plain, quoted};
+pub use message_text::{
+    is_content, is_safe_key, may_be_secret, path_text, quoted, redact_parser_message, redact_value,
+};
 pub use name::InstanceName;
 pub use ownership::{NativeName, Ownership, management_labels};
 pub use provider::{
     Access, CatalogSource, Cleanup, CreateOutcome, Identity, Instances, Locations, Provider, PublishedPrice,
 };
-pub use provider_kind::{ProviderKind, UnknownProvider, or_list};
-pub use public_key::{key_fingerprint, key_without_comment};
+pub use provider_kind::{ProviderKind, UnknownProvider, join_with_or};
+pub use public_key::{key_fingerprint, remove_key_comment};
 pub use spec::{InstanceSpec, LaunchPreview, Secret, SshKey};
 pub use suggestion::{closest, did_you_mean};
 pub use time::{Clock, format_duration, parse_duration};
-pub use user_data::{UserDataReader, ignored_user_data, is_gzip};
+pub use user_data::{UserDataReader, find_user_data_problem, is_gzip};

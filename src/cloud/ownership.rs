@@ -1,7 +1,7 @@
-//! Ownership: the labels that cloudctl puts on what it makes, and what may be believed of those that are found.
+//! Ownership: the management labels that cloudctl sets on what it creates, and how it verifies those of an instance.
 //!
-//! Anybody who may tag an instance can write them, and consoles copy them from one instance to the next. So an instance
-//! is ours only if they all make sense together, and what does not make sense is said.
+//! Everybody who can tag an instance can write these labels, and consoles copy them to other instances. So an instance
+//! counts as managed only if all of them are valid and fit each other. Otherwise the problem is reported.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{
     LABEL_SPEC, LABEL_TTL, Labels, format_duration, parse_duration, quoted,
 };
 
-/// The labels of cloudctl's own for a new instance and its disks. Part of the very call that makes them.
+/// Creates the management labels of a new instance and its disks. The create call itself sets them.
 pub fn management_labels(spec: &InstanceSpec, generation: u32) -> Labels {
     let mut labels = Labels::from([
         (LABEL_MANAGED.to_owned(), "true".to_owned()),
@@ -29,37 +29,37 @@ pub fn management_labels(spec: &InstanceSpec, generation: u32) -> Labels {
     labels
 }
 
-/// What cloudctl's own labels on an instance say.
+/// What the management labels of an instance say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ownership {
-    /// Whether cloudctl made it: every label that it gives from birth is there and makes sense.
+    /// Whether cloudctl created it: every label that a create call sets exists and is valid.
     pub managed: bool,
-    /// The name that it was made under, whether or not that makes sense; a member's own, not that of its group.
+    /// The name in the labels, valid or not; a member's own, not that of its group.
     pub name: Option<String>,
-    /// The fingerprint of the spec that it was made from.
+    /// The fingerprint of the spec that it was created from.
     pub spec_fingerprint: Option<String>,
-    /// Which life of its name it is.
+    /// The generation of its name.
     pub generation: Option<u32>,
     /// How long it may live, counted from its creation.
     pub ttl: Option<Duration>,
-    /// Whether it was made with a TTL, so that what enforces one from birth is there.
+    /// Whether it was created with a TTL, and so with the timer that enforces one.
     pub created_with_ttl: bool,
-    /// Why these labels are not to be believed, if they are not: forged, copied or damaged.
+    /// The reason not to trust these labels: they are forged, copied or damaged.
     pub label_problem: Option<String>,
 }
 
-/// What a cloud itself knows of an instance's name.
+/// What the cloud itself knows about an instance's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NativeName<'a> {
-    /// Names are labels and nothing more; this is its place, from 0, among those that one call made, where the cloud
-    /// keeps it (EC2).
+    /// Names are only tags. The number is the position, from 0, of the instance among those of its create call, if the
+    /// cloud keeps it (EC2).
     Tag(Option<usize>),
-    /// The cloud's own name of it, which is bound to be the one that it was made under (Compute Engine).
+    /// The cloud's own name, which must be the one in the labels (Compute Engine).
     Resource(&'a str),
 }
 
-/// The name of a group's member; nothing if the labels do not make sense for this one.
-fn member_name(group: &str, members: &str, native: NativeName<'_>) -> Option<String> {
+/// Finds the name of a group's member; `None` if the labels are not valid for this instance.
+fn find_member_name(group: &str, members: &str, native: NativeName<'_>) -> Option<String> {
     let (group, members): (InstanceName, GroupMembers) = (group.parse().ok()?, members.parse().ok()?);
     let index = match native {
         NativeName::Tag(position) => members.index_at(position?)?,
@@ -73,42 +73,42 @@ fn member_name(group: &str, members: &str, native: NativeName<'_>) -> Option<Str
 }
 
 impl Ownership {
-    /// Reads the labels of an instance. `native` says what the cloud itself knows of its name: a copy of our labels on
-    /// another name is none of ours.
+    /// Reads and verifies the labels of an instance. With `native` it finds labels that were copied from an instance of
+    /// another name.
     pub fn from_labels(labels: &Labels, native: NativeName<'_>) -> Self {
         let text = |key: &str| labels.get(key).cloned();
         let fingerprint = text(LABEL_SPEC);
         let name = match labels.get(LABEL_MEMBERS) {
-            Some(members) => text(LABEL_NAME).map(|group| member_name(&group, members, native).unwrap_or(group)),
+            Some(members) => text(LABEL_NAME).map(|group| find_member_name(&group, members, native).unwrap_or(group)),
             None => text(LABEL_NAME),
         };
         let is_marked = labels.get(LABEL_MANAGED).is_some_and(|value| value == "true");
         let ttl = labels.get(LABEL_TTL).map(|text| parse_duration(text));
-        let wrong = |key: &str, value: Option<&String>| match value {
+        let describe = |key: &str, value: Option<&String>| match value {
             Some(value) => format!("its label {key} is {}", quoted(value)),
             None => format!("it has no label {key}"),
         };
-        let doubt = if !is_marked {
-            // Labels can be listed later than the instance itself: none at all is no doubt.
+        let problem = if !is_marked {
+            // A listing can have the instance before its labels: no labels at all are no problem.
             let has_any = [LABEL_NAME, LABEL_SPEC, LABEL_TTL]
                 .iter()
                 .any(|key| labels.contains_key(*key));
-            (has_any || labels.contains_key(LABEL_MANAGED)).then(|| wrong(LABEL_MANAGED, labels.get(LABEL_MANAGED)))
+            (has_any || labels.contains_key(LABEL_MANAGED)).then(|| describe(LABEL_MANAGED, labels.get(LABEL_MANAGED)))
         } else if name.as_ref().is_none_or(|name| name.parse::<InstanceName>().is_err()) {
-            Some(wrong(LABEL_NAME, name.as_ref()))
+            Some(describe(LABEL_NAME, name.as_ref()))
         } else if matches!(native, NativeName::Resource(native) if Some(native) != name.as_deref()) {
-            Some(wrong(LABEL_NAME, name.as_ref()) + ", which is not its name")
+            Some(describe(LABEL_NAME, name.as_ref()) + ", which is not its name")
         } else if labels.contains_key(LABEL_MEMBERS) && name == text(LABEL_NAME) {
-            Some(wrong(LABEL_MEMBERS, labels.get(LABEL_MEMBERS)))
+            Some(describe(LABEL_MEMBERS, labels.get(LABEL_MEMBERS)))
         } else if !fingerprint.as_deref().is_some_and(Fingerprint::is_well_formed) {
-            Some(wrong(LABEL_SPEC, fingerprint.as_ref()))
+            Some(describe(LABEL_SPEC, fingerprint.as_ref()))
         } else {
             None
         };
-        let managed = doubt.is_none() && is_marked;
-        let doubt = doubt.or_else(|| {
-            let damaged = matches!(&ttl, Some(Err(_)));
-            damaged.then(|| wrong(LABEL_TTL, labels.get(LABEL_TTL)))
+        let managed = problem.is_none() && is_marked;
+        let problem = problem.or_else(|| {
+            let is_damaged = matches!(&ttl, Some(Err(_)));
+            is_damaged.then(|| describe(LABEL_TTL, labels.get(LABEL_TTL)))
         });
         Self {
             managed,
@@ -120,11 +120,11 @@ impl Ownership {
                     .as_deref()
                     .is_some_and(|text| Fingerprint::is_set(text, "ttl")),
             spec_fingerprint: fingerprint,
-            label_problem: doubt,
+            label_problem: problem,
         }
     }
 
-    /// When its time is over, by the time of its creation as the cloud has it; `None` if it has no TTL.
+    /// The time when the TTL is over, counted from the cloud's creation time; `None` if it has no TTL.
     pub fn expires_at(&self, created_at: Option<Timestamp>) -> Option<Timestamp> {
         let ttl = SignedDuration::try_from(self.ttl?).ok()?;
         created_at?.checked_add(ttl).ok()
@@ -136,32 +136,32 @@ mod tests {
     use super::*;
     use crate::cloud::Location;
 
-    const ANY: NativeName<'_> = NativeName::Tag(None);
+    const UNKNOWN: NativeName<'_> = NativeName::Tag(None);
 
     fn labels(ttl: Option<u64>) -> Labels {
-        let place = Location {
+        let location = Location {
             region: "us-east-1".into(),
             zone: None,
         };
-        let mut spec = InstanceSpec::new("web-1".parse().unwrap(), place);
+        let mut spec = InstanceSpec::new("web-1".parse().unwrap(), location);
         spec.ttl = ttl.map(Duration::from_secs);
         management_labels(&spec, 2)
     }
 
     #[test]
-    fn what_is_written_is_read() {
-        let plain = Ownership::from_labels(&labels(None), ANY);
+    fn ownership_reads_created_labels() {
+        let plain = Ownership::from_labels(&labels(None), UNKNOWN);
         assert!(plain.managed && plain.label_problem.is_none() && !plain.created_with_ttl);
         assert_eq!((plain.ttl, plain.generation), (None, Some(2)));
         let short = Ownership::from_labels(&labels(Some(7_200)), NativeName::Resource("web-1"));
         assert!(short.managed && short.created_with_ttl);
         let created = Timestamp::from_second(1_000).unwrap();
         assert_eq!(short.expires_at(Some(created)), Timestamp::from_second(8_200).ok());
-        assert_eq!(Ownership::from_labels(&Labels::new(), ANY), Ownership::default());
+        assert_eq!(Ownership::from_labels(&Labels::new(), UNKNOWN), Ownership::default());
     }
 
     #[test]
-    fn what_is_forged_copied_or_damaged_is_not_ours() {
+    fn forged_labels_are_not_managed() {
         for (key, value) in [
             (LABEL_MANAGED, Some("yes")),
             (LABEL_MANAGED, None),
@@ -175,10 +175,10 @@ mod tests {
                 Some(value) => forged.insert(key.to_owned(), value.to_owned()),
                 None => forged.remove(key),
             };
-            let read = Ownership::from_labels(&forged, ANY);
+            let read = Ownership::from_labels(&forged, UNKNOWN);
             assert!(!read.managed && read.ttl.is_none(), "{key}={value:?}");
             assert!(
-                read.label_problem.is_some_and(|doubt| doubt.contains(key)),
+                read.label_problem.is_some_and(|problem| problem.contains(key)),
                 "{key}={value:?}"
             );
         }
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_has_the_name_of_its_place_in_the_group() {
+    fn group_member_is_named_by_position_or_name() {
         let mut member = labels(None);
         member.insert(LABEL_MEMBERS.to_owned(), "1-2_7".to_owned());
         let name = |labels: &Labels, native| {
@@ -211,10 +211,10 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_ttl_is_none_and_is_said() {
+    fn damaged_ttl_is_reported_and_ignored() {
         let mut damaged = labels(Some(60));
         damaged.insert(LABEL_TTL.to_owned(), "banana".to_owned());
-        let read = Ownership::from_labels(&damaged, ANY);
+        let read = Ownership::from_labels(&damaged, UNKNOWN);
         assert!(read.managed && read.ttl.is_none());
         assert!(read.label_problem.unwrap().contains("banana"));
     }

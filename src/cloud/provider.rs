@@ -89,8 +89,8 @@ pub trait Instances: Send + Sync {
     async fn get(&self, instance: &InstanceRef) -> Result<Instance>;
 
     /// Reads every page of the sink's scope and puts each into the sink as it comes. Gives the parts of the scope that
-    /// did not answer: with any of them the listing is incomplete. Instances that
-    /// are gone but still listed by the cloud are included, as `Terminated`.
+    /// did not answer: with any of them the listing is incomplete. Instances that are gone but still listed by the cloud
+    /// are included, as `Terminated`.
     ///
     /// # Errors
     /// Those of any call. What was put into the sink by then is true, but the listing is incomplete.
@@ -102,8 +102,8 @@ pub trait Instances: Send + Sync {
     /// As [`list_into`](Self::list_into); the whole scope is then missing.
     async fn list(&self, scope: &ListScope, filter: &ListFilter) -> Result<Listing> {
         let mut instances = Vec::new();
-        let mut gather = |page: Vec<Instance>| instances.extend(page);
-        let gaps = self.list_into(&InstanceSink::new(scope, filter, &mut gather)).await?;
+        let mut collect = |page: Vec<Instance>| instances.extend(page);
+        let gaps = self.list_into(&InstanceSink::new(scope, filter, &mut collect)).await?;
         instances.sort_by(|one, other| one.reference.cmp(&other.reference));
         Ok(Listing { instances, gaps })
     }

@@ -1,14 +1,14 @@
-//! Which clouds there are.
+//! The list of clouds.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::quoted;
 
-/// Makes [`ProviderKind`] from a list with a line for each cloud: its variant and its word.
+/// Defines [`ProviderKind`] from a list with a line for each cloud: its variant and its word.
 macro_rules! clouds {
     ($($(#[$about:meta])* $variant:ident = $word:literal,)+) => {
-        /// The clouds there are.
+        /// A cloud that cloudctl has a driver for.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum ProviderKind {
             $($(#[$about])* $variant,)+
@@ -33,7 +33,7 @@ clouds! {
     Aws = "aws",
     /// Google Compute Engine.
     Gcp = "gcp",
-    /// The small cloud in a file.
+    /// The mock cloud, whose state is a file.
     Mock = "mock",
 }
 
@@ -43,14 +43,14 @@ impl fmt::Display for ProviderKind {
     }
 }
 
-/// No cloud has this word.
+/// The error for a word that is not the name of a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownProvider(String);
 
 impl UnknownProvider {
-    /// What to do instead: `use aws, gcp or mock`.
+    /// The hint: `use aws, gcp or mock`.
     pub fn hint(&self) -> String {
-        format!("use {}", or_list(ProviderKind::ALL.map(ProviderKind::as_str)))
+        format!("use {}", join_with_or(ProviderKind::ALL.map(ProviderKind::as_str)))
     }
 }
 
@@ -74,14 +74,14 @@ impl FromStr for ProviderKind {
 impl<'de> serde::Deserialize<'de> for ProviderKind {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        // A format's error has no room for a hint of its own.
+        // The error of a file format has no field for a hint.
         let with_hint = |error: UnknownProvider| format!("{error}; {}", error.hint());
         name.parse().map_err(|error| serde::de::Error::custom(with_hint(error)))
     }
 }
 
-/// Words of which one is to be used: `a, b or c`.
-pub fn or_list(words: impl IntoIterator<Item = impl fmt::Display>) -> String {
+/// Joins alternatives to a text: `a, b or c`.
+pub fn join_with_or(words: impl IntoIterator<Item = impl fmt::Display>) -> String {
     let mut words: Vec<String> = words.into_iter().map(|word| word.to_string()).collect();
     match words.pop() {
         Some(last) if !words.is_empty() => format!("{} or {last}", words.join(", ")),
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn provider_kind_is_read_from_its_word() {
+    fn provider_kind_is_parsed_from_its_word() {
         for (position, kind) in ProviderKind::ALL.into_iter().enumerate() {
             assert_eq!(kind.as_str().parse(), Ok(kind));
             assert_eq!(kind as usize, position, "tables by cloud are in this order");
@@ -105,9 +105,9 @@ mod tests {
     }
 
     #[test]
-    fn or_list_joins_any_number_of_words() {
-        assert_eq!(or_list(["a"; 0]), "");
-        assert_eq!(or_list(["a"]), "a");
-        assert_eq!(or_list(["a", "b"]), "a or b");
+    fn join_with_or_takes_any_number_of_words() {
+        assert_eq!(join_with_or(["a"; 0]), "");
+        assert_eq!(join_with_or(["a"]), "a");
+        assert_eq!(join_with_or(["a", "b"]), "a or b");
     }
 }

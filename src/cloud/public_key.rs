@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use sha2::{Digest, Sha256};
 
-/// The kind and the body of a public key. The comment behind them says who made it, not what it is.
-pub fn key_without_comment(key: &str) -> String {
+/// Removes the comment of a public key. It says who created the key and is no part of it.
+pub fn remove_key_comment(key: &str) -> String {
     let mut words = key.split_whitespace();
     match (words.next(), words.next()) {
         (Some(kind), Some(body)) => format!("{kind} {body}"),
@@ -13,7 +13,7 @@ pub fn key_without_comment(key: &str) -> String {
     }
 }
 
-/// The fingerprint of a public key, as `ssh-keygen -l` prints it: `SHA256:…`. `None` for what is no public key.
+/// The fingerprint of a public key, as `ssh-keygen -l` prints it: `SHA256:…`. `None` if the text is not a public key.
 pub fn key_fingerprint(key: &str) -> Option<String> {
     let body = STANDARD.decode(key.split_whitespace().nth(1)?).ok()?;
     Some(format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(body))))
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fingerprint_is_that_of_ssh_keygen() {
+    fn key_fingerprint_equals_that_of_ssh_keygen() {
         let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIkFcXi3XI5mjUOw7XdtfZyD+X2rSLsv2RVU6cbPDOhI";
         assert_eq!(
             key_fingerprint(key),

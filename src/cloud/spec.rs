@@ -1,6 +1,4 @@
-//! What an instance shall be, as it was asked for: nothing is resolved, and what was not said is `None`.
-//! A value that no log, error or debug print can show.
-//! What a create would make, once every default is filled in and every alias resolved.
+//! The spec of an instance to create, the preview of what it resolves to, and the wrapper for secret values.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,24 +20,24 @@ pub enum SshKey {
     PublicKey(String),
 }
 
-/// One instance to make. A driver honours every field or refuses it as `Unsupported` before any call that
-/// changes something.
+/// The spec of an instance, or of a group, to create: the user's request, with `None` for what the user did not set. A
+/// driver honours every field, or refuses it as `Unsupported` before any call that changes something.
 #[derive(Clone, Debug)]
 pub struct InstanceSpec {
-    /// The name, which is the idempotency key; that of the group where there are `members`.
+    /// The name, which is the idempotency key. With `members` it is the name of the group.
     pub name: InstanceName,
-    /// The members of the group to make; `None` is one instance of the name itself.
+    /// The members of the group to create; `None` is one instance with the name itself.
     pub members: Option<GroupMembers>,
-    /// Where it goes.
+    /// The location to create it in.
     pub location: Location,
     /// Machine type in the cloud's own word; `None` is a small general-purpose one.
     pub machine_type: Option<String>,
-    /// What the machine must have at least. With a machine type it is what that type must have.
+    /// What the machine must have at least. A machine type that is set must meet it too.
     pub requirements: MachineRequirements,
-    /// The machine type that was picked for the need, or in place of the asked one where that has no room. Like the
-    /// place it is where an instance goes and no part of what was asked for.
+    /// The machine type that cloudctl selected: for the requirements, or because the requested one has no capacity. Like
+    /// the location it is no part of the user's request, and of the fingerprint.
     pub selected_machine_type: Option<String>,
-    /// Whether the chosen type stands in for one that had no room in this region.
+    /// Whether the selected type replaces one that had no capacity in this region.
     pub is_alternative: bool,
     /// Image alias, or the cloud's own id; `None` is the default alias.
     pub image: Option<String>,
@@ -49,12 +47,12 @@ pub struct InstanceSpec {
     pub disk_type: Option<String>,
     /// Public key to log in with.
     pub ssh_key: Option<SshKey>,
-    /// The user's own public key in OpenSSH's one-line form, for when `ssh_key` says nothing. It hangs on the machine
-    /// that cloudctl runs on, so it is no part of what was asked for, and is left out where the cloud will not have it.
+    /// The user's own public key in OpenSSH's one-line form, used if `ssh_key` is not set. It depends on the machine that
+    /// cloudctl runs on, so it is no part of the request, and is left out if the cloud does not accept it.
     pub default_ssh_key: Option<String>,
-    /// Ports that are opened to it.
+    /// The ports to open.
     pub ingress_rules: Vec<IngressRule>,
-    /// What the image's cloud-init (or its like) runs at first boot.
+    /// The user data, which cloud-init or a similar program of the image runs at first boot.
     pub user_data: Option<Secret<Vec<u8>>>,
     /// Network (Compute Engine) or VPC (EC2); `None` is the default one.
     pub network: Option<String>,
@@ -68,22 +66,22 @@ pub struct InstanceSpec {
     pub identity: Option<String>,
     /// The user's labels.
     pub labels: Labels,
-    /// Whether it runs on spare capacity that the cloud can take back.
+    /// Whether to create a spot instance, on spare capacity that the cloud can take back.
     pub spot: bool,
-    /// Whether it is protected against termination.
+    /// Whether to protect it against termination.
     pub protected: bool,
     /// How long it may live, counted from its creation; `None` is until it is terminated.
     pub ttl: Option<Duration>,
-    /// The provider's own options; the driver reads them into its `options` type and refuses unknown keys.
+    /// The provider's own options. The driver parses them and refuses unknown keys.
     pub native: BTreeMap<String, Value>,
 }
 
 impl InstanceSpec {
-    /// A spec of which nothing is said but the name and the place.
-    pub fn new(name: InstanceName, place: Location) -> Self {
+    /// Creates a spec with nothing but the name and the location.
+    pub fn new(name: InstanceName, location: Location) -> Self {
         Self {
             name,
-            location: place,
+            location,
             members: None,
             machine_type: None,
             requirements: MachineRequirements::default(),
@@ -108,12 +106,13 @@ impl InstanceSpec {
             native: BTreeMap::new(),
         }
     }
-    /// The machine type that it goes on, where one is picked or named.
+
+    /// The machine type to use: the selected one, else the requested one.
     pub fn machine_type_to_use(&self) -> Option<&str> {
         self.selected_machine_type.as_deref().or(self.machine_type.as_deref())
     }
 
-    /// The names of all that it makes: its own, or those of the members.
+    /// The names of all instances to create: its own, or those of the members.
     ///
     /// # Errors
     /// `InvalidSpec` if a member's name is too long.
@@ -125,17 +124,17 @@ impl InstanceSpec {
     }
 }
 
-/// Holds user data, tokens and the like. Printing one prints its length at most.
+/// A value that no log, error or debug output can show: user data, tokens and the like.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret<T>(T);
 
 impl<T> Secret<T> {
-    /// Takes the value in.
+    /// Wraps a value.
     pub fn new(value: T) -> Self {
         Self(value)
     }
 
-    /// Gives the value out. Every use of this is a place to look at in a review.
+    /// Gives the value. Check every use of this in a review.
     pub fn expose(&self) -> &T {
         &self.0
     }
@@ -147,22 +146,22 @@ impl<T> fmt::Debug for Secret<T> {
     }
 }
 
-/// The answer to `create --dry-run`: nothing was made.
+/// The preview that `create --dry-run` shows: the resolved spec of an instance that was not created.
 #[derive(Clone, Debug)]
 pub struct LaunchPreview {
     /// The cloud.
     pub provider: ProviderKind,
     /// The instance's name.
     pub name: InstanceName,
-    /// Where it would go; the zone is `None` where the cloud picks it.
-    pub place: Location,
+    /// The location it would be created in; the zone is `None` if the cloud picks it.
+    pub location: Location,
     /// Machine type, in the cloud's own word.
     pub machine_type: String,
     /// Virtual CPUs; `None` where the cloud does not say.
     pub cpus: Option<u32>,
     /// Memory in GiB; `None` where the cloud does not say.
     pub memory_gib: Option<f64>,
-    /// Its accelerators, and those attached to it.
+    /// Its GPUs: those of the machine type, or those to attach.
     pub gpu: Option<Gpu>,
     /// Its instruction set.
     pub architecture: Option<Architecture>,
@@ -174,7 +173,7 @@ pub struct LaunchPreview {
     pub disk_gib: Option<u32>,
     /// Type of the boot disk, in the cloud's own word.
     pub disk_type: String,
-    /// Whether it would run on spare capacity.
+    /// Whether it would be a spot instance.
     pub spot: bool,
     /// USD per hour for the machine, without disk and traffic; `None` is unknown, never free.
     pub price_usd_per_hour: Option<f64>,
@@ -183,8 +182,8 @@ pub struct LaunchPreview {
 }
 
 impl LaunchPreview {
-    /// What it would cost in USD until its time is over, without disk and traffic, in hundredths of a cent; `None` without
-    /// a TTL or a known price.
+    /// The cost in USD until the TTL is over, without disk and traffic, rounded to hundredths of a cent; `None` without a TTL
+    /// or a known price.
     pub fn cost_for_ttl(&self) -> Option<f64> {
         let cost = self.price_usd_per_hour? * self.ttl?.as_secs_f64() / 3_600.0;
         Some((cost * 10_000.0).round() / 10_000.0)

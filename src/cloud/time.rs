@@ -1,4 +1,4 @@
-//! The clock, and durations as people write them.
+//! The clock, and durations such as `2h`.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use jiff::{Span, SpanRelativeTo, Timestamp};
 
 use super::{Error, Result, quoted};
 
-/// The time of day, injected so that a test can set it.
+/// The clock of this machine, as a trait so that a test can set the time.
 pub trait Clock: Send + Sync {
     /// Gives the time now.
     fn now(&self) -> Timestamp;
 }
 
-/// Reads a duration such as `90s`, `15m`, `2h` or `7d`.
+/// Parses a duration such as `90s`, `15m`, `2h` or `7d`.
 ///
 /// # Errors
-/// `InvalidSpec` for anything else, naming it.
+/// `InvalidSpec` for anything else.
 pub fn parse_duration(text: &str) -> Result<Duration> {
     let error =
         || Error::invalid(format!("invalid duration {}", quoted(text))).with_hint("write it as 90s, 15m, 2h or 7d");
@@ -29,7 +29,7 @@ pub fn parse_duration(text: &str) -> Result<Duration> {
     Duration::try_from(duration).map_err(|_| error())
 }
 
-/// Writes a duration as people write them, in whole seconds: `2h`, `1h30m`, `7d`; what [`parse_duration`] reads back.
+/// Formats a duration in whole seconds: `2h`, `1h30m`, `7d`. [`parse_duration`] parses it again.
 pub fn format_duration(duration: Duration) -> String {
     let mut left = duration.as_secs();
     let mut text = String::new();
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writes_what_it_reads() {
+    fn formatted_duration_is_parsed_again() {
         for (seconds, text) in [
             (0, "0s"),
             (90, "1m30s"),
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_durations() {
+    fn duration_is_parsed_or_refused() {
         for (text, seconds) in [
             ("90s", 90),
             ("15m", 900),

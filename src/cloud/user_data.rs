@@ -1,14 +1,14 @@
-//! User data that nothing in the guest would run, and why.
+//! Finds user data that no program in the guest would run.
 
 use std::io::Read;
 
 use flate2::bufread::MultiGzDecoder;
 
-/// How data that is packed with gzip begins. <https://www.rfc-editor.org/rfc/rfc1952#section-2.3.1>
+/// The first bytes of gzip data. <https://www.rfc-editor.org/rfc/rfc1952#section-2.3.1>
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
-/// cloud-init looks that far for what makes its data MIME.
+/// The number of bytes in which cloud-init looks for MIME headers.
 const MIME_PREFIX: usize = 4096;
-/// What cloud-init tells its data by, in lower case. <https://docs.cloud-init.io/en/latest/explanation/format.html>
+/// The beginnings that cloud-init recognizes, in lower case. <https://docs.cloud-init.io/en/latest/explanation/format.html>
 const BEGINNINGS: [&str; 7] = [
     "#!",
     "#cloud-config",
@@ -18,10 +18,10 @@ const BEGINNINGS: [&str; 7] = [
     "#part-handler",
     "## template:",
 ];
-/// How `#!` and `#c` begin in base64.
+/// The beginnings of `#!` and `#c` in base64.
 const BASE64_BEGINNINGS: [&str; 2] = ["IyE", "I2Ns"];
 
-/// What reads user data in a guest.
+/// The program that reads user data in a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserDataReader {
     /// cloud-init, as on nearly every image of Linux.
@@ -30,24 +30,24 @@ pub enum UserDataReader {
     Ec2Launch,
 }
 
-/// Why a guest would do nothing with user data; `None` if it does something with it.
-pub fn ignored_user_data(data: &[u8], reader: UserDataReader) -> Option<String> {
+/// Finds the reason why a guest would not run user data; `None` if it would.
+pub fn find_user_data_problem(data: &[u8], reader: UserDataReader) -> Option<String> {
     if data.iter().all(u8::is_ascii_whitespace) {
         return Some("the user data is empty, so nothing is run".to_owned());
     }
     if reader == UserDataReader::Ec2Launch {
-        return ignored_by_windows(data);
+        return find_windows_problem(data);
     }
     if !data.starts_with(GZIP_MAGIC) {
-        return ignored_text(data);
+        return find_text_problem(data);
     }
-    let mut inside = Vec::new();
-    let unpacked = MultiGzDecoder::new(data)
+    let mut unpacked = Vec::new();
+    let result = MultiGzDecoder::new(data)
         .take(MIME_PREFIX as u64)
-        .read_to_end(&mut inside);
-    match unpacked {
+        .read_to_end(&mut unpacked);
+    match result {
         Err(_) => Some("the user data begins like gzip but cannot be unpacked, so nothing runs it".to_owned()),
-        Ok(_) => ignored_text(&inside).map(|why| format!("unpacked, {why}")),
+        Ok(_) => find_text_problem(&unpacked).map(|why| format!("unpacked, {why}")),
     }
 }
 
@@ -56,7 +56,7 @@ pub fn is_gzip(data: &[u8]) -> bool {
     data.starts_with(GZIP_MAGIC)
 }
 
-fn ignored_text(data: &[u8]) -> Option<String> {
+fn find_text_problem(data: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(&data[..data.len().min(MIME_PREFIX)]);
     if data.starts_with(&[0xff, 0xfe]) || data.starts_with(&[0xfe, 0xff]) {
         return Some(
@@ -105,16 +105,16 @@ fn ignored_text(data: &[u8]) -> Option<String> {
     ))
 }
 
-/// Whether it is a message with headers.
+/// Whether the text is a MIME message.
 fn is_mime(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let mut headers = lower.lines().take_while(|line| !line.is_empty());
     lower.contains("mime-version:") || headers.any(|line| line.starts_with("content-type:"))
 }
 
-/// EC2Launch runs what stands in its tags, and tasks in YAML.
+/// Finds the reason why EC2Launch would not run user data. It runs scripts in its tags, and tasks in YAML.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html#user-data-execution>
-fn ignored_by_windows(data: &[u8]) -> Option<String> {
+fn find_windows_problem(data: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(data).to_ascii_lowercase();
     let text = text.trim_start_matches('\u{feff}');
     let has_tags = |name: &str| {
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cloud_init_reads_gets_no_warning() {
+    fn cloud_init_data_gets_no_warning() {
         for data in [
             "#!/bin/sh\n",
             "#!/usr/bin/env python3\r",
@@ -161,7 +161,7 @@ mod tests {
         ] {
             let is_crlf_script = data == "#!/usr/bin/env python3\r";
             assert_eq!(
-                ignored_user_data(data.as_bytes(), UserDataReader::CloudInit).is_some(),
+                find_user_data_problem(data.as_bytes(), UserDataReader::CloudInit).is_some(),
                 is_crlf_script,
                 "{data:?}"
             );

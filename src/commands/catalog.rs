@@ -1,4 +1,4 @@
-//! `cloudctl catalog`
+//! `cloudctl catalog`: shows the catalog and updates its prices.
 
 use std::collections::BTreeSet;
 
@@ -31,31 +31,31 @@ enum Verb {
     Update,
 }
 
-/// Shows or refreshes.
+/// Runs `catalog show` or `catalog update`.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     match args.verb {
-        Verb::Show => show(context),
-        Verb::Update => update(context).await,
+        Verb::Show => show_metadata(context),
+        Verb::Update => update_prices(context).await,
     }
 }
 
-/// Where a cloud's prices are fetched from.
-fn source_of(cloud: &CloudInfo) -> &'static str {
+/// The source of a cloud's prices.
+fn price_source(cloud: &CloudInfo) -> &'static str {
     cloud.price_source.unwrap_or(cloud.kind.as_str())
 }
 
-fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
+fn show_metadata(context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&CATALOGUES)?;
-    let facts = metadata();
+    let built_in = metadata();
     let mut report = Report::default();
     report.items.push(Record::new(vec![
         ("part", json!("built in")),
-        ("source", json!(facts.source)),
-        ("licence", json!(facts.licence)),
-        ("as_of", json!(facts.as_of.to_string())),
-        ("rows", json!(facts.rows)),
-        ("prices", json!(facts.prices)),
-        ("bytes", json!(facts.bytes)),
+        ("source", json!(built_in.source)),
+        ("licence", json!(built_in.licence)),
+        ("as_of", json!(built_in.as_of.to_string())),
+        ("rows", json!(built_in.rows)),
+        ("prices", json!(built_in.prices)),
+        ("bytes", json!(built_in.bytes)),
         ("file", json!(null)),
     ]));
     let catalog = context.catalog();
@@ -64,29 +64,29 @@ fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
         .as_ref()
         .and_then(|path| std::fs::metadata(path).ok())
         .map(|metadata| metadata.len());
-    for (kind, cloud) in catalog.fetched().clouds() {
+    for (kind, prices) in catalog.fetched().clouds() {
         report.items.push(Record::new(vec![
             ("part", json!(format!("fetched {kind}"))),
-            ("source", json!(source_of(context.info(kind)))),
+            ("source", json!(price_source(context.info(kind)))),
             ("licence", json!(null)),
-            ("as_of", json!(cloud.as_of.to_string())),
+            ("as_of", json!(prices.as_of.to_string())),
             ("rows", json!(null)),
-            ("prices", json!(cloud.len())),
+            ("prices", json!(prices.count())),
             ("bytes", json!(bytes)),
             ("file", json!(path.as_ref().map(path_text))),
         ]));
     }
     let now = context.now();
-    context.printer.report(&report, &CATALOGUES, now)?;
+    context.printer.print_report(&report, &CATALOGUES, now)?;
     Ok(ExitStatus::DONE)
 }
 
-async fn update(context: &mut Context) -> anyhow::Result<ExitStatus> {
+async fn update_prices(context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&UPDATES)?;
     let path = context.catalog_path().ok_or_else(|| {
         Error::invalid("there is no home folder to keep prices in").with_hint("name a file with CLOUDCTL_CATALOG")
     })?;
-    let providers = context.providers_to_ask()?;
+    let providers = context.providers_to_query()?;
     let catalog = context.catalog();
     let answers = join_all(providers.iter().map(|provider| provider.published_prices())).await;
     let today = context.now().to_zoned(TimeZone::UTC).date();
@@ -95,9 +95,9 @@ async fn update(context: &mut Context) -> anyhow::Result<ExitStatus> {
     for (provider, answer) in providers.iter().zip(answers) {
         let kind = provider.kind();
         match answer {
-            // A price list of nothing is no reason to forget the prices of before.
+            // An empty price list does not replace the prices that were fetched before.
             Ok(prices) if prices.is_empty() => {
-                let message = format!("{} gave no prices that are understood", source_of(provider.info()));
+                let message = format!("{} gave no prices that are understood", price_source(provider.info()));
                 report.errors.push(Error::new(ErrorKind::Incomplete, message).at(kind));
             }
             Ok(prices) => {
@@ -105,10 +105,10 @@ async fn update(context: &mut Context) -> anyhow::Result<ExitStatus> {
                 fetched.replace(kind, today, &prices);
                 report.items.push(Record::new(vec![
                     ("provider", json!(kind.as_str())),
-                    ("prices", json!(fetched.of(kind).map(|cloud| cloud.len()))),
+                    ("prices", json!(fetched.prices_of(kind).map(|prices| prices.count()))),
                     ("regions", json!(regions.len())),
                     ("as_of", json!(today.to_string())),
-                    ("source", json!(source_of(provider.info()))),
+                    ("source", json!(price_source(provider.info()))),
                     ("file", json!(path_text(&path))),
                 ]));
             }
@@ -118,8 +118,8 @@ async fn update(context: &mut Context) -> anyhow::Result<ExitStatus> {
     if !report.items.is_empty() {
         fetched.write(&path)?;
     }
-    let status = ExitStatus::of_batch(report.items.len(), &report.errors);
+    let status = ExitStatus::from_batch(report.items.len(), &report.errors);
     let now = context.now();
-    context.printer.report(&report, &UPDATES, now)?;
+    context.printer.print_report(&report, &UPDATES, now)?;
     Ok(status)
 }

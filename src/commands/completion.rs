@@ -17,6 +17,6 @@ pub struct Args {
 pub fn run(args: &Args, mut command: Command, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "cloudctl", &mut script);
-    printer.text(&script)?;
+    printer.print_text(&script)?;
     Ok(ExitStatus::DONE)
 }

@@ -25,6 +25,6 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     if output.is_empty() {
         context.printer.note("the console is empty so far");
     }
-    context.printer.raw(&output)?;
+    context.printer.print_bytes(&output)?;
     Ok(ExitStatus::DONE)
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::cloud::{Error, ProviderKind, Result, path_text, plain};
+use crate::cloud::{Error, ProviderKind, Result, path_text, redact_value};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{CONTEXTS, Record, Report, SETTINGS};
@@ -35,9 +35,9 @@ enum Verb {
 /// Shows or chooses contexts.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     match args.verb {
-        Verb::List => list(context),
-        Verb::Use { name } => choose(&name, context),
-        Verb::Show => show(context).await,
+        Verb::List => list_contexts(context),
+        Verb::Use { name } => use_context(&name, context),
+        Verb::Show => show_settings(context).await,
     }
 }
 
@@ -48,7 +48,7 @@ impl Args {
     }
 }
 
-fn list(context: &mut Context) -> anyhow::Result<ExitStatus> {
+fn list_contexts(context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&CONTEXTS)?;
     let current = context.settings.context.value.clone();
     let items = context.settings.config.contexts.iter().map(|(name, entry)| {
@@ -70,11 +70,11 @@ fn list(context: &mut Context) -> anyhow::Result<ExitStatus> {
             .note("no contexts; `cloudctl help context-file` shows how to write one");
     }
     let now = context.now();
-    context.printer.report(&report, &CONTEXTS, now)?;
+    context.printer.print_report(&report, &CONTEXTS, now)?;
     Ok(ExitStatus::DONE)
 }
 
-fn choose(name: &str, context: &mut Context) -> anyhow::Result<ExitStatus> {
+fn use_context(name: &str, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let settings = &context.settings;
     if !settings.config.contexts.contains_key(name) {
         return Err(settings.config.unknown_context(name).into());
@@ -122,7 +122,7 @@ fn write_current(path: &Path, name: &str) -> Result<()> {
     Ok(())
 }
 
-async fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
+async fn show_settings(context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&SETTINGS)?;
     let settings = &context.settings;
     let providers = Setting {
@@ -158,25 +158,27 @@ async fn show(context: &mut Context) -> anyhow::Result<ExitStatus> {
     ];
     for info in context.infos().iter() {
         let rows = info.settings.iter().map(|key| {
-            let setting = settings.of(info.kind, key.name);
+            let setting = settings.cloud_setting(info.kind, key.name);
             row(&format!("{}.{}", info.kind, key.name), setting)
         });
         items.extend(rows);
     }
     let mut errors = Vec::new();
     for kind in ProviderKind::ALL {
-        if let Err(error) = show_cloud(kind, &mut items, context).await {
+        if let Err(error) = add_cloud_settings(kind, &mut items, context).await {
             errors.push(error.at_if_unset(kind));
         }
     }
-    let status = ExitStatus::of_batch(items.len(), &errors);
+    let status = ExitStatus::from_batch(items.len(), &errors);
     let now = context.now();
-    context.printer.report(&Report { items, errors }, &SETTINGS, now)?;
+    context
+        .printer
+        .print_report(&Report { items, errors }, &SETTINGS, now)?;
     Ok(status)
 }
 
 /// Adds what a cloud's own tools set. Rows of cloudctl's own settings of the same name give way: those are among it.
-async fn show_cloud(kind: ProviderKind, items: &mut Vec<Record>, context: &Context) -> Result<()> {
+async fn add_cloud_settings(kind: ProviderKind, items: &mut Vec<Record>, context: &Context) -> Result<()> {
     for setting in context.resolved_settings(kind)? {
         let row = record(setting.name, setting.value.as_deref(), &setting.source);
         match items.iter_mut().find(|item| *item.get("setting") == *setting.name) {
@@ -208,7 +210,7 @@ fn row(name: &str, setting: &Setting<String>) -> Record {
 fn record(name: &str, value: Option<&str>, source: &str) -> Record {
     Record::new(vec![
         ("setting", json!(name)),
-        ("value", json!(value.map(plain))),
-        ("source", json!(plain(source))),
+        ("value", json!(value.map(redact_value))),
+        ("source", json!(redact_value(source))),
     ])
 }

@@ -36,13 +36,13 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             let who = &instance.reference;
             context
                 .printer
-                .warning(&format!("{who}: cloudctl's own labels on it make no sense: {doubt}"));
+                .warn(&format!("{who}: cloudctl's own labels on it make no sense: {doubt}"));
         }
     }
-    let status = ExitStatus::of_batch(instances.len(), &errors);
+    let status = ExitStatus::from_batch(instances.len(), &errors);
     let now = context.now();
     context
         .printer
-        .details(&Report::of_instances(&instances, errors), &INSTANCES, now)?;
+        .print_details(&Report::from_instances(&instances, errors), &INSTANCES, now)?;
     Ok(status)
 }

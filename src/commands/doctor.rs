@@ -35,12 +35,12 @@ pub async fn run(_: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     }
     let all_absent = report.items.iter().all(|item| item.get("result") == "none");
     if all_absent {
-        report.errors.push(context.no_credentials());
+        report.errors.push(context.no_credentials_error());
     }
     let good = report.items.iter().filter(|item| item.get("result") == "ok").count();
-    let status = ExitStatus::of_batch(good, &report.errors);
+    let status = ExitStatus::from_batch(good, &report.errors);
     let now = context.now();
-    context.printer.report(&report, &DOCTOR, now)?;
+    context.printer.print_report(&report, &DOCTOR, now)?;
     Ok(status)
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::targets::{InstanceArgs, check_accounts, find_for_change, print_expiry, ttl_argument};
+use super::targets::{InstanceArgs, check_accounts, find_for_change, parse_ttl, print_expiry};
 use crate::cloud::{Error, ErrorKind, Instance, Result};
 use crate::context::Context;
 use crate::exit::ExitStatus;
@@ -20,7 +20,7 @@ pub struct Args {
     #[command(flatten)]
     targets: InstanceArgs,
     /// How long they shall live from now on
-    #[arg(long, value_name = "DURATION", required = true, value_parser = ttl_argument)]
+    #[arg(long, value_name = "DURATION", required = true, value_parser = parse_ttl)]
     ttl: Duration,
 }
 
@@ -43,20 +43,20 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             .with_hint("only what cloudctl made has a TTL")
             .into());
     }
-    let _change = context.interrupt.enter_critical_section()?;
+    let _change = context.shutdown.enter_critical_section()?;
     let (mut done, mut errors) = (Vec::new(), Vec::new());
     for target in &targets {
-        match extend(target, args.ttl, context, &context.interrupt).await {
+        match extend(target, args.ttl, context, &context.shutdown).await {
             Ok(extended) => done.push(extended),
             Err(error) => errors.push(error),
         }
     }
     print_expiry(&done, context);
-    let status = ExitStatus::of_batch(done.len(), &errors);
+    let status = ExitStatus::from_batch(done.len(), &errors);
     let now = context.now();
     context
         .printer
-        .report(&Report::of_instances(&done, errors), &INSTANCES, now)?;
+        .print_report(&Report::from_instances(&done, errors), &INSTANCES, now)?;
     Ok(status)
 }
 

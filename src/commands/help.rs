@@ -98,7 +98,7 @@ pub fn run(
         ["context-file"] => context_file_text(infos),
         _ => find_command(command, &args.path)?.render_long_help().to_string(),
     };
-    printer.text(text.as_bytes())?;
+    printer.print_text(text.as_bytes())?;
     Ok(ExitStatus::DONE)
 }
 

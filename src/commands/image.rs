@@ -38,12 +38,12 @@ enum Verb {
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let Verb::List { arch } = args.verb;
     context.printer.check(&IMAGES)?;
-    let providers = context.providers_to_ask()?;
+    let providers = context.providers_to_query()?;
     let named = context.settings.regions.value.clone().unwrap_or_default();
     let zone = context.settings.zone.value.clone();
     let asked = providers
         .iter()
-        .map(|provider| images(provider, &named, zone.as_deref()));
+        .map(|provider| list_images(provider, &named, zone.as_deref()));
     let answers = join_all(asked).await;
     let (mut found, mut gaps, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
     for (provider, answer) in providers.iter().zip(answers) {
@@ -90,7 +90,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     };
     let items = found
         .iter()
-        .map(|(region, image)| Record::of_image(image, region, user(image).as_deref()));
+        .map(|(region, image)| Record::from_image(image, region, user(image).as_deref()));
     let items = items.collect();
     finish_listing(items, gaps, &IMAGES, context)
 }
@@ -102,7 +102,7 @@ struct Listed {
     images: Vec<(String, Result<Vec<Image>>)>,
 }
 
-async fn images(provider: &Arc<dyn Provider>, named: &[String], zone: Option<&str>) -> Result<Listed> {
+async fn list_images(provider: &Arc<dyn Provider>, named: &[String], zone: Option<&str>) -> Result<Listed> {
     let mut regions = Vec::new();
     for word in named {
         let places = match zone {

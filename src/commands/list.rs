@@ -7,8 +7,8 @@ use clap::Args as ClapArgs;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::price::a_month;
-use super::targets::{note_skipped_clouds, scope, warn_about_gap};
+use super::price::monthly_price;
+use super::targets::{note_skipped_clouds, region_selection, warn_about_gap};
 use crate::catalog::Catalog;
 use crate::cloud::{Error, Instance, InstanceState, ListFilter, Provider, check_selectable};
 use crate::context::Context;
@@ -68,7 +68,7 @@ impl Args {
             || FILLED_IN_FIELDS.into_iter().any(is_compared)
     }
 
-    fn admits(&self, instance: &Instance, selectors: &mut Selectors<'_>, now: Timestamp) -> bool {
+    fn matches(&self, instance: &Instance, selectors: &mut Selectors<'_>, now: Timestamp) -> bool {
         (self.all || instance.state != InstanceState::Terminated)
             && self.filter.iter().all(|filter| filter.matches(instance, now))
             && selectors.matches(instance)
@@ -85,27 +85,27 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     let mut selectors = Selectors::new(&args.selectors)?;
     let catalog = args.needs_catalogue(context).then(|| context.catalog());
     let catalog = catalog.as_deref();
-    let providers = context.providers_to_ask()?;
+    let providers = context.providers_to_query()?;
     let filter = ListFilter {
         managed: args.managed,
         ..ListFilter::default()
     };
     if args.sort.is_none() && args.cost.is_none() && context.printer.streams() {
-        return match stream(&args, &mut selectors, &providers, &filter, catalog, context).await? {
+        return match stream_pages(&args, &mut selectors, &providers, &filter, catalog, context).await? {
             Some((inventory, count)) => {
                 selectors.check_unambiguous()?;
-                conclude(inventory, Shown::Instances { before: count }, context)
+                print_listing(inventory, Shown::Instances { before: count }, context)
             }
             // Whoever reads along has seen enough.
             None => Ok(ExitStatus::DONE),
         };
     }
-    let mut inventory = gather(&providers, &filter, context).await?;
+    let mut inventory = list_with_progress(&providers, &filter, context).await?;
     let now = context.now();
     fill_in(&mut inventory.instances, catalog);
     inventory
         .instances
-        .retain(|instance| args.admits(instance, &mut selectors, now));
+        .retain(|instance| args.matches(instance, &mut selectors, now));
     selectors.check_unambiguous()?;
     if let Some(label) = &args.cost {
         let costs = sum_costs(
@@ -113,26 +113,26 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             Some(label.as_str()).filter(|label| !label.is_empty()),
         );
         inventory.instances.clear();
-        return conclude(inventory, Shown::Costs(&costs), context);
+        return print_listing(inventory, Shown::Costs(&costs), context);
     }
     let sort = args.sort.clone().map_or_else(|| DEFAULT_SORT.parse(), Ok)?;
     sort.sort(&mut inventory.instances, now);
-    conclude(inventory, Shown::Instances { before: 0 }, context)
+    print_listing(inventory, Shown::Instances { before: 0 }, context)
 }
 
 /// Takes the inventory, and says meanwhile how far it is.
-async fn gather(
+async fn list_with_progress(
     providers: &[Arc<dyn Provider>],
     filter: &ListFilter,
     context: &mut Context,
 ) -> anyhow::Result<Inventory> {
-    let scope = scope(context);
+    let scope = region_selection(context);
     let (mut answered, mut found) = (0, 0);
     let printer = &mut context.printer;
     let mut tell = |instances| {
         answered += 1;
         found += instances;
-        printer.progress(&format!("{} answered, VMs: {found}", locations(answered)));
+        printer.show_progress(&format!("{} answered, VMs: {found}", format_locations(answered)));
     };
     let inventory = list_all_with_progress(providers, &scope, filter, &mut tell).await;
     context.printer.end_progress();
@@ -163,13 +163,13 @@ fn cost_record(cost: &Cost) -> Record {
         ("unknown", json!(cost.unknown)),
         ("stopped", json!(cost.stopped)),
         ("usd_per_hour", json!(cost.usd_per_hour)),
-        ("usd_per_month", json!(cost.usd_per_hour.map(a_month))),
+        ("usd_per_month", json!(cost.usd_per_hour.map(monthly_price))),
     ])
 }
 
 /// Prints each page as it comes, and keeps none. Gives what else there is to say and how many VMs were printed; nothing
 /// if nobody reads any more.
-async fn stream(
+async fn stream_pages(
     args: &Args,
     selectors: &mut Selectors<'_>,
     providers: &[Arc<dyn Provider>],
@@ -177,17 +177,17 @@ async fn stream(
     catalog: Option<&Catalog>,
     context: &mut Context,
 ) -> anyhow::Result<Option<(Inventory, usize)>> {
-    let (scope, now, printer) = (scope(context), context.now(), &mut context.printer);
+    let (scope, now, printer) = (region_selection(context), context.now(), &mut context.printer);
     let (mut count, mut failure) = (0, None);
     let mut print = |mut page: Vec<Instance>| {
         fill_in(&mut page, catalog);
-        let admitted = page.iter().filter(|instance| args.admits(instance, selectors, now));
+        let admitted = page.iter().filter(|instance| args.matches(instance, selectors, now));
         let part = Report {
             items: admitted.map(Record::from).collect(),
             errors: Vec::new(),
         };
         count += part.items.len();
-        failure = printer.items(&part, &INSTANCES, now).err();
+        failure = printer.print_items(&part, &INSTANCES, now).err();
         if failure.is_some() || printer.is_closed() {
             ControlFlow::Break(())
         } else {
@@ -202,13 +202,13 @@ async fn stream(
 }
 
 /// Prints what is not printed yet, and says what is missing.
-fn conclude(inventory: Inventory, shown: Shown<'_>, context: &mut Context) -> anyhow::Result<ExitStatus> {
+fn print_listing(inventory: Inventory, shown: Shown<'_>, context: &mut Context) -> anyhow::Result<ExitStatus> {
     note_skipped_clouds(&inventory.skipped, context);
     let now = context.now();
     let blind = inventory.nothing_answered();
     let gaps = inventory.gaps;
     let status = if blind {
-        ExitStatus::of_batch(0, &gaps.iter().map(|gap| gap.error.clone()).collect::<Vec<_>>())
+        ExitStatus::from_batch(0, &gaps.iter().map(|gap| gap.error.clone()).collect::<Vec<_>>())
     } else if gaps.is_empty() {
         ExitStatus::DONE
     } else {
@@ -231,10 +231,10 @@ fn conclude(inventory: Inventory, shown: Shown<'_>, context: &mut Context) -> an
         Shown::Instances { before } => (&INSTANCES, before),
     };
     if blind {
-        context.printer.report(&report, view, now)?;
+        context.printer.print_report(&report, view, now)?;
         return Ok(status);
     }
-    context.printer.items(&report, view, now)?;
+    context.printer.print_items(&report, view, now)?;
     if report.items.is_empty() && printed == 0 && report.errors.is_empty() {
         context.printer.note("no VMs");
     }
@@ -243,15 +243,15 @@ fn conclude(inventory: Inventory, shown: Shown<'_>, context: &mut Context) -> an
     }
     match gaps.len() {
         0 => {}
-        missing => context.printer.warning(&format!(
+        missing => context.printer.warn(&format!(
             "the list is incomplete: {missing} of {} did not answer",
-            locations(inventory.queried.max(missing))
+            format_locations(inventory.queried.max(missing))
         )),
     }
     Ok(status)
 }
 
-fn locations(count: usize) -> String {
+fn format_locations(count: usize) -> String {
     if count == 1 {
         "1 location".to_owned()
     } else {

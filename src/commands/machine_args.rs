@@ -29,7 +29,7 @@ pub(super) struct MachineArgs {
 
 impl MachineArgs {
     /// The need in words that mean the same on every cloud.
-    pub(super) fn need(&self) -> MachineRequirements {
+    pub(super) fn requirements(&self) -> MachineRequirements {
         MachineRequirements {
             cpus: self.cpus,
             memory_gib: self.memory,
@@ -40,7 +40,7 @@ impl MachineArgs {
 }
 
 /// Adds the accelerators that are needed to a machine that takes them.
-pub(super) fn attach(machine: &mut MachineType, kind: ProviderKind, need: &MachineRequirements, catalog: &Catalog) {
+pub(super) fn attach_gpu(machine: &mut MachineType, kind: ProviderKind, need: &MachineRequirements, catalog: &Catalog) {
     if let (None, Some(gpu)) = (&machine.gpu, &need.gpu)
         && catalog.can_attach(kind, machine, gpu)
     {
@@ -49,7 +49,7 @@ pub(super) fn attach(machine: &mut MachineType, kind: ProviderKind, need: &Machi
 }
 
 /// The clouds that were named, or else those that have prices.
-pub(super) fn kinds(context: &Context) -> Vec<ProviderKind> {
+pub(super) fn priced_providers(context: &Context) -> Vec<ProviderKind> {
     let named = context.settings.providers.value.clone();
     let with_prices = context.infos().iter().filter(|info| info.price_source.is_some());
     let mut kinds = named.unwrap_or_else(|| with_prices.map(|info| info.kind).collect());
@@ -74,7 +74,7 @@ pub(super) fn reject_zone(context: &Context) -> Result<()> {
 ///
 /// # Errors
 /// `InvalidSpec` for a region that none of them is known to have, or a zone.
-pub(super) fn region_words(
+pub(super) fn check_region_words(
     kinds: &[ProviderKind],
     known: &impl Fn(ProviderKind) -> Vec<String>,
     context: &Context,

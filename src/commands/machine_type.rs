@@ -7,9 +7,9 @@ use clap::{Subcommand, ValueEnum};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::machine_args::{MachineArgs, kinds, reject_zone};
+use super::machine_args::{MachineArgs, priced_providers, reject_zone};
 use super::machine_type_listing::{Row, list_machine_types};
-use super::price::short_gib;
+use super::price::round_gib;
 use crate::cloud::{MachineRequirements, MachineType, ProviderKind};
 use crate::context::Context;
 use crate::exit::ExitStatus;
@@ -34,7 +34,7 @@ enum Verb {
 #[derive(clap::Args, Clone, Debug)]
 struct ListArgs {
     #[command(flatten)]
-    need: MachineArgs,
+    requirements: MachineArgs,
     /// Order
     #[arg(long, value_name = "FIELD", default_value = "price")]
     sort: Order,
@@ -60,7 +60,7 @@ impl From<&Row> for Record {
             ("region", json!(row.region)),
             ("name", json!(machine.name)),
             ("cpus", json!(machine.cpus)),
-            ("memory_gib", json!(short_gib(machine.memory_gib))),
+            ("memory_gib", json!(round_gib(machine.memory_gib))),
             ("architecture", json!(machine.architecture.as_str())),
             ("gpu", json!(machine.gpu.as_ref().map(ToString::to_string))),
             ("current", json!(machine.is_current)),
@@ -78,7 +78,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     reject_zone(context)?;
     let catalog = context.catalog();
     let words = context.settings.regions.value.clone().unwrap_or_default();
-    let need = args.need.need();
+    let need = args.requirements.requirements();
     let shelves = join_all(kinds_to_list(context).into_iter().map(|kind| {
         let can_be_asked = !context.info(kind).needs_credentials || context.has_credentials(kind);
         let provider = can_be_asked.then(|| context.clouds().get(kind));
@@ -100,15 +100,15 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         return Err(error.into());
     }
     let answered = rows.len();
-    rows.retain(|row| is_met(&need, &row.machine));
+    rows.retain(|row| meets_requirements(&need, &row.machine));
     rows.sort_by(|one, other| args.sort.compare(one, other));
-    let status = ExitStatus::of_batch(answered, &errors);
+    let status = ExitStatus::from_batch(answered, &errors);
     let report = Report {
         items: rows.iter().map(Record::from).collect(),
         errors,
     };
     let now = context.now();
-    context.printer.report(&report, &MACHINE_TYPES, now)?;
+    context.printer.print_report(&report, &MACHINE_TYPES, now)?;
     for note in notes {
         context.printer.note(&note);
     }
@@ -123,12 +123,12 @@ fn kinds_to_list(context: &Context) -> Vec<ProviderKind> {
     let found = context.configured_providers();
     match &context.settings.providers.value {
         None if !found.is_empty() => found.iter().map(|provider| provider.kind()).collect(),
-        _ => kinds(context),
+        _ => priced_providers(context),
     }
 }
 
 /// Whether a machine has what is needed; one with accelerators is listed also where none are needed.
-fn is_met(need: &MachineRequirements, machine: &MachineType) -> bool {
+fn meets_requirements(need: &MachineRequirements, machine: &MachineType) -> bool {
     let mut seen = machine.clone();
     if need.gpu.is_none() {
         seen.gpu = None;

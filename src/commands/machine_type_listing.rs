@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::machine_args::{attach, matching_regions};
+use super::machine_args::{attach_gpu, matching_regions};
 use crate::catalog::{Catalog, Price};
 use crate::cloud::{
     CloudInfo, Error, ErrorKind, MachineRequirements, MachineType, Provider, ProviderKind, Result, quoted,
@@ -22,7 +22,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    fn of(
+    fn new(
         kind: ProviderKind,
         region: Option<&String>,
         machine: MachineType,
@@ -67,7 +67,7 @@ pub(super) async fn list_machine_types(
     };
     let mut shelf = MachineTypeListing::default();
     let located = |error: Error| error.at_if_unset(kind);
-    let regions = match regions(provider.as_ref(), words, &mut shelf).await {
+    let regions = match resolve_regions(provider.as_ref(), words, &mut shelf).await {
         Ok(regions) => regions,
         Err(error) => {
             shelf.errors.push(located(error));
@@ -82,10 +82,10 @@ pub(super) async fn list_machine_types(
     for (region, answer) in regions.iter().zip(answers) {
         match answer {
             Ok(machines) => shelf.rows.extend(machines.into_iter().map(|mut machine| {
-                attach(&mut machine, kind, need, catalog);
+                attach_gpu(&mut machine, kind, need, catalog);
                 let price = catalog.price(kind, region, &machine, false);
                 let own = provider.fixed_price(&machine.name);
-                Row::of(kind, Some(region), machine, price, own)
+                Row::new(kind, Some(region), machine, price, own)
             })),
             Err(error) => shelf.errors.push(located(error)),
         }
@@ -94,7 +94,11 @@ pub(super) async fn list_machine_types(
 }
 
 /// The regions of a cloud that are asked for; its default one if none is named.
-async fn regions(provider: &dyn Provider, words: &[String], shelf: &mut MachineTypeListing) -> Result<Vec<String>> {
+async fn resolve_regions(
+    provider: &dyn Provider,
+    words: &[String],
+    shelf: &mut MachineTypeListing,
+) -> Result<Vec<String>> {
     if words.is_empty() {
         return Ok(provider
             .default_location()
@@ -149,9 +153,9 @@ fn list_offline(
         }
     }
     let row = |region: &String, mut machine: MachineType| {
-        attach(&mut machine, kind, need, catalog);
+        attach_gpu(&mut machine, kind, need, catalog);
         let price = catalog.price(kind, region, &machine, false);
-        Row::of(kind, Some(region), machine, price, None)
+        Row::new(kind, Some(region), machine, price, None)
     };
     let of_region = |region: &String| {
         let machines = catalog.machine_types(kind, region).into_iter();
@@ -164,7 +168,7 @@ fn list_offline(
     }
     let mut cheapest: BTreeMap<String, Row> = BTreeMap::new();
     for machine in catalog.all_machine_types(kind) {
-        cheapest.insert(machine.name.clone(), Row::of(kind, None, machine, None, None));
+        cheapest.insert(machine.name.clone(), Row::new(kind, None, machine, None, None));
     }
     for row in all.iter().flat_map(of_region).filter(|row| row.usd_per_hour.is_some()) {
         let known = cheapest.get(&row.machine.name).and_then(|known| known.usd_per_hour);

@@ -19,6 +19,6 @@ pub fn run(args: &Args, command: Command, printer: &mut Printer) -> anyhow::Resu
     let command = find_command(command, &args.path)?;
     let mut page = Vec::new();
     clap_mangen::Man::new(command).render(&mut page)?;
-    printer.text(&page)?;
+    printer.print_text(&page)?;
     Ok(ExitStatus::DONE)
 }

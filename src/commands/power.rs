@@ -19,13 +19,13 @@ pub async fn run(args: Args, action: InstanceAction, context: &mut Context) -> a
     context.printer.check(&INSTANCES)?;
     let targets = find_for_change(&args.targets.references, context).await?;
     check_accounts(&targets, context).await?;
-    let _change = context.interrupt.enter_critical_section()?;
+    let _change = context.shutdown.enter_critical_section()?;
     let clouds = context.clouds();
-    let (done, errors) = apply(&|kind| clouds.get(kind), &targets, action, &context.interrupt).await;
-    let status = ExitStatus::of_batch(done.len(), &errors);
+    let (done, errors) = apply(&|kind| clouds.get(kind), &targets, action, &context.shutdown).await;
+    let status = ExitStatus::from_batch(done.len(), &errors);
     let now = context.now();
     context
         .printer
-        .report(&Report::of_instances(&done, errors), &INSTANCES, now)?;
+        .print_report(&Report::from_instances(&done, errors), &INSTANCES, now)?;
     Ok(status)
 }

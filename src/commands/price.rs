@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::machine_args::{MachineArgs, attach, kinds, matching_regions, region_words};
+use super::machine_args::{MachineArgs, attach_gpu, check_region_words, matching_regions, priced_providers};
 use crate::catalog::{Catalog, Price};
 use crate::cloud::{Architecture, CloudInfo, Error, MachineRequirements, MachineType, ProviderKind};
 use crate::context::Context;
@@ -22,7 +22,7 @@ pub(super) const HOURS_A_MONTH: f64 = 730.0;
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(flatten)]
-    need: MachineArgs,
+    requirements: MachineArgs,
     /// Prices of spare capacity, which the cloud can take back
     #[arg(long)]
     spot: bool,
@@ -43,42 +43,42 @@ struct Row {
 }
 
 impl Row {
-    fn rank(&self) -> f64 {
+    fn price_or_infinity(&self) -> f64 {
         self.price.map_or(f64::INFINITY, |price| price.usd_per_hour)
     }
 
-    fn record(&self, spot: bool) -> Record {
+    fn to_record(&self, spot: bool) -> Record {
         let usd = self.price.map(|price| price.usd_per_hour);
         Record::new(vec![
             ("provider", json!(self.kind.as_str())),
             ("region", json!(self.region)),
             ("machine_type", json!(self.machine.name)),
             ("cpus", json!(self.machine.cpus)),
-            ("memory_gib", json!(short_gib(self.machine.memory_gib))),
+            ("memory_gib", json!(round_gib(self.machine.memory_gib))),
             ("architecture", json!(self.machine.architecture.as_str())),
             ("gpu", json!(self.machine.gpu.as_ref().map(ToString::to_string))),
             ("spot", json!(spot)),
             ("price_usd_per_hour", json!(usd)),
-            ("price_usd_per_month", json!(usd.map(a_month))),
+            ("price_usd_per_month", json!(usd.map(monthly_price))),
             ("as_of", json!(self.price.map(|price| price.as_of.to_string()))),
         ])
     }
 }
 
 /// Memory as it is shown: types of Compute Engine have odd parts of a GiB.
-pub(super) fn short_gib(memory_gib: f64) -> f64 {
+pub(super) fn round_gib(memory_gib: f64) -> f64 {
     (memory_gib * 100.0).round() / 100.0
 }
 
 /// What an hourly price comes to in a month, in cents.
-pub(super) fn a_month(usd_per_hour: f64) -> f64 {
+pub(super) fn monthly_price(usd_per_hour: f64) -> f64 {
     (usd_per_hour * HOURS_A_MONTH * 100.0).round() / 100.0
 }
 
 /// Compares; asks no cloud.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&PRICES)?;
-    let kinds = kinds(context);
+    let kinds = priced_providers(context);
     if let Some(cloud) = kinds
         .iter()
         .map(|kind| context.info(*kind))
@@ -89,24 +89,24 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         return Err(error.with_hint(hint).into());
     }
     let catalog = context.catalog();
-    let words = region_words(&kinds, &|kind| catalog.regions(kind), context)?;
-    let mut need = args.need.need();
+    let words = check_region_words(&kinds, &|kind| catalog.regions(kind), context)?;
+    let mut need = args.requirements.requirements();
     // As `create` has it: nobody gets Arm who did not ask for it.
     need.architecture.get_or_insert(Architecture::X86_64);
     let mut rows = Vec::new();
     for kind in &kinds {
-        rows.extend(rows_of(context.info(*kind), &words, &need, &args, &catalog));
+        rows.extend(select_rows(context.info(*kind), &words, &need, &args, &catalog));
     }
     if rows.is_empty() {
-        return Err(impossible(&need, &kinds, &catalog).into());
+        return Err(no_match_error(&need, &kinds, &catalog).into());
     }
-    rows.sort_by(|one, other| one.rank().total_cmp(&other.rank()));
+    rows.sort_by(|one, other| one.price_or_infinity().total_cmp(&other.price_or_infinity()));
     let report = Report {
-        items: rows.iter().map(|row| row.record(args.spot)).collect(),
+        items: rows.iter().map(|row| row.to_record(args.spot)).collect(),
         errors: Vec::new(),
     };
     let now = context.now();
-    context.printer.report(&report, &PRICES, now)?;
+    context.printer.print_report(&report, &PRICES, now)?;
     for kind in kinds {
         if !rows.iter().any(|row| row.kind == kind) {
             context
@@ -118,13 +118,13 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         let text = format!(
             "prices with Linux, without disk and traffic, of {oldest}; `cloudctl catalog update` fetches new ones"
         );
-        context.printer.terminal_note(&text);
+        context.printer.note_on_terminal(&text);
     }
     Ok(ExitStatus::DONE)
 }
 
 /// The rows of one cloud that are shown.
-fn rows_of(
+fn select_rows(
     cloud: &CloudInfo,
     words: &[String],
     need: &MachineRequirements,
@@ -135,12 +135,12 @@ fn rows_of(
     let known = catalog.regions(kind);
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
     let in_region = |region: &String| {
-        let fitting = fit(catalog.machine_types(kind, region), kind, need, args.spot, catalog);
+        let fitting = matching_machines(catalog.machine_types(kind, region), kind, need, args.spot, catalog);
         let mut rows: Vec<_> = fitting
             .into_iter()
-            .map(|machine| row(kind, region, machine, args.spot, catalog))
+            .map(|machine| price_row(kind, region, machine, args.spot, catalog))
             .collect();
-        rows.sort_by(compare);
+        rows.sort_by(compare_rows);
         rows.truncate(limit);
         rows
     };
@@ -164,16 +164,22 @@ fn rows_of(
         }
     }
     // Where nothing is priced no region goes before another.
-    let is_priced = |row: &Row| row.rank().is_finite() || row.on_demand.is_finite();
+    let is_priced = |row: &Row| row.price_or_infinity().is_finite() || row.on_demand.is_finite();
     if words.is_empty() && !shown.values().flatten().any(is_priced) {
-        return nowhere(kind, need, args, limit, catalog);
+        return rows_without_region(kind, need, args, limit, catalog);
     }
     shown.into_values().flatten().collect()
 }
 
 /// What fits but is not known to be in any region.
-fn nowhere(kind: ProviderKind, need: &MachineRequirements, args: &Args, limit: usize, catalog: &Catalog) -> Vec<Row> {
-    let mut machines = fit(catalog.all_machine_types(kind), kind, need, args.spot, catalog);
+fn rows_without_region(
+    kind: ProviderKind,
+    need: &MachineRequirements,
+    args: &Args,
+    limit: usize,
+    catalog: &Catalog,
+) -> Vec<Row> {
+    let mut machines = matching_machines(catalog.all_machine_types(kind), kind, need, args.spot, catalog);
     machines.sort_by(|one, other| {
         let size = |machine: &MachineType| (machine.cpus, machine.memory_gib.ceil() as u64, machine.name.clone());
         size(one).cmp(&size(other))
@@ -190,7 +196,7 @@ fn nowhere(kind: ProviderKind, need: &MachineRequirements, args: &Args, limit: u
 }
 
 /// The machines that fit, of current generations if there are such, as `create` has it.
-fn fit(
+fn matching_machines(
     machines: Vec<MachineType>,
     kind: ProviderKind,
     need: &MachineRequirements,
@@ -199,7 +205,7 @@ fn fit(
 ) -> Vec<MachineType> {
     let mut machines = machines;
     for machine in &mut machines {
-        attach(machine, kind, need, catalog);
+        attach_gpu(machine, kind, need, catalog);
     }
     machines.retain(|machine| need.are_met_by(machine) && (machine.has_spot || !spot));
     if machines.iter().any(|machine| machine.is_current) {
@@ -208,7 +214,7 @@ fn fit(
     machines
 }
 
-fn row(kind: ProviderKind, region: &str, machine: MachineType, spot: bool, catalog: &Catalog) -> Row {
+fn price_row(kind: ProviderKind, region: &str, machine: MachineType, spot: bool, catalog: &Catalog) -> Row {
     let usd = |spot| catalog.price(kind, region, &machine, spot);
     Row {
         price: usd(spot),
@@ -219,8 +225,8 @@ fn row(kind: ProviderKind, region: &str, machine: MachineType, spot: bool, catal
     }
 }
 
-fn compare(one: &Row, other: &Row) -> std::cmp::Ordering {
-    let by_price = one.rank().total_cmp(&other.rank());
+fn compare_rows(one: &Row, other: &Row) -> std::cmp::Ordering {
+    let by_price = one.price_or_infinity().total_cmp(&other.price_or_infinity());
     by_price
         .then(one.on_demand.total_cmp(&other.on_demand))
         .then(one.machine.cpus.cmp(&other.machine.cpus))
@@ -230,14 +236,15 @@ fn compare(one: &Row, other: &Row) -> std::cmp::Ordering {
 
 fn compare_first(one: &[Row], other: &[Row]) -> std::cmp::Ordering {
     let first = |rows: &[Row]| {
-        rows.first()
-            .map_or((f64::INFINITY, f64::INFINITY), |row| (row.rank(), row.on_demand))
+        rows.first().map_or((f64::INFINITY, f64::INFINITY), |row| {
+            (row.price_or_infinity(), row.on_demand)
+        })
     };
     let ((one, one_on_demand), (other, other_on_demand)) = (first(one), first(other));
     one.total_cmp(&other).then(one_on_demand.total_cmp(&other_on_demand))
 }
 
-fn impossible(need: &MachineRequirements, kinds: &[ProviderKind], catalog: &Catalog) -> Error {
+fn no_match_error(need: &MachineRequirements, kinds: &[ProviderKind], catalog: &Catalog) -> Error {
     let clouds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
     let error = Error::invalid(format!("no known machine type of {} has {need}", clouds.join(" or ")));
     let all = kinds.iter().flat_map(|kind| catalog.all_machine_types(*kind));

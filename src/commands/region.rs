@@ -38,7 +38,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         } => named.clone(),
         _ => Vec::new(),
     };
-    let providers = context.providers_to_ask()?;
+    let providers = context.providers_to_query()?;
     let asked = providers.iter().map(|provider| provider.regions());
     let (mut items, mut gaps) = (Vec::new(), Vec::new());
     let mut unknown = named.clone();
@@ -49,9 +49,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
                 unknown
                     .retain(|word| matching_regions(provider.info(), std::slice::from_ref(word), &regions).is_empty());
                 regions = matching_regions(provider.info(), &named, &regions);
-                items.extend(regions.iter().map(|name| Record::of_region(provider.info(), name)));
+                items.extend(regions.iter().map(|name| Record::from_region(provider.info(), name)));
             }
-            Ok(regions) => items.extend(regions.iter().map(|name| Record::of_region(provider.info(), name))),
+            Ok(regions) => items.extend(regions.iter().map(|name| Record::from_region(provider.info(), name))),
             Err(error) => gaps.push(Gap::new(error, kind)),
         }
     }

@@ -38,6 +38,6 @@ pub fn run(args: &Args, infos: CloudInfos, printer: &mut Printer) -> anyhow::Res
         What::Error => error_schema(),
     };
     let text = serde_json::to_string_pretty(&schema)?;
-    printer.text(format!("{text}\n").as_bytes())?;
+    printer.print_text(format!("{text}\n").as_bytes())?;
     Ok(ExitStatus::DONE)
 }

@@ -9,7 +9,7 @@ use crate::cloud::{Error, Gap, Instance, InstanceQuery, Provider, ProviderKind, 
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{RegionSelection, ResolvedInstances, check_account, resolve};
-use crate::output::{ColumnSet, Record, Report, expiry_text, no_enforcer_warning};
+use crate::output::{ColumnSet, Record, Report, format_expiry, no_enforcer_warning};
 
 /// How long is waited where nothing else is said.
 pub(super) const DEFAULT_TIMEOUT: &str = "5m";
@@ -28,7 +28,7 @@ pub(super) fn duration_argument(text: &str) -> Result<Duration> {
 }
 
 /// How long something shall live: a duration in whole seconds, and not none at all.
-pub(super) fn ttl_argument(text: &str) -> Result<Duration> {
+pub(super) fn parse_ttl(text: &str) -> Result<Duration> {
     let ttl = parse_duration(text)?;
     if ttl.is_zero() {
         return Err(Error::invalid(format!("a TTL of {text} would end the VM at once"))
@@ -44,16 +44,16 @@ pub(super) fn ttl_argument(text: &str) -> Result<Duration> {
 /// Says when VMs that were just made or given more time end. That nothing but cloudctl ends one is said in any case.
 pub(super) fn print_expiry(instances: &[Instance], context: &mut Context) {
     let now = context.now();
-    if let Some(text) = expiry_text(instances, now) {
-        context.printer.terminal_note(&text);
+    if let Some(text) = format_expiry(instances, now) {
+        context.printer.note_on_terminal(&text);
     }
     if let Some(text) = no_enforcer_warning(instances) {
-        context.printer.warning(&text);
+        context.printer.warn(&text);
     }
 }
 
 /// The scope that -r and -z set.
-pub(super) fn scope(context: &Context) -> RegionSelection {
+pub(super) fn region_selection(context: &Context) -> RegionSelection {
     RegionSelection {
         regions: context.settings.regions.value.clone().unwrap_or_default(),
         zone: context.settings.zone.value.clone(),
@@ -61,16 +61,16 @@ pub(super) fn scope(context: &Context) -> RegionSelection {
 }
 
 /// Finds what the references mean. Unseen locations are warned of.
-pub(super) async fn find(references: &[InstanceQuery], context: &mut Context) -> Result<ResolvedInstances> {
+pub(super) async fn find_instances(references: &[InstanceQuery], context: &mut Context) -> Result<ResolvedInstances> {
     let providers = if references.iter().all(|reference| reference.scope.is_some()) {
         Vec::new()
     } else {
-        context.providers_to_ask()?
+        context.providers_to_query()?
     };
     for scope in references.iter().filter_map(|reference| reference.scope.as_ref()) {
         context.cloud(scope.0)?;
     }
-    let scope = scope(context);
+    let scope = region_selection(context);
     let clouds = context.clouds();
     let selection = resolve(references, &providers, &|kind| clouds.get(kind), &scope).await?;
     note_skipped_clouds(&selection.skipped, context);
@@ -85,12 +85,12 @@ pub(super) async fn find(references: &[InstanceQuery], context: &mut Context) ->
 /// # Errors
 /// `NotFound` if one means nothing.
 pub(super) async fn find_all(references: &[InstanceQuery], context: &mut Context) -> Result<Vec<Instance>> {
-    find(references, context).await?.into_all()
+    find_instances(references, context).await?.into_all()
 }
 
 /// The same for a change: `Refused` if a name may mean another instance in a place that did not answer.
 pub(super) async fn find_for_change(references: &[InstanceQuery], context: &mut Context) -> Result<Vec<Instance>> {
-    let selection = find(references, context).await?;
+    let selection = find_instances(references, context).await?;
     selection.check_unambiguous()?;
     selection.into_all()
 }
@@ -114,7 +114,7 @@ pub(super) async fn check_account_of(provider: Arc<dyn Provider>, context: &Cont
 pub(super) fn warn_about_gap(gap: &Gap, context: &mut Context) {
     let (location, error) = (&gap.location, &gap.error);
     let code = error.code().map(|code| format!(" ({code})")).unwrap_or_default();
-    context.printer.warning(&format!("{location}: {error}{code}"));
+    context.printer.warn(&format!("{location}: {error}{code}"));
 }
 
 /// Says which clouds were not asked, and why.
@@ -142,7 +142,7 @@ pub(super) fn finish_listing(
         errors: gaps.iter().cloned().map(Error::from).collect(),
     };
     let status = if is_blind {
-        ExitStatus::of_batch(0, &report.errors)
+        ExitStatus::from_batch(0, &report.errors)
     } else if is_complete {
         ExitStatus::DONE
     } else {
@@ -150,15 +150,15 @@ pub(super) fn finish_listing(
     };
     let now = context.now();
     if is_blind {
-        context.printer.report(&report, view, now)?;
+        context.printer.print_report(&report, view, now)?;
         return Ok(status);
     }
-    context.printer.items(&report, view, now)?;
+    context.printer.print_items(&report, view, now)?;
     for gap in &gaps {
         warn_about_gap(gap, context);
     }
     if !is_complete {
-        context.printer.warning("the list is incomplete");
+        context.printer.warn("the list is incomplete");
     }
     Ok(status)
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::targets::{DEFAULT_TIMEOUT, check_accounts, duration_argument, find, note_skipped_clouds, scope};
-use super::wait::{all_to, wait_with_steps};
+use super::targets::{
+    DEFAULT_TIMEOUT, check_accounts, duration_argument, find_instances, note_skipped_clouds, region_selection,
+};
+use super::wait::{wait_with_steps, with_goal};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery, ListFilter, ProviderKind, Result};
 use crate::context::Context;
 use crate::exit::ExitStatus;
@@ -72,21 +74,21 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     let shown = if args.dry_run { selected.clone() } else { Vec::new() };
     let mut plan = match plan_termination(selected, args.include_unmanaged, args.expect) {
         Ok(plan) => plan,
-        Err(refusal) if args.dry_run => return show_refused(shown, refusal, context),
+        Err(refusal) if args.dry_run => return print_refusal(shown, refusal, context),
         Err(refusal) => return Err(refusal.into()),
     };
     if args.expired {
         plan = plan.only_expired();
     }
-    note_what_is_there(&plan, args.wait && !args.dry_run, context);
+    note_terminating(&plan, args.wait && !args.dry_run, context);
     if args.dry_run {
         let refusal = match check_accounts(plan.to_terminate(), context).await {
             Ok(()) => check_number(&args, &plan, context).err(),
             Err(refusal) => Some(refusal),
         };
         let clouds = context.clouds();
-        let plan = leave_out_protected(&|kind| clouds.get(kind), plan, &context.interrupt).await?;
-        return show(plan, refusal, untold, context);
+        let plan = leave_out_protected(&|kind| clouds.get(kind), plan, &context.shutdown).await?;
+        return print_dry_run(plan, refusal, untold, context);
     }
     if !plan.to_terminate().is_empty() {
         check_accounts(plan.to_terminate(), context).await?;
@@ -98,19 +100,19 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
 
     let clouds = context.clouds();
     let plan = context
-        .interrupt
+        .shutdown
         .run_until_signal(plan.recheck(&|kind| clouds.get(kind)))
         .await?;
     let plan = if args.wait { plan } else { plan.without_terminating() };
-    let _change = context.interrupt.enter_critical_section()?;
-    let (mut ended, mut errors) = terminate(&|kind| clouds.get(kind), plan, &context.interrupt).await;
+    let _change = context.shutdown.enter_critical_section()?;
+    let (mut ended, mut errors) = terminate(&|kind| clouds.get(kind), plan, &context.shutdown).await;
     for instance in &ended {
         context
             .printer
-            .step(instance.state.as_str(), &instance.reference.to_string());
+            .report_step(instance.state.as_str(), &instance.reference.to_string());
     }
     if args.wait {
-        let waited = wait_with_steps(all_to(WaitGoal::Terminated, &ended), args.timeout, context).await;
+        let waited = wait_with_steps(with_goal(WaitGoal::Terminated, &ended), args.timeout, context).await;
         errors.extend(waited.errors);
         let disks = ended;
         ended = waited.reached.into_iter().chain(waited.unreached).collect();
@@ -121,26 +123,26 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         }
     }
     let clouds = context.clouds();
-    errors.extend(report_kept_disks(&|kind| clouds.get(kind), &ended, &context.interrupt).await);
-    for kept in delete_unused_firewall_rules(&|kind| clouds.get(kind), &ended, &context.interrupt).await {
+    errors.extend(report_kept_disks(&|kind| clouds.get(kind), &ended, &context.shutdown).await);
+    for kept in delete_unused_firewall_rules(&|kind| clouds.get(kind), &ended, &context.shutdown).await {
         context.printer.note(&kept);
     }
     errors.extend(untold);
-    let status = ExitStatus::of_batch(ended.len(), &errors);
+    let status = ExitStatus::from_batch(ended.len(), &errors);
     let now = context.now();
     context
         .printer
-        .report(&Report::of_instances(&ended, errors), &INSTANCES, now)?;
+        .print_report(&Report::from_instances(&ended, errors), &INSTANCES, now)?;
     Ok(status)
 }
 
 /// Says where there is nothing to terminate, and what is terminating already. `waits` is whether that is waited for.
-fn note_what_is_there(plan: &TerminationPlan, waits: bool, context: &mut Context) {
+fn note_terminating(plan: &TerminationPlan, waits: bool, context: &mut Context) {
     let is_nothing = plan.to_terminate().is_empty() && plan.skipped().is_empty();
     let going = match plan.terminating() {
         [] => None,
         [one] => Some(format!("{} is terminating already", one.reference)),
-        several => Some(format!("{} are terminating already", count(several))),
+        several => Some(format!("{} are terminating already", format_count(several))),
     };
     match (is_nothing, going) {
         (true, None) => context.printer.note("nothing to terminate"),
@@ -151,41 +153,41 @@ fn note_what_is_there(plan: &TerminationPlan, waits: bool, context: &mut Context
 }
 
 /// Shows what a plan comes to, with the exit code that carrying it out would have: that of the refusal, if there is one.
-fn show(
+fn print_dry_run(
     plan: TerminationPlan,
     refusal: Option<Error>,
     untold: Vec<Error>,
     context: &mut Context,
 ) -> anyhow::Result<ExitStatus> {
     let to_terminate = plan.to_terminate().to_vec();
-    let refused = refusal.as_ref().map(|refusal| ExitStatus::of(refusal.kind()));
+    let refused = refusal.as_ref().map(|refusal| ExitStatus::from_kind(refusal.kind()));
     let skipped = plan.skipped().iter().map(SkippedInstance::to_error);
     let errors: Vec<_> = refusal.into_iter().chain(skipped).chain(untold).collect();
     if !to_terminate.is_empty() {
         context.printer.note(&format!(
             "would terminate {}; nothing was terminated",
-            count(&to_terminate)
+            format_count(&to_terminate)
         ));
     }
-    let status = refused.unwrap_or_else(|| ExitStatus::of_batch(to_terminate.len(), &errors));
+    let status = refused.unwrap_or_else(|| ExitStatus::from_batch(to_terminate.len(), &errors));
     let now = context.now();
     context
         .printer
-        .report(&Report::of_instances(&to_terminate, errors), &INSTANCES, now)?;
+        .print_report(&Report::from_instances(&to_terminate, errors), &INSTANCES, now)?;
     Ok(status)
 }
 
 /// Shows what was selected, and why none of it would be terminated.
-fn show_refused(selected: Vec<Instance>, refusal: Error, context: &mut Context) -> anyhow::Result<ExitStatus> {
+fn print_refusal(selected: Vec<Instance>, refusal: Error, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let alive: Vec<_> = selected
         .into_iter()
         .filter(|instance| !instance.state.is_gone())
         .collect();
-    let status = ExitStatus::of(refusal.kind());
+    let status = ExitStatus::from_kind(refusal.kind());
     let now = context.now();
     context
         .printer
-        .report(&Report::of_instances(&alive, vec![refusal]), &INSTANCES, now)?;
+        .print_report(&Report::from_instances(&alive, vec![refusal]), &INSTANCES, now)?;
     Ok(status)
 }
 
@@ -195,7 +197,7 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
         errors: Vec::new(),
     };
     if args.selectors.is_empty() && !args.expired {
-        let mut selection = find(&args.references, context).await?;
+        let mut selection = find_instances(&args.references, context).await?;
         selection.check_unambiguous()?;
         selection.add_terminating();
         return match selection.missing_error() {
@@ -208,13 +210,13 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
         };
     }
     let mut selectors = Selectors::new(&args.selectors)?;
-    let providers = context.providers_to_ask()?;
+    let providers = context.providers_to_query()?;
     let filter = ListFilter {
         // What claims to be ours and is not must be seen to be said.
         managed: !args.include_unmanaged && !args.expired,
         ..ListFilter::default()
     };
-    let inventory = list_all(&providers, &scope(context), &filter).await?;
+    let inventory = list_all(&providers, &region_selection(context), &filter).await?;
     note_skipped_clouds(&inventory.skipped, context);
     if inventory.nothing_answered() {
         return Err(inventory
@@ -257,7 +259,7 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
 /// Asks on the terminal; elsewhere the answer is no.
 fn confirm(plan: &TerminationPlan, context: &mut Context) -> anyhow::Result<()> {
     let to_terminate = plan.to_terminate();
-    let what = format!("{} in {}", count(to_terminate), accounts(to_terminate));
+    let what = format!("{} in {}", format_count(to_terminate), format_accounts(to_terminate));
     if !context.printer.terminal().input {
         return Err(
             Error::invalid(format!("this would terminate {what}; pass -y to confirm"))
@@ -311,13 +313,13 @@ fn check_number(args: &Args, plan: &TerminationPlan, context: &Context) -> Resul
     let selected = to_terminate.len() + plan.skipped().len();
     Err(Error::invalid(format!(
         "this would terminate {} in {}; pass --expect {selected} to confirm so many",
-        count(to_terminate),
-        accounts(to_terminate),
+        format_count(to_terminate),
+        format_accounts(to_terminate),
     ))
     .with_hint("look at them with --dry-run"))
 }
 
-fn count(instances: &[Instance]) -> String {
+fn format_count(instances: &[Instance]) -> String {
     match instances.len() {
         1 => "1 VM".to_owned(),
         many => format!("{many} VMs"),
@@ -325,7 +327,7 @@ fn count(instances: &[Instance]) -> String {
 }
 
 /// The accounts that instances are in: `aws 123456789012 (us-east-1), gcp acme-dev (us-central1)`.
-fn accounts(instances: &[Instance]) -> String {
+fn format_accounts(instances: &[Instance]) -> String {
     let mut accounts: Vec<(ProviderKind, String, Vec<&str>)> = Vec::new();
     for instance in instances {
         let account = instance.account.clone().unwrap_or_default();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
-use super::targets::{DEFAULT_TIMEOUT, InstanceArgs, duration_argument, find};
+use super::targets::{DEFAULT_TIMEOUT, InstanceArgs, duration_argument, find_instances};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery};
 use crate::context::Context;
 use crate::exit::ExitStatus;
@@ -56,7 +56,7 @@ impl GoalValue {
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&INSTANCES)?;
     let started = Instant::now();
-    let found = find(&args.targets.references, context);
+    let found = find_instances(&args.targets.references, context);
     let Some(selection) = run_first_listing(args.timeout, found).await else {
         let names: Vec<_> = args.targets.references.iter().map(ToString::to_string).collect();
         let message = format!(
@@ -85,14 +85,14 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         None => {}
     }
     let left = args.timeout.saturating_sub(started.elapsed());
-    let mut waited = wait_with_steps(all_to(goal, &selection.instances), left, context).await;
+    let mut waited = wait_with_steps(with_goal(goal, &selection.instances), left, context).await;
     waited.errors.extend(unseen);
-    let status = ExitStatus::of_batch(waited.reached.len(), &waited.errors);
+    let status = ExitStatus::from_batch(waited.reached.len(), &waited.errors);
     let now = context.now();
     let shown: Vec<Instance> = waited.reached.into_iter().chain(waited.unreached).collect();
     context
         .printer
-        .report(&Report::of_instances(&shown, waited.errors), &INSTANCES, now)?;
+        .print_report(&Report::from_instances(&shown, waited.errors), &INSTANCES, now)?;
     Ok(status)
 }
 
@@ -103,7 +103,7 @@ fn note_absent(missing: &[InstanceQuery], context: &mut Context) {
 }
 
 /// The same goal for all of them.
-pub(super) fn all_to(goal: WaitGoal, instances: &[Instance]) -> Vec<(Instance, WaitGoal)> {
+pub(super) fn with_goal(goal: WaitGoal, instances: &[Instance]) -> Vec<(Instance, WaitGoal)> {
     instances.iter().map(|instance| (instance.clone(), goal)).collect()
 }
 
@@ -115,13 +115,13 @@ pub(super) async fn wait_with_steps(
 ) -> WaitResult {
     let started = Instant::now();
     let several = targets.len() > 1;
-    let interrupt = context.interrupt.clone();
+    let interrupt = context.shutdown.clone();
     let (printer, clouds) = context.printer_and_clouds();
     let mut on_reached = |goal: WaitGoal, instance: &Instance| {
         let name = instance.name.as_deref().filter(|_| several).unwrap_or_default();
         let address = instance.public_ip.as_deref().unwrap_or_default();
         let detail = format!("{}s   {name} {address}", started.elapsed().as_secs());
-        printer.step(goal.as_str(), detail.trim_end());
+        printer.report_step(goal.as_str(), detail.trim_end());
     };
     wait_for(&|kind| clouds.get(kind), targets, timeout, &interrupt, &mut on_reached).await
 }

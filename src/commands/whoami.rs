@@ -13,17 +13,17 @@ pub struct Args {}
 /// Asks every cloud who we are to it.
 pub async fn run(_: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&IDENTITIES)?;
-    let providers = context.providers_to_ask()?;
+    let providers = context.providers_to_query()?;
     let mut report = Report::default();
     let answers = join_all(providers.iter().map(|provider| provider.identity())).await;
     for (provider, answer) in providers.iter().zip(answers) {
         match answer {
-            Ok(identity) => report.items.push(Record::of_identity(provider.kind(), &identity)),
+            Ok(identity) => report.items.push(Record::from_identity(provider.kind(), &identity)),
             Err(error) => report.errors.push(error.at(provider.kind())),
         }
     }
-    let status = ExitStatus::of_batch(report.items.len(), &report.errors);
+    let status = ExitStatus::from_batch(report.items.len(), &report.errors);
     let now = context.now();
-    context.printer.report(&report, &IDENTITIES, now)?;
+    context.printer.print_report(&report, &IDENTITIES, now)?;
     Ok(status)
 }

@@ -171,7 +171,7 @@ impl RelistGap {
         if *provider != instance.provider || *region != instance.region {
             return false;
         }
-        let place = self.error.location().and_then(|location| location.place.as_deref());
+        let place = self.error.location().and_then(|location| location.scope.as_deref());
         let Some(place) = place.filter(|_| self.is_partial) else {
             return true;
         };

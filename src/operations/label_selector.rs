@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use crate::cloud::{Error, Instance, Requirement, Result, label_text, may_be_secret, parse_requirements};
+use crate::cloud::{Error, Instance, Requirement, Result, format_label, may_be_secret, parse_requirements};
 
 /// A label selector, such as `env=ci,team!=web,gpu,!temporary`. All requirements must match.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl<'a> Selectors<'a> {
         ));
         Err(error.with_hint(match may_be_secret(value) {
             true => format!("write {key}=\"value\" for one value with commas, or another -l for each label"),
-            false => format!("write -l '{}', or -l {key}={first}{others}", label_text(key, value)),
+            false => format!("write -l '{}', or -l {key}={first}{others}", format_label(key, value)),
         }))
     }
 }

@@ -12,72 +12,72 @@ use crate::cloud::{CloudInfos, Error, Leftover, Subject};
 
 impl Printer {
     /// Prints help that was not asked for, beside the results.
-    pub fn usage_help(&mut self, text: &str) {
-        self.line(text.trim_end());
+    pub fn print_usage_help(&mut self, text: &str) {
+        self.print_line(text.trim_end());
     }
 
     /// Prints an error for people.
-    pub fn error(&mut self, error: &Error) {
-        self.error_lines(error_text(error, self.infos));
+    pub fn report_error(&mut self, error: &Error) {
+        self.print_error_lines(format_error(error, self.infos));
     }
 
     /// Prints errors for people. What is to be done after several of them is said once.
-    pub(super) fn errors(&mut self, errors: &[Error]) {
+    pub(super) fn report_errors(&mut self, errors: &[Error]) {
         let infos = self.infos;
-        let mut texts = errors.iter().map(|error| error_text(error, infos)).peekable();
+        let mut texts = errors.iter().map(|error| format_error(error, infos)).peekable();
         while let Some(mut lines) = texts.next() {
             if texts.peek().is_some_and(|next| next.last() == lines.last()) {
                 lines.pop();
             }
-            self.error_lines(lines);
+            self.print_error_lines(lines);
         }
     }
 
-    fn error_lines(&mut self, lines: Vec<String>) {
+    fn print_error_lines(&mut self, lines: Vec<String>) {
         let mut lines = lines.into_iter();
         let first = lines.next().unwrap_or_default();
-        self.prefixed("error:", AnsiColor::Red, &first);
+        self.print_prefixed("error:", AnsiColor::Red, &first);
         for line in lines {
             match line.strip_prefix("hint: ") {
-                Some(hint) => self.prefixed("hint:", AnsiColor::Cyan, hint),
-                None => self.line(&line),
+                Some(hint) => self.print_prefixed("hint:", AnsiColor::Cyan, hint),
+                None => self.print_line(&line),
             }
         }
     }
 
     /// Prints a warning for people.
-    pub fn warning(&mut self, text: &str) {
-        self.prefixed("warning:", AnsiColor::Yellow, &escape(text));
+    pub fn warn(&mut self, text: &str) {
+        self.print_prefixed("warning:", AnsiColor::Yellow, &escape(text));
     }
 
     /// Prints a remark for people, unless keys alone were asked for.
     pub fn note(&mut self, text: &str) {
         if !self.quiet {
-            self.line(&escape(text));
+            self.print_line(&escape(text));
         }
     }
 
     /// Prints a step that was reached, on a terminal only: `✓ running   14s`.
-    pub fn step(&mut self, word: &str, detail: &str) {
+    pub fn report_step(&mut self, word: &str, detail: &str) {
         if self.shows_progress() {
-            self.prefixed("✓", AnsiColor::Green, &format!("{word:<9} {}", escape(detail)));
+            self.print_prefixed("✓", AnsiColor::Green, &format!("{word:<9} {}", escape(detail)));
         }
     }
 
     /// Prints a remark that belongs to the steps, on a terminal only.
-    pub fn terminal_note(&mut self, text: &str) {
+    pub fn note_on_terminal(&mut self, text: &str) {
         if self.shows_progress() {
-            self.line(&escape(text));
+            self.print_line(&escape(text));
         }
     }
 
     /// Says how far it is, on a terminal that can write over it, until something else is printed.
-    pub fn progress(&mut self, text: &str) {
+    pub fn show_progress(&mut self, text: &str) {
         if self.shows_progress() && self.terminal.redraws {
             let columns = self.terminal.width.unwrap_or(80);
             let text = escape(text);
             self.progress
-                .show(&mut *self.streams.stderr, &self.withheld.hide(&text), columns);
+                .show(&mut *self.streams.stderr, &self.redactor.redact(&text), columns);
         }
     }
 
@@ -90,31 +90,31 @@ impl Printer {
     ///
     /// # Errors
     /// Those of writing.
-    pub fn question(&mut self, text: &str) -> io::Result<()> {
-        write!(self.streams.stderr, "{} ", self.withheld.hide(&escape(text)))?;
+    pub fn ask(&mut self, text: &str) -> io::Result<()> {
+        write!(self.streams.stderr, "{} ", self.redactor.redact(&escape(text)))?;
         self.streams.stderr.flush()
     }
 
-    fn prefixed(&mut self, prefix: &str, colour: AnsiColor, text: &str) {
+    fn print_prefixed(&mut self, prefix: &str, colour: AnsiColor, text: &str) {
         if self.terminal.colour_errors {
             let style = Style::new().bold().fg_color(Some(colour.into()));
-            self.line(&format!("{style}{prefix}{style:#} {text}"));
+            self.print_line(&format!("{style}{prefix}{style:#} {text}"));
         } else {
-            self.line(&format!("{prefix} {text}"));
+            self.print_line(&format!("{prefix} {text}"));
         }
     }
 
-    fn line(&mut self, text: &str) {
+    fn print_line(&mut self, text: &str) {
         self.end_progress();
         // A closed stderr must not stop what is being done.
-        let _ = writeln!(self.streams.stderr, "{}", self.withheld.hide(text));
+        let _ = writeln!(self.streams.stderr, "{}", self.redactor.redact(text));
         let _ = self.streams.stderr.flush();
     }
 }
 
 /// An error in parts: what failed, the cloud's own code and request id, what is left over, and the next step. Each is one
 /// line without colours; the first has no prefix.
-pub fn error_text(error: &Error, infos: Option<CloudInfos>) -> Vec<String> {
+pub fn format_error(error: &Error, infos: Option<CloudInfos>) -> Vec<String> {
     let mut lines = vec![match error.location() {
         Some(location) => format!("{}: {}", escape(&location.to_string()), escape(error.message())),
         None => escape(error.message()),

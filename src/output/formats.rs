@@ -10,7 +10,7 @@ use serde_json::ser::{CompactFormatter, PrettyFormatter};
 
 use super::record::Record;
 use super::sanitize::{write_flow_yaml, write_value};
-use super::text::{cell, escape, is_unsafe};
+use super::text::{escape, format_cell, is_unsafe};
 use crate::cloud::{Error, Result, quoted};
 
 /// The version of the envelope; fields are only ever added.
@@ -24,7 +24,7 @@ struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    fn of(items: &'a [Record], errors: Vec<Record>) -> Self {
+    fn new(items: &'a [Record], errors: Vec<Record>) -> Self {
         Self {
             schema: SCHEMA,
             items,
@@ -36,7 +36,7 @@ impl<'a> Envelope<'a> {
 pub(super) fn write_json(out: &mut dyn Write, items: &[Record], errors: Vec<Record>) -> io::Result<()> {
     // Standard output is written line by line, and there can be millions of lines.
     let mut out = BufWriter::new(out);
-    write_value(&mut out, &Envelope::of(items, errors), PrettyFormatter::new())?;
+    write_value(&mut out, &Envelope::new(items, errors), PrettyFormatter::new())?;
     out.flush()
 }
 
@@ -53,7 +53,7 @@ pub(super) fn write_jsonl(out: &mut dyn Write, records: &[Record]) -> io::Result
 
 pub(super) fn write_yaml(out: &mut dyn Write, items: &[Record], errors: Vec<Record>) -> io::Result<()> {
     // Written in one piece: the serializer's own error would hide that a pipe is closed.
-    let envelope = Envelope::of(items, errors);
+    let envelope = Envelope::new(items, errors);
     let text = yaml_serde::to_string(&envelope).map_err(io::Error::other)?;
     if text.contains(|character| character != '\n' && is_unsafe(character)) {
         // YAML too, in the style of JSON, which has a way to write them: <https://yaml.org/spec/1.2.2/#74-flow-collection-styles>
@@ -85,7 +85,7 @@ fn csv_cell(value: &Value) -> String {
         Value::Null => String::new(),
         Value::String(text) => escape_formula(escape(text)),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
-        Value::Array(_) | Value::Object(_) => escape_formula(match cell(value).as_str() {
+        Value::Array(_) | Value::Object(_) => escape_formula(match format_cell(value).as_str() {
             "-" => String::new(),
             text => text.to_owned(),
         }),

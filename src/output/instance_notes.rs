@@ -7,7 +7,7 @@ use super::text::time_left;
 use crate::cloud::{CloudInfo, ExpiryEnforcer, Instance};
 
 /// `expires in 2h (guest timer)`, of several VMs that of the first to end; nothing if none has an end.
-pub fn expiry_text(instances: &[Instance], now: Timestamp) -> Option<String> {
+pub fn format_expiry(instances: &[Instance], now: Timestamp) -> Option<String> {
     let ends = |instance: &Instance| instance.expires_at.filter(|_| !instance.state.is_gone());
     let first = instances
         .iter()
@@ -75,7 +75,7 @@ mod tests {
         let now = Timestamp::from_second(1_000).unwrap();
         let new = instance(5_395, ExpiryEnforcer::Guest);
         let old = instance(1_800, ExpiryEnforcer::Cloud);
-        let told = |instances: &[Instance]| expiry_text(instances, now).unwrap_or_default();
+        let told = |instances: &[Instance]| format_expiry(instances, now).unwrap_or_default();
         assert_eq!(told(std::slice::from_ref(&new)), "expires in 1h30m (guest timer)");
         assert_eq!(
             told(&[new.clone(), old.clone()]),

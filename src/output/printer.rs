@@ -23,7 +23,7 @@ pub struct Printer {
     pub(super) quiet: bool,
     is_closed: bool,
     pub(super) progress: ProgressLine,
-    pub(super) withheld: Redactor,
+    pub(super) redactor: Redactor,
     /// What is true of each cloud, for hints.
     pub(super) infos: Option<CloudInfos>,
 }
@@ -38,14 +38,14 @@ impl Printer {
             quiet: false,
             is_closed: false,
             progress: ProgressLine::default(),
-            withheld: Redactor::default(),
+            redactor: Redactor::default(),
             infos: None,
         }
     }
 
     /// Sets what must not be shown in any message.
-    pub fn withhold(&mut self, withheld: Redactor) {
-        self.withheld = withheld;
+    pub fn set_redactor(&mut self, withheld: Redactor) {
+        self.redactor = withheld;
     }
 
     /// Sets what is true of each cloud, for hints that name its own tools.
@@ -122,10 +122,10 @@ impl Printer {
     ///
     /// # Errors
     /// Those of writing.
-    pub fn report(&mut self, report: &Report, view: &ColumnSet, now: Timestamp) -> io::Result<()> {
-        let printed = self.items(report, view, now);
+    pub fn print_report(&mut self, report: &Report, view: &ColumnSet, now: Timestamp) -> io::Result<()> {
+        let printed = self.print_items(report, view, now);
         // What went wrong must be said wherever it still can be.
-        self.errors(&report.errors);
+        self.report_errors(&report.errors);
         printed
     }
 
@@ -148,7 +148,7 @@ impl Printer {
     ///
     /// # Errors
     /// Those of writing.
-    pub fn items(&mut self, report: &Report, view: &ColumnSet, now: Timestamp) -> io::Result<()> {
+    pub fn print_items(&mut self, report: &Report, view: &ColumnSet, now: Timestamp) -> io::Result<()> {
         self.end_progress();
         let printed = self.write_items(report, view, now);
         self.ignore_closed_pipe(printed)
@@ -185,12 +185,12 @@ impl Printer {
     ///
     /// # Errors
     /// Those of writing.
-    pub fn details(&mut self, report: &Report, view: &ColumnSet, now: Timestamp) -> io::Result<()> {
+    pub fn print_details(&mut self, report: &Report, view: &ColumnSet, now: Timestamp) -> io::Result<()> {
         if self.format() != Format::Table {
-            return self.report(report, view, now);
+            return self.print_report(report, view, now);
         }
         let printed = self.write_details(&report.items);
-        self.errors(&report.errors);
+        self.report_errors(&report.errors);
         self.ignore_closed_pipe(printed)
     }
 
@@ -205,8 +205,8 @@ impl Printer {
     }
 
     /// Prints the failure of a whole command: on stderr, and in the envelope if the format has one.
-    pub fn failure(&mut self, error: Error) {
-        self.error(&error);
+    pub fn report_failure(&mut self, error: Error) {
+        self.report_error(&error);
         if self.format().uses_envelope() {
             let errors = self.error_records(&[error]);
             let format = self.format();
@@ -222,7 +222,7 @@ impl Printer {
 
     /// Errors as formats show them, without secrets.
     fn error_records(&self, errors: &[Error]) -> Vec<Record> {
-        let record = |error| Record::of_error(&self.withheld.hide_in(error), self.infos);
+        let record = |error| Record::from_error(&self.redactor.redact_error(error), self.infos);
         errors.iter().map(record).collect()
     }
 
@@ -230,7 +230,7 @@ impl Printer {
     ///
     /// # Errors
     /// Those of writing.
-    pub fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub fn print_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.terminal.output {
             let text = escape_lines(&String::from_utf8_lossy(bytes));
             self.streams.stdout.write_all(text.as_bytes())?;
@@ -247,7 +247,7 @@ impl Printer {
     ///
     /// # Errors
     /// Those of writing.
-    pub fn text(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub fn print_text(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.streams.stdout.write_all(bytes)?;
         self.streams.stdout.flush()
     }

@@ -46,7 +46,7 @@ impl Record {
     }
 
     /// Who is asking, of one cloud.
-    pub fn of_identity(kind: ProviderKind, identity: &Identity) -> Self {
+    pub fn from_identity(kind: ProviderKind, identity: &Identity) -> Self {
         Self(vec![
             ("provider", json!(kind.as_str())),
             ("account", json!(identity.account)),
@@ -55,7 +55,7 @@ impl Record {
     }
 
     /// What an image alias means in a region, and who logs in to what is made from it.
-    pub fn of_image(image: &Image, region: &str, login_user: Option<&str>) -> Self {
+    pub fn from_image(image: &Image, region: &str, login_user: Option<&str>) -> Self {
         Self(vec![
             ("provider", json!(image.provider.as_str())),
             ("region", json!(region)),
@@ -70,7 +70,7 @@ impl Record {
     }
 
     /// A region.
-    pub fn of_region(cloud: &CloudInfo, name: &str) -> Self {
+    pub fn from_region(cloud: &CloudInfo, name: &str) -> Self {
         Self(vec![
             ("provider", json!(cloud.kind.as_str())),
             ("name", json!(name)),
@@ -79,7 +79,7 @@ impl Record {
     }
 
     /// The fields of an error entry.
-    pub fn of_error(error: &Error, infos: Option<CloudInfos>) -> Self {
+    pub fn from_error(error: &Error, infos: Option<CloudInfos>) -> Self {
         let values = [
             json!(error.location().map(ToString::to_string)),
             json!(error.kind().as_str()),
@@ -110,8 +110,8 @@ impl From<&LaunchPreview> for Record {
         Self(vec![
             ("provider", json!(plan.provider.as_str())),
             ("name", json!(plan.name.as_str())),
-            ("region", json!(plan.place.region)),
-            ("zone", json!(plan.place.zone)),
+            ("region", json!(plan.location.region)),
+            ("zone", json!(plan.location.zone)),
             ("machine_type", json!(plan.machine_type)),
             ("cpus", json!(plan.cpus)),
             ("memory_gib", json!(plan.memory_gib)),
@@ -153,7 +153,7 @@ pub struct Report {
 
 impl Report {
     /// A report on instances.
-    pub fn of_instances(instances: &[Instance], errors: Vec<Error>) -> Self {
+    pub fn from_instances(instances: &[Instance], errors: Vec<Error>) -> Self {
         Self {
             items: instances.iter().map(Record::from).collect(),
             errors,

@@ -24,7 +24,7 @@ impl std::fmt::Debug for Redactor {
 impl Redactor {
     /// The credentials in the environment, and those arguments of the command line, or parts of them after an equals
     /// sign, that may be secrets.
-    pub fn of<'a>(
+    pub fn new<'a>(
         credentials: impl IntoIterator<Item = &'a str>,
         arguments: impl IntoIterator<Item = &'a str>,
     ) -> Self {
@@ -34,7 +34,7 @@ impl Redactor {
             std::iter::once(argument).chain(behind)
         });
         let values = values.filter(|value| may_be_secret(value));
-        let mut secrets: Vec<String> = credentials.into_iter().chain(values).flat_map(pieces).collect();
+        let mut secrets: Vec<String> = credentials.into_iter().chain(values).flat_map(split_secret).collect();
         // The longest first: another may be a part of it.
         secrets.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
         secrets.dedup();
@@ -42,8 +42,8 @@ impl Redactor {
     }
 
     /// The text without secrets: those of this run, and any block of a key.
-    pub fn hide<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut hidden = without_key_blocks(text);
+    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut hidden = redact_key_blocks(text);
         for secret in self.0.iter() {
             if hidden.contains(secret.as_str()) {
                 hidden = hidden.replace(secret.as_str(), PLACEHOLDER).into();
@@ -53,13 +53,13 @@ impl Redactor {
     }
 
     /// The error with all its texts without secrets.
-    pub(super) fn hide_in(&self, error: &Error) -> Error {
-        error.clone().map_texts(|text| self.hide(text).into_owned())
+    pub(super) fn redact_error(&self, error: &Error) -> Error {
+        error.clone().map_texts(|text| self.redact(text).into_owned())
     }
 }
 
 /// The lines of a value, each as it is and as it is written in quotes: a message may show one alone.
-fn pieces(value: &str) -> Vec<String> {
+fn split_secret(value: &str) -> Vec<String> {
     let lines = value.split(char::is_control).map(str::trim);
     let lines = lines.filter(|line| line.chars().count() >= SHORTEST);
     lines
@@ -68,7 +68,7 @@ fn pieces(value: &str) -> Vec<String> {
 }
 
 /// <https://www.rfc-editor.org/rfc/rfc7468#section-2>; a block without an end reaches to the end of the text.
-fn without_key_blocks(text: &str) -> Cow<'_, str> {
+fn redact_key_blocks(text: &str) -> Cow<'_, str> {
     const BEGIN: &str = "-----BEGIN ";
     const END: &str = "-----END ";
     let Some(start) = text.find(BEGIN) else {
@@ -79,7 +79,7 @@ fn without_key_blocks(text: &str) -> Cow<'_, str> {
         let last = &block[end + END.len()..];
         last.find("-----").map(|at| &last[at + 5..])
     });
-    let rest = behind.map(without_key_blocks).unwrap_or_default();
+    let rest = behind.map(redact_key_blocks).unwrap_or_default();
     format!("{before}{PLACEHOLDER}{rest}").into()
 }
 
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn secrets_of_the_run_are_replaced() {
-        let withheld = Redactor::of(
+        let withheld = Redactor::new(
             ["wJalrXUtnFEMI", "short"],
             [
                 "create",
@@ -105,7 +105,7 @@ mod tests {
             ("\"first line\\nsecond line\"", "\"[secret]\\n[secret]\""),
             ("web-server-1 is there", "web-server-1 is there"),
         ] {
-            assert_eq!(withheld.hide(text), expected);
+            assert_eq!(withheld.redact(text), expected);
         }
         assert_eq!(format!("{withheld:?}"), "5 secrets");
     }
@@ -121,7 +121,7 @@ mod tests {
             ("a -----BEGIN RSA PRIVATE KEY-----\nMII", "a [secret]"),
             ("nothing to hide", "nothing to hide"),
         ] {
-            assert_eq!(withheld.hide(text), expected);
+            assert_eq!(withheld.redact(text), expected);
         }
     }
 }

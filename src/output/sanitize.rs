@@ -20,7 +20,7 @@ enum Language {
 /// Writes a value as JSON, and a new line.
 pub(super) fn write_value<F: Formatter>(out: &mut dyn Write, value: &impl Serialize, formatter: F) -> io::Result<()> {
     let language = Language::Json;
-    write(out, value, EscapingFormatter { formatter, language })
+    write_escaped(out, value, EscapingFormatter { formatter, language })
 }
 
 /// Writes a value as YAML in its flow style, and a new line.
@@ -30,10 +30,14 @@ pub(super) fn write_flow_yaml<F: Formatter>(
     formatter: F,
 ) -> io::Result<()> {
     let language = Language::Yaml;
-    write(out, value, EscapingFormatter { formatter, language })
+    write_escaped(out, value, EscapingFormatter { formatter, language })
 }
 
-fn write<F: Formatter>(out: &mut dyn Write, value: &impl Serialize, harmless: EscapingFormatter<F>) -> io::Result<()> {
+fn write_escaped<F: Formatter>(
+    out: &mut dyn Write,
+    value: &impl Serialize,
+    harmless: EscapingFormatter<F>,
+) -> io::Result<()> {
     value.serialize(&mut Serializer::with_formatter(&mut *out, harmless))?;
     writeln!(out)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::cloud::{CloudInfos, ErrorKind, InstanceState, ProviderKind, or_list};
+use crate::cloud::{CloudInfos, ErrorKind, InstanceState, ProviderKind, join_with_or};
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
@@ -13,7 +13,7 @@ pub fn instance_schema(infos: CloudInfos) -> Value {
     let states = InstanceState::ALL.map(InstanceState::as_str);
     let clouds = ProviderKind::ALL.map(ProviderKind::as_str);
     let owners = infos.iter().filter(|info| info.needs_credentials);
-    let owners = or_list(owners.map(|info| format!("{} ({})", info.account_noun, info.kind)));
+    let owners = join_with_or(owners.map(|info| format!("{} ({})", info.account_noun, info.kind)));
     object(
         "VM",
         "A VM as its cloud described it at the moment of asking. Null is not known, never no.",
@@ -176,7 +176,7 @@ mod tests {
         let required = |schema: &Value| -> Vec<String> { serde_json::from_value(schema["required"].clone()).unwrap() };
         let fields: Vec<_> = InstanceField::ALL.iter().map(InstanceField::name).collect();
         assert_eq!(required(&instance_schema(Drivers::default().infos())), fields);
-        let error = Record::of_error(&Error::invalid("x"), None);
+        let error = Record::from_error(&Error::invalid("x"), None);
         let fields: Vec<_> = error.fields().iter().map(|(name, _)| *name).collect();
         assert_eq!(required(&error_schema()), fields);
     }

@@ -9,7 +9,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::columns::{CellFormat, Column};
 use super::record::Record;
-use super::text::{age, cell, display_name, short_cell, time_left};
+use super::text::{age, display_name, format_cell, format_short_cell, time_left};
 
 /// What is wider spoils its own row alone, not the columns of all the others. No name that cloudctl gives is.
 const WIDEST_ALIGNED: usize = 72;
@@ -39,7 +39,7 @@ pub(super) fn write_table(
         .map(|column| {
             let cells = records
                 .iter()
-                .map(|record| column.fill.text(record, layout.now))
+                .map(|record| column.fill.format(record, layout.now))
                 .collect();
             (column.header.to_owned(), column.drop_order, cells)
         })
@@ -56,9 +56,9 @@ pub(super) fn write_named(
 ) -> io::Result<()> {
     let column = |name: &String| {
         let text = |record: &Record| match name.as_str() {
-            "age" => CellFormat::Age("created_at").text(record, layout.now),
-            "expires" => CellFormat::TimeLeft("expires_at").text(record, layout.now),
-            _ => cell(record.get(name)),
+            "age" => CellFormat::Age("created_at").format(record, layout.now),
+            "expires" => CellFormat::TimeLeft("expires_at").format(record, layout.now),
+            _ => format_cell(record.get(name)),
         };
         (
             name.to_uppercase().replace('_', " "),
@@ -78,7 +78,7 @@ pub(super) fn write_record(out: &mut dyn Write, record: &Record) -> io::Result<(
         .max()
         .unwrap_or_default();
     for (name, value) in record.fields() {
-        writeln!(out, "{name:widest$}  {}", cell(value))?;
+        writeln!(out, "{name:widest$}  {}", format_cell(value))?;
     }
     Ok(())
 }
@@ -113,7 +113,7 @@ fn write_columns(out: &mut dyn Write, mut columns: Vec<(String, u8, Vec<String>)
             let style = if row == 0 {
                 Style::new().bold()
             } else {
-                style_of(&column.0, text)
+                choose_style(&column.0, text)
             };
             if layout.colour {
                 line.push_str(&format!("{style}{text}{style:#}"));
@@ -127,7 +127,7 @@ fn write_columns(out: &mut dyn Write, mut columns: Vec<(String, u8, Vec<String>)
     Ok(())
 }
 
-fn style_of(header: &str, text: &str) -> Style {
+fn choose_style(header: &str, text: &str) -> Style {
     let colour = match (header, text) {
         ("STATE", "running") | ("RESULT", "ok") => AnsiColor::Green,
         ("STATE", "pending" | "stopping" | "terminating") | ("RESULT", "warning") => AnsiColor::Yellow,
@@ -139,7 +139,7 @@ fn style_of(header: &str, text: &str) -> Style {
 }
 
 impl CellFormat {
-    fn text(&self, record: &Record, now: Timestamp) -> String {
+    fn format(&self, record: &Record, now: Timestamp) -> String {
         let time = |field: &str| {
             record
                 .get(field)
@@ -155,10 +155,10 @@ impl CellFormat {
                 match (self, known) {
                     (_, None) => "-".to_owned(),
                     (Self::Name(_), Some(Value::String(name))) => display_name(name),
-                    (_, Some(value)) => cell(value),
+                    (_, Some(value)) => format_cell(value),
                 }
             }
-            Self::Truncated(field) => short_cell(record.get(field)),
+            Self::Truncated(field) => format_short_cell(record.get(field)),
             Self::Age(field) => time(field).map_or_else(|| "-".to_owned(), |then| age(then, now)),
             Self::TimeLeft(field) => match (record.get(field), time(field), record.get("state").as_str()) {
                 // Of what was not seen it is not known, and what is gone ends no more.
@@ -166,7 +166,7 @@ impl CellFormat {
                 (Value::Null, ..) => "never".to_owned(),
                 (_, Some(then), _) if now.duration_since(then) >= SECOND => "overdue".to_owned(),
                 (_, Some(then), _) => time_left(now, then),
-                (other, None, _) => cell(other),
+                (other, None, _) => format_cell(other),
             },
         }
     }
@@ -199,7 +199,7 @@ mod tests {
     fn the_end_is_told_as_far_as_it_is_known() {
         let expires = |state: &str, end: Value| {
             let record = Record::new(vec![("state", json!(state)), ("expires_at", end)]);
-            CellFormat::TimeLeft("expires_at").text(&record, "2026-01-01T00:00:00Z".parse().unwrap())
+            CellFormat::TimeLeft("expires_at").format(&record, "2026-01-01T00:00:00Z".parse().unwrap())
         };
         for (state, end, text) in [
             ("running", Value::Null, "never"),

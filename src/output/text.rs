@@ -58,26 +58,26 @@ pub fn display_name(name: &str) -> String {
 }
 
 /// A value as a table shows it: `-` for unknown, `yes` and `no`, `key=value` pairs.
-pub(super) fn cell(value: &Value) -> String {
+pub(super) fn format_cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
         Value::Number(number) => number.to_string(),
         Value::String(text) => escape(text),
-        Value::Array(values) => values.iter().map(cell).collect::<Vec<_>>().join(","),
+        Value::Array(values) => values.iter().map(format_cell).collect::<Vec<_>>().join(","),
         Value::Object(entries) if entries.is_empty() => "-".to_owned(),
         Value::Object(entries) => entries
             .iter()
-            .map(|(key, value)| format!("{}={}", escape(key), cell(value)))
+            .map(|(key, value)| format!("{}={}", escape(key), format_cell(value)))
             .collect::<Vec<_>>()
             .join(","),
     }
 }
 
 /// The same, cut to a width that leaves room for others.
-pub(super) fn short_cell(value: &Value) -> String {
-    let whole = cell(value);
+pub(super) fn format_short_cell(value: &Value) -> String {
+    let whole = format_cell(value);
     if whole.width() <= WIDEST_CELL {
         return whole;
     }
@@ -189,6 +189,6 @@ mod tests {
 
     #[test]
     fn long_cells_are_cut_by_width() {
-        assert!(short_cell(&Value::from("日".repeat(4000))).width() <= WIDEST_CELL);
+        assert!(format_short_cell(&Value::from("日".repeat(4000))).width() <= WIDEST_CELL);
     }
 }

@@ -1,4 +1,4 @@
-//! The process environment as a value, so that nothing below `context` reads the real one.
+//! The environment variables as a value, so that only `context` reads those of the process.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use crate::cloud::{CloudInfo, CloudInfos, Error, Result, may_be_secret, path_text};
 
-/// How the names begin of other variables that set something for cloudctl or the clouds' SDKs.
-const PREFIXES: [&str; 2] = ["CLOUDCTL_", CERTIFICATES];
-const CERTIFICATES: &str = "SSL_CERT_";
-/// The variables of the network, in capitals; a proxy's may be in small letters, too.
-const NAMES: [&str; 6] = [
+/// The prefixes of variables that are settings of cloudctl or of the clouds' SDKs, beside the clouds' own.
+const PREFIXES: [&str; 2] = ["CLOUDCTL_", CERTIFICATE_PREFIX];
+const CERTIFICATE_PREFIX: &str = "SSL_CERT_";
+/// The variables of the network, in capitals. Those of proxies can also be in small letters.
+const NETWORK_VARIABLES: [&str; 6] = [
     "ALL_PROXY",
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -19,22 +19,24 @@ const NAMES: [&str; 6] = [
     "REQUESTS_CA_BUNDLE",
 ];
 
-/// Whether a variable of this name sets something for cloudctl, the clouds' own tools or their SDKs.
+/// Whether a variable is a setting of cloudctl, of a cloud's own tools or of their SDKs.
 pub fn is_setting(name: &str, infos: CloudInfos) -> bool {
-    let of_a_cloud = || infos.iter().any(|info| is_setting_of(info, name));
-    PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || of_a_cloud()
+    let has_prefix = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    has_prefix || infos.iter().any(|info| is_cloud_setting(info, name))
 }
 
-/// Whether a variable of this name sets something for a cloud: one of its own, or one of the network.
-pub fn is_setting_of(cloud: &CloudInfo, name: &str) -> bool {
-    let own = cloud.vendor_prefixes;
-    let is_own = own.iter().any(|prefix| name.starts_with(prefix));
-    // The SDKs cannot use a file of certificates whose name is not Unicode.
-    let is_of_network = || name.starts_with(CERTIFICATES) || NAMES.iter().any(|known| name.eq_ignore_ascii_case(known));
-    is_own || !own.is_empty() && is_of_network()
+/// Whether a variable is a setting of a cloud: one of the cloud's own variables, or one of the network.
+pub fn is_cloud_setting(cloud: &CloudInfo, name: &str) -> bool {
+    let prefixes = cloud.vendor_prefixes;
+    let is_own = prefixes.iter().any(|prefix| name.starts_with(prefix));
+    let is_of_network = || {
+        let mut known = NETWORK_VARIABLES.iter();
+        name.starts_with(CERTIFICATE_PREFIX) || known.any(|known| name.eq_ignore_ascii_case(known))
+    };
+    is_own || !prefixes.is_empty() && is_of_network()
 }
 
-/// Whether a variable of this name holds a credential itself, and not the name of a file that does.
+/// Whether a variable of this name holds a credential itself, not the name of a file with one.
 fn holds_credential(name: &str) -> bool {
     let names_file = ["_FILE", "_PATH", "_URI", "_URL"]
         .iter()
@@ -43,8 +45,8 @@ fn holds_credential(name: &str) -> bool {
     names_secret && !names_file
 }
 
-/// The password in an address: `http://user:password@proxy:3128`.
-fn password_of(value: &str) -> Option<&str> {
+/// The password in a URL: `http://user:password@proxy:3128`.
+fn password_in_url(value: &str) -> Option<&str> {
     let (_, rest) = value.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
     let (user, _) = authority.rsplit_once('@')?;
@@ -55,21 +57,21 @@ fn password_of(value: &str) -> Option<&str> {
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
-    /// Names of variables whose values are not Unicode.
-    unreadable: Vec<String>,
+    /// The names of variables whose values are not Unicode.
+    not_unicode: Vec<String>,
 }
 
 impl Environment {
-    /// Takes the variables whose values are Unicode.
+    /// Creates an environment with these variables.
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         Self {
             variables: variables.into_iter().collect(),
-            unreadable: Vec::new(),
+            not_unicode: Vec::new(),
         }
     }
 
-    /// Takes the variables of the process.
-    pub fn of_process(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+    /// Creates an environment with the variables of the process.
+    pub fn from_process(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let mut environment = Self::default();
         for (name, value) in variables {
             let Ok(name) = name.into_string() else { continue };
@@ -77,18 +79,18 @@ impl Environment {
                 Ok(value) => {
                     environment.variables.insert(name, value);
                 }
-                Err(_) => environment.unreadable.push(name),
+                Err(_) => environment.not_unicode.push(name),
             }
         }
         environment
     }
 
-    /// Refuses a variable whose value is not Unicode, among those for which `is_meant` holds.
+    /// Checks that the values of the variables for which `is_checked` holds are Unicode.
     ///
     /// # Errors
-    /// `InvalidSpec` that names the variable.
-    pub fn check_readable(&self, is_meant: impl Fn(&str) -> bool) -> Result<()> {
-        match self.unreadable.iter().find(|name| is_meant(name)) {
+    /// `InvalidSpec` that names a variable whose value is not.
+    pub fn check_readable(&self, is_checked: impl Fn(&str) -> bool) -> Result<()> {
+        match self.not_unicode.iter().find(|name| is_checked(name)) {
             Some(name) => Err(
                 Error::invalid(format!("the value of the variable {name} is not UTF-8 text"))
                     .with_hint(format!("set {name} to something else, or unset it")),
@@ -97,7 +99,7 @@ impl Environment {
         }
     }
 
-    /// The value of a variable; one that is set to nothing counts as not set.
+    /// The value of a variable. An empty variable counts as not set.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.variables
             .get(name)
@@ -110,11 +112,11 @@ impl Environment {
         self.get(name).is_some()
     }
 
-    /// The values that must not be shown: credentials, the passwords in addresses of proxies, and what may be a secret in
-    /// any other variable that sets something.
+    /// The values that must not be shown: credentials, passwords in URLs of proxies, and possible secrets in all other
+    /// variables that are settings.
     pub fn secrets(&self, infos: CloudInfos) -> Vec<&str> {
         let settings = self.variables.iter().filter(|(name, _)| is_setting(name, infos));
-        let secret = settings.filter_map(|(name, value)| match password_of(value) {
+        let secret = settings.filter_map(|(name, value)| match password_in_url(value) {
             Some(password) => Some(password),
             None if holds_credential(name) || may_be_secret(value) => Some(value.as_str()),
             None => None,
@@ -127,9 +129,8 @@ impl Environment {
         self.get("HOME").or_else(|| self.get("USERPROFILE")).map(PathBuf::from)
     }
 
-    /// A path as people write it: `~` and what is below `~/` are in the home folder, as in a shell, which does not see
-    /// files, variables and `--flag=~/x`.
-    pub fn path(&self, text: &str) -> PathBuf {
+    /// Expands `~` and `~/…` to the home folder. A shell does not do it in files, variables and `--flag=~/x`.
+    pub fn expand_path(&self, text: &str) -> PathBuf {
         let below = text
             .strip_prefix('~')
             .filter(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -139,8 +140,8 @@ impl Environment {
         }
     }
 
-    /// A path as messages show it: `~` stands for the home folder, and what may be a secret is withheld.
-    pub fn shown_path(&self, path: &Path) -> String {
+    /// Formats a path for messages: with `~` for the home folder, and without possible secrets.
+    pub fn display_path(&self, path: &Path) -> String {
         let home = self.home();
         match home.as_deref().and_then(|home| path.strip_prefix(home).ok()) {
             Some(below) => path_text(Path::new("~").join(below)),
@@ -148,8 +149,8 @@ impl Environment {
         }
     }
 
-    /// A folder of the XDG base directory specification: the variable if it holds an absolute path, else
-    /// `fallback` under the home folder. <https://specifications.freedesktop.org/basedir-spec/latest/>
+    /// A folder of the XDG base directory specification: the variable if it is an absolute path, else `fallback` in the home
+    /// folder. <https://specifications.freedesktop.org/basedir-spec/latest/>
     pub fn xdg_folder(&self, variable: &str, fallback: &str) -> Option<PathBuf> {
         self.get(variable)
             .map(PathBuf::from)

@@ -1,12 +1,12 @@
-//! What is in files that people write, and why it cannot be read, in words.
+//! Decodes text files that users write, and says why a file cannot be read.
 
 use std::fmt;
 use std::io;
 
-/// Why bytes are not the text of a file.
+/// Why the bytes of a file are not text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotText {
-    /// It is UTF-16, as some editors of Windows save it.
+    /// They are UTF-16, as some Windows editors save it.
     Utf16,
     /// The first line that is not UTF-8, counted from 1.
     Line(usize),
@@ -21,7 +21,7 @@ impl fmt::Display for NotText {
     }
 }
 
-/// The text of a file, without the byte order mark that some editors put at its start.
+/// Decodes the bytes of a file, without the byte order mark that some editors put at the start.
 ///
 /// # Errors
 /// [`NotText`] if it is not UTF-8.
@@ -36,7 +36,7 @@ pub fn utf8_text(bytes: &[u8]) -> Result<&str, NotText> {
     })
 }
 
-/// Why a file could not be read, in words.
+/// Says in words why a file could not be read.
 pub fn io_reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_utf8_without_a_byte_order_mark() {
+    fn utf8_text_drops_byte_order_mark() {
         for (bytes, text) in [
             (&b"a\n"[..], Ok("a\n")),
             (b"\xef\xbb\xbfa", Ok("a")),

@@ -1,13 +1,13 @@
-//! A value of a vendor's setting, and where it is set.
+//! A value of a setting of a cloud's own tools, with its source.
 
 use std::fmt;
 
 use super::{Environment, Setting};
 
-/// What the source of a variable's value begins with.
+/// The prefix of the source of a variable's value.
 const VARIABLE: &str = "variable ";
 
-/// A value of a vendor's setting, and where it is set.
+/// A value of a setting of a cloud's own tools, with its source.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Located {
     /// The value.
@@ -16,7 +16,7 @@ pub struct Located {
     pub source: String,
 }
 
-/// Without the value, which can be a credential.
+/// Shows only the source. The value can be a credential.
 impl fmt::Debug for Located {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.source)
@@ -24,9 +24,9 @@ impl fmt::Debug for Located {
 }
 
 impl Located {
-    /// What an environment variable says, without white space around it; `None` if that is nothing.
-    pub fn variable(environment: &Environment, name: &str) -> Option<Self> {
-        let located = Self::exact_variable(environment, name)?;
+    /// Reads an environment variable, without white space around its value; `None` if nothing is left.
+    pub fn from_variable(environment: &Environment, name: &str) -> Option<Self> {
+        let located = Self::from_exact_variable(environment, name)?;
         let value = located.value.trim();
         (!value.is_empty()).then(|| Self {
             value: value.to_owned(),
@@ -34,22 +34,22 @@ impl Located {
         })
     }
 
-    /// The same with white space, for variables that an SDK reads itself.
-    pub fn exact_variable(environment: &Environment, name: &str) -> Option<Self> {
+    /// Reads an environment variable with white space, for a variable that an SDK reads itself.
+    pub fn from_exact_variable(environment: &Environment, name: &str) -> Option<Self> {
         Some(Self {
             value: environment.get(name)?.to_owned(),
             source: format!("{VARIABLE}{name}"),
         })
     }
 
-    /// The name of the variable that it is from, if it is from one.
+    /// The name of the variable that the value is from, if it is from one.
     pub fn variable_name(&self) -> Option<&str> {
         self.source.strip_prefix(VARIABLE)
     }
 }
 
 impl Setting<String> {
-    /// The value and where it is set, if it is set.
+    /// The value with its source, if it is set.
     pub fn located(&self) -> Option<Located> {
         self.value.clone().map(|value| Located {
             value,

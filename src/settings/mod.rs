@@ -1,6 +1,5 @@
-//! Settings: flag, `CLOUDCTL_*` variable, context in the configuration file, in this order, resolved once into
-//! plain values. What the clouds' own configuration says comes after that, and is the drivers' business.
-//! What is set for one cloud alone.
+//! Settings: resolves flags, `CLOUDCTL_*` variables and the context of the configuration file, in this order, into plain
+//! values. The drivers read the clouds' own configuration, which comes last.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,17 +16,15 @@ mod values;
 mod vendor_setting;
 mod vendor_settings_page;
 
-pub use environment::{Environment, is_setting, is_setting_of};
-pub use file::parse_toml;
-pub use file::{ConfigFile, ContextEntry};
+pub use environment::{Environment, is_cloud_setting, is_setting};
+pub use file::{ConfigFile, ContextEntry, parse_toml};
 pub use file_text::{NotText, io_reason, utf8_text};
 pub use located::Located;
-pub use values::ProviderChoice;
-pub use values::one_of;
+pub use values::{ProviderChoice, one_of};
 pub use vendor_setting::{ResolvedSetting, SettingPlace, Topic, Treatment, VendorSetting, refuse_unsupported};
 pub use vendor_settings_page::{settings_page, settings_text};
 
-/// The flags that mean the same under every verb.
+/// The flags that mean the same for every command.
 #[derive(Args, Clone, Debug, Default)]
 pub struct GlobalArgs {
     /// Cloud to use; may be given several times where several can be asked
@@ -74,7 +71,7 @@ pub struct GlobalArgs {
     pub verbose: u8,
 }
 
-/// Where a setting came from.
+/// The source of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A flag of the command line.
@@ -83,7 +80,7 @@ pub enum Source {
     Variable(&'static str),
     /// The configuration file: its name, line and section.
     Context(String),
-    /// Nothing says it.
+    /// It is not set.
     Unset,
 }
 
@@ -92,18 +89,18 @@ impl std::fmt::Display for Source {
         match self {
             Self::Flag(name) => write!(formatter, "flag {name}"),
             Self::Variable(name) => write!(formatter, "variable {name}"),
-            Self::Context(place) => formatter.write_str(place),
+            Self::Context(location) => formatter.write_str(location),
             Self::Unset => formatter.write_str("not set"),
         }
     }
 }
 
-/// A value and where it came from.
+/// A value and its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting<T> {
-    /// The value, if anything says it.
+    /// The value, if it is set.
     pub value: Option<T>,
-    /// Where it came from.
+    /// The source of the value.
     pub source: Source,
 }
 
@@ -117,57 +114,52 @@ impl<T> Default for Setting<T> {
 }
 
 impl<T> Setting<T> {
+    /// Uses this value and source if the setting has no value yet.
     fn or(self, value: Option<T>, source: Source) -> Self {
-        match (self.value, value) {
-            (None, Some(value)) => Self {
-                value: Some(value),
-                source,
-            },
-            (value, _) => Self {
-                value,
-                source: self.source,
-            },
+        if self.value.is_some() || value.is_none() {
+            return self;
         }
+        Self { value, source }
     }
 }
 
 /// All settings of one run.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// The providers that were named, to be asked; `None` if none were.
+    /// The named providers; `None` if none are named.
     pub providers: Setting<Vec<ProviderKind>>,
-    /// Whether `any` was named: every cloud whose credentials are found.
+    /// Whether the provider `any` is named: every cloud whose credentials are found.
     pub any_provider: bool,
     /// The provider that the context names for new instances.
     pub create_provider: Setting<ProviderKind>,
-    /// The regions that were named.
+    /// The named regions and areas.
     pub regions: Setting<Vec<String>>,
-    /// The zone that was named.
+    /// The named zone.
     pub zone: Setting<String>,
-    /// The output format's name.
+    /// The name of the output format.
     pub output: Setting<String>,
-    /// How long new instances may live, unless something else is said.
+    /// The TTL of new instances, unless `--ttl` is set.
     pub ttl: Setting<String>,
-    /// Whether ids alone are printed.
+    /// Whether only ids are printed.
     pub quiet: bool,
-    /// What is set for one cloud alone, by the keys of [`CloudInfo::settings`]; see [`of`](Self::of).
+    /// The settings of single clouds, by the keys of [`CloudInfo::settings`]; see [`cloud_setting`](Self::cloud_setting).
     pub clouds: BTreeMap<(ProviderKind, &'static str), Setting<String>>,
-    /// The context that holds.
+    /// The context in use.
     pub context: Setting<String>,
-    /// Where the configuration file is, whether or not it exists; `None` without a home folder.
+    /// The path of the configuration file, whether or not it exists; `None` without a home folder.
     pub config_path: Option<PathBuf>,
-    /// The configuration file as it stands.
+    /// The content of the configuration file.
     pub config: ConfigFile,
     /// The environment, for the clouds' own variables.
     pub environment: Environment,
 }
 
 impl Settings {
-    /// Resolves the settings. Reads the configuration file and nothing else. With `may_lack_context` a context
-    /// that is not in the file is taken for none, so that another can be chosen.
+    /// Resolves the settings. Reads only the configuration file. With `may_lack_context` a context that is not in the file
+    /// counts as none, so that the user can choose another.
     ///
     /// # Errors
-    /// `InvalidSpec` for a broken configuration file, a context that is not in it, or a variable with no sense.
+    /// `InvalidSpec` for an invalid configuration file, a context that is not in it, or an invalid variable.
     pub fn resolve(
         args: &GlobalArgs,
         environment: Environment,
@@ -175,7 +167,9 @@ impl Settings {
         may_lack_context: bool,
     ) -> Result<Self> {
         environment.check_readable(|name| name.starts_with("CLOUDCTL_"))?;
-        let explicit_path = environment.get("CLOUDCTL_CONFIG").map(|path| environment.path(path));
+        let explicit_path = environment
+            .get("CLOUDCTL_CONFIG")
+            .map(|path| environment.expand_path(path));
         let config_path = explicit_path.clone().or_else(|| {
             Some(
                 environment
@@ -184,11 +178,11 @@ impl Settings {
             )
         });
         let config = match &config_path {
-            // Going on without the file that was named would go on without the account it pins.
+            // A file that is named must exist: it may set the only account that may be changed.
             Some(path) => ConfigFile::read(path, explicit_path.is_some(), infos)?,
             None => ConfigFile::default(),
         };
-        // A shell's `$(…)` and a line of a CI file leave white space around a value.
+        // Values from `$(…)` in a shell and from CI files can have white space around them.
         let text_of = |name: &str| environment.get(name).map(|text| text.trim().to_owned());
         let variable = |name: &'static str| (text_of(name), Source::Variable(name));
         let flag = |value: &Option<String>, name| Setting::default().or(value.clone(), Source::Flag(name));
@@ -199,8 +193,8 @@ impl Settings {
 
         let shown_path = config_path
             .as_deref()
-            .map_or(String::new(), |path| environment.shown_path(path));
-        let in_file = |keys: &[&str]| Source::Context(config.place_of(&shown_path, keys));
+            .map_or(String::new(), |path| environment.display_path(path));
+        let in_file = |keys: &[&str]| Source::Context(config.describe_location(&shown_path, keys));
         let context = with_variable(flag(&args.context, "--context"), "CLOUDCTL_CONTEXT")
             .or(config.current.clone(), in_file(&["current"]));
         let entry = match &context.value {
@@ -220,7 +214,7 @@ impl Settings {
 
         let in_variable: Option<Vec<ProviderChoice>> = environment
             .get("CLOUDCTL_PROVIDER")
-            .map(|text| entries(text)?.iter().map(|name| name.parse()).collect::<Result<_>>())
+            .map(|text| parse_list(text)?.iter().map(|name| name.parse()).collect::<Result<_>>())
             .transpose()
             .map_err(|error: Error| error.context("CLOUDCTL_PROVIDER"))?;
         let choice = Setting::default()
@@ -255,14 +249,14 @@ impl Settings {
                 providers.or(entry.configured_providers(), in_context(&[key]))
             }
         };
-        // A flag names the whole place: a region on the command line is not put together with a zone of a variable.
-        let has_place_flag = !args.regions.is_empty() || args.zone.is_some();
-        let place_variable = |name: &'static str| match has_place_flag {
+        // A flag sets the whole location: a region on the command line is not combined with a zone from a variable.
+        let has_location_flag = !args.regions.is_empty() || args.zone.is_some();
+        let location_variable = |name: &'static str| match has_location_flag {
             true => None,
             false => environment.get(name),
         };
-        let in_region_variable = place_variable("CLOUDCTL_REGION")
-            .map(entries)
+        let in_region_variable = location_variable("CLOUDCTL_REGION")
+            .map(parse_list)
             .transpose()
             .map_err(|error| error.context("CLOUDCTL_REGION"))?;
         let regions = Setting::default()
@@ -289,7 +283,7 @@ impl Settings {
             create_provider: Setting::default().or(entry.provider, in_context(&["provider"])),
             regions,
             zone: flag(&args.zone, "--zone").or(
-                place_variable("CLOUDCTL_ZONE").map(|zone| zone.trim().to_owned()),
+                location_variable("CLOUDCTL_ZONE").map(|zone| zone.trim().to_owned()),
                 Source::Variable("CLOUDCTL_ZONE"),
             ),
             output: with_variable(flag(&args.output, "--output"), "CLOUDCTL_OUTPUT")
@@ -304,8 +298,8 @@ impl Settings {
         })
     }
 
-    /// What is set for one cloud alone, under a key of [`CloudInfo::settings`].
-    pub fn of(&self, kind: ProviderKind, key: &'static str) -> &Setting<String> {
+    /// A setting of a single cloud, by a key of [`CloudInfo::settings`].
+    pub fn cloud_setting(&self, kind: ProviderKind, key: &'static str) -> &Setting<String> {
         static UNSET: Setting<String> = Setting {
             value: None,
             source: Source::Unset,
@@ -313,14 +307,14 @@ impl Settings {
         self.clouds.get(&(kind, key)).unwrap_or(&UNSET)
     }
 
-    /// The only account or project in which anything may be changed on that cloud, if one is pinned.
+    /// The only account or project of the cloud in which cloudctl may change something, if one is set.
     pub fn expected_account(&self, cloud: &CloudInfo) -> Option<&str> {
-        self.of(cloud.kind, cloud.expected_account?).value.as_deref()
+        self.cloud_setting(cloud.kind, cloud.expected_account?).value.as_deref()
     }
 }
 
-/// The entries of a list in a variable, without the white space around them.
-fn entries(text: &str) -> Result<Vec<String>> {
+/// Parses a list in a variable: entries separated by commas, without white space around them.
+fn parse_list(text: &str) -> Result<Vec<String>> {
     let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
     let entries: Vec<_> = entries.map(str::to_owned).collect();
     match entries.is_empty() {

@@ -1,5 +1,4 @@
-//! Values of flags that are one of some words, which shells then complete.
-//! Clouds as they are chosen on the command line.
+//! Parsers for flags whose values are words, which shells complete; and the value of `--provider`.
 
 use std::ffi::OsStr;
 use std::marker::PhantomData;
@@ -10,18 +9,18 @@ use clap::{Arg, Command};
 
 use crate::cloud::{Error, ProviderKind, Result};
 
-/// Reads a value as its type does, and offers words to completion.
+/// Parses a value with `FromStr` of its type, and offers words to shell completion.
 #[derive(Clone, Debug)]
 pub struct WordParser<T> {
     words: Vec<&'static str>,
-    read: PhantomData<T>,
+    value_type: PhantomData<T>,
 }
 
-/// A parser of values that are one of these words, or what else their type takes.
+/// Creates a parser that offers these words. It also accepts all else that the type accepts.
 pub fn one_of<T: FromStr>(words: impl Into<Vec<&'static str>>) -> WordParser<T> {
     WordParser {
         words: words.into(),
-        read: PhantomData,
+        value_type: PhantomData,
     }
 }
 
@@ -42,17 +41,17 @@ where
     }
 }
 
-/// A cloud, or whichever there are credentials for.
+/// A value of `--provider`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProviderChoice {
-    /// Every cloud whose credentials are found.
+    /// `any`: every cloud whose credentials are found.
     Any,
-    /// This one.
+    /// This cloud.
     One(ProviderKind),
 }
 
 impl ProviderChoice {
-    /// The words of all choices.
+    /// The words of all values.
     pub fn words() -> Vec<&'static str> {
         let clouds = ProviderKind::ALL.map(ProviderKind::as_str);
         clouds.into_iter().chain(["any"]).collect()
@@ -73,8 +72,8 @@ impl FromStr for ProviderChoice {
 impl<'de> serde::Deserialize<'de> for ProviderChoice {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        // A format's error has no room for a remedy of its own.
-        let told = |error: Error| format!("{error}; {}", error.hint().unwrap_or_default());
-        name.parse().map_err(|error| serde::de::Error::custom(told(error)))
+        // The error of a file format has no field for a hint.
+        let with_hint = |error: Error| format!("{error}; {}", error.hint().unwrap_or_default());
+        name.parse().map_err(|error| serde::de::Error::custom(with_hint(error)))
     }
 }

@@ -1,17 +1,17 @@
-//! The settings of the clouds' own tools: what cloudctl does with each. The documentation is made from the drivers'
-//! tables of them, and the tests try every row.
+//! The settings of the clouds' own tools, and what cloudctl does with each. The drivers have tables of them: the
+//! documentation is generated from these tables, and the tests try every row.
 
 use super::Located;
 use crate::cloud::{Error, Result};
 
-/// One setting of a vendor's own tools.
+/// One setting of a cloud's own tools.
 #[derive(Clone, Copy, Debug)]
 pub struct VendorSetting {
-    /// What it is about.
+    /// Its topic.
     pub topic: Topic,
-    /// Where it is written.
+    /// Where it is set.
     pub place: SettingPlace,
-    /// Its name there: `AWS_PROFILE`, `role_arn`, `auth/impersonate_service_account`.
+    /// Its name: `AWS_PROFILE`, `role_arn`, `auth/impersonate_service_account`.
     pub name: &'static str,
     /// What cloudctl does with it.
     pub treatment: Treatment,
@@ -45,16 +45,16 @@ impl VendorSetting {
     }
 }
 
-/// What a setting is about.
+/// The topic of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Topic {
-    /// Who signs.
+    /// Credentials.
     Credentials,
-    /// The account or project that calls go to, and who pays for them.
+    /// The account or project that calls go to, and that pays for them.
     Account,
     /// Region and zone.
     Location,
-    /// Addresses of APIs, and the universe they are in.
+    /// Addresses of APIs, and the universe domain.
     Endpoint,
     /// Certificates and proxies.
     Network,
@@ -62,7 +62,7 @@ pub enum Topic {
     Retries,
 }
 
-/// Where a setting is written.
+/// Where a setting is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SettingPlace {
     /// An environment variable.
@@ -73,29 +73,29 @@ pub enum SettingPlace {
     GcloudProperty,
 }
 
-/// What cloudctl does with a setting. There is no third way: none is ignored.
+/// What cloudctl does with a setting. It ignores none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Treatment {
-    /// It has this effect.
+    /// It works, with this effect.
     Honoured(&'static str),
-    /// With it cloudctl ends with exit code 2 before any call; this is what to do instead.
+    /// It ends cloudctl with exit code 2 before any call. The text says what to do instead.
     Refused(&'static str),
 }
 
-/// A value of a vendor's setting that holds in this run, as `context show` lists it.
+/// The value of a cloud's setting in this run, as `context show` lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolvedSetting {
-    /// What it sets: `aws.profile`, `gcp.project`.
+    /// The name of the setting: `aws.profile`, `gcp.project`.
     pub name: &'static str,
-    /// The value; `None` if nothing sets it. Never a secret: of credentials only their kind is named.
+    /// The value; `None` if it is not set. Never a secret: for credentials it is their kind.
     pub value: Option<String>,
-    /// Where it came from: `variable AWS_PROFILE`, `~/.aws/config:12, [profile work]`, `default`.
+    /// Where it is set: `variable AWS_PROFILE`, `~/.aws/config:12, [profile work]`, `default`.
     pub source: String,
 }
 
 impl ResolvedSetting {
-    /// The setting with this value; `otherwise` is the source where there is none.
-    pub fn of(name: &'static str, located: Option<Located>, otherwise: &str) -> Self {
+    /// Creates a setting from its value; `source_if_unset` is the source without a value.
+    pub fn from_located(name: &'static str, located: Option<Located>, source_if_unset: &str) -> Self {
         match located {
             Some(Located { value, source }) => Self {
                 name,
@@ -105,13 +105,13 @@ impl ResolvedSetting {
             None => Self {
                 name,
                 value: None,
-                source: otherwise.to_owned(),
+                source: source_if_unset.to_owned(),
             },
         }
     }
 }
 
-/// Refuses settings that cannot be honoured. `source_of` says where a setting is set, if it is.
+/// Refuses settings that cloudctl does not support. `source_of` gives the source of a setting that is set.
 ///
 /// # Errors
 /// `InvalidSpec` that names the first such setting, where it is set, and what to do instead.

@@ -1,9 +1,9 @@
-//! The table of the settings of the clouds' own tools: as a page of the documentation, and as help.
+//! Formats the settings of the clouds' own tools as a page of the documentation and as help text.
 
 use super::{SettingPlace, Topic, Treatment, VendorSetting};
 use crate::cloud::CloudInfo;
 
-/// Of each cloud, all settings that are known.
+/// Each cloud with its known settings.
 type Tables<'a> = &'a [(&'static CloudInfo, &'a [VendorSetting])];
 
 const INTRODUCTION: &str = "\
@@ -15,18 +15,22 @@ and all of them before the settings below. Of these, a variable goes before a fi
 `cloudctl context show` lists the values in use, and where each is set.
 ";
 
-/// The page `docs/settings.md`.
+/// Formats the page `docs/settings.md`.
 pub fn settings_page(tables: Tables<'_>) -> String {
     let mut page = format!("# Settings of the clouds' own tools\n\n{INTRODUCTION}");
-    for (cloud, topic, settings) in groups(tables) {
+    for TopicGroup { cloud, topic, settings } in group_by_topic(tables) {
         let heading = format!("\n## {}\n", cloud.title);
         if !page.contains(&heading) {
             page.push_str(&heading);
         }
-        page.push_str(&format!("\n### {}\n\n", title_of_topic(topic)));
+        page.push_str(&format!("\n### {}\n\n", topic_title(topic)));
         page.push_str("| setting | where | what cloudctl does |\n| --- | --- | --- |\n");
         for setting in settings {
-            let cells = [format!("`{}`", setting.name), place_of(setting), treatment_of(setting)];
+            let cells = [
+                format!("`{}`", setting.name),
+                describe_place(setting),
+                describe_treatment(setting),
+            ];
             let cells = cells.map(|cell| cell.replace('|', "\\|"));
             page.push_str(&format!("| {} |\n", cells.join(" | ")));
         }
@@ -34,46 +38,53 @@ pub fn settings_page(tables: Tables<'_>) -> String {
     page
 }
 
-/// The same as plain text.
+/// Formats the help text `cloudctl help settings`.
 pub fn settings_text(tables: Tables<'_>) -> String {
     let mut text = INTRODUCTION.to_owned();
-    for (cloud, topic, settings) in groups(tables) {
-        text.push_str(&format!(
-            "\n{}: {}\n",
-            cloud.title,
-            title_of_topic(topic).to_lowercase()
-        ));
+    for TopicGroup { cloud, topic, settings } in group_by_topic(tables) {
+        text.push_str(&format!("\n{}: {}\n", cloud.title, topic_title(topic).to_lowercase()));
         for setting in settings {
-            let place = place_of(setting).replace('`', "");
+            let place = describe_place(setting).replace('`', "");
             text.push_str(&format!(
                 "  {} ({place})\n      {}\n",
                 setting.name,
-                treatment_of(setting)
+                describe_treatment(setting)
             ));
         }
     }
     text
 }
 
-/// The settings by cloud and topic, each in the order of its table.
-fn groups<'a>(tables: Tables<'a>) -> Vec<(&'static CloudInfo, Topic, Vec<&'a VendorSetting>)> {
-    let mut groups: Vec<(&'static CloudInfo, Topic, Vec<&VendorSetting>)> = Vec::new();
+/// The settings of one topic of one cloud.
+struct TopicGroup<'a> {
+    cloud: &'static CloudInfo,
+    topic: Topic,
+    settings: Vec<&'a VendorSetting>,
+}
+
+/// Groups the settings by cloud and topic, each in the order of its table.
+fn group_by_topic<'a>(tables: Tables<'a>) -> Vec<TopicGroup<'a>> {
+    let mut groups: Vec<TopicGroup<'a>> = Vec::new();
     for (cloud, settings) in tables {
         let mut settings: Vec<_> = settings.iter().collect();
         settings.sort_by_key(|setting| setting.topic);
         for setting in settings {
             match groups.last_mut() {
-                Some((known, topic, group)) if known.kind == cloud.kind && *topic == setting.topic => {
-                    group.push(setting)
+                Some(group) if group.cloud.kind == cloud.kind && group.topic == setting.topic => {
+                    group.settings.push(setting)
                 }
-                _ => groups.push((*cloud, setting.topic, vec![setting])),
+                _ => groups.push(TopicGroup {
+                    cloud,
+                    topic: setting.topic,
+                    settings: vec![setting],
+                }),
             }
         }
     }
     groups
 }
 
-fn title_of_topic(topic: Topic) -> &'static str {
+fn topic_title(topic: Topic) -> &'static str {
     match topic {
         Topic::Credentials => "Credentials",
         Topic::Account => "Account and project",
@@ -84,7 +95,7 @@ fn title_of_topic(topic: Topic) -> &'static str {
     }
 }
 
-fn place_of(setting: &VendorSetting) -> String {
+fn describe_place(setting: &VendorSetting) -> String {
     match setting.place {
         SettingPlace::Variable => "environment variable".to_owned(),
         SettingPlace::AwsProfile => "profile in `~/.aws/config` or `~/.aws/credentials`".to_owned(),
@@ -95,7 +106,7 @@ fn place_of(setting: &VendorSetting) -> String {
     }
 }
 
-fn treatment_of(setting: &VendorSetting) -> String {
+fn describe_treatment(setting: &VendorSetting) -> String {
     match setting.treatment {
         Treatment::Honoured(effect) => effect.to_owned(),
         Treatment::Refused(instead) => format!("refused: {instead}"),
@@ -124,7 +135,7 @@ mod tests {
     ];
 
     #[test]
-    fn page_and_text_have_each_setting_under_its_topic() {
+    fn page_and_text_group_settings_by_topic() {
         let infos = Drivers::default().infos();
         let tables = [
             (infos.get(ProviderKind::Gcp), SETTINGS),

@@ -15,7 +15,7 @@ pub(super) async fn print_previews(
     refusal: Option<Error>,
     context: &mut Context,
 ) -> anyhow::Result<ExitStatus> {
-    let refused = refusal.as_ref().map(|refusal| ExitStatus::of(refusal.kind()));
+    let refused = refusal.as_ref().map(|refusal| ExitStatus::from_kind(refusal.kind()));
     let mut report = Report {
         errors: refusal.into_iter().collect(),
         ..Report::default()
@@ -30,9 +30,9 @@ pub(super) async fn print_previews(
         present.extend(preview.present);
     }
     note_existing(present.iter(), context);
-    let status = refused.unwrap_or_else(|| ExitStatus::of_batch(report.items.len() + present.len(), &report.errors));
+    let status = refused.unwrap_or_else(|| ExitStatus::from_batch(report.items.len() + present.len(), &report.errors));
     let now = context.now();
-    context.printer.report(&report, &PLANS, now)?;
+    context.printer.print_report(&report, &PLANS, now)?;
     context.printer.note("dry run: nothing was created");
     Ok(status)
 }

@@ -31,7 +31,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     context.printer.check(if args.dry_run { &PLANS } else { &INSTANCES })?;
     let files = match args.file.as_deref() {
         Some(path) => {
-            let home_path = path.to_str().map(|path| context.settings.environment.path(path));
+            let home_path = path.to_str().map(|path| context.settings.environment.expand_path(path));
             SpecFile::read(home_path.as_deref().unwrap_or(path), context)?
         }
         None => vec![SpecFile::default()],
@@ -60,7 +60,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             .note("no --ttl is given: VMs that this job leaves behind run until they are terminated");
     }
     // A signal must not end the process before the VMs that exist are printed.
-    let _critical_section = context.interrupt.enter_critical_section()?;
+    let _critical_section = context.shutdown.enter_critical_section()?;
     let (mut instances, mut errors) = create_all(&requests, context).await;
     instances = wait::wait_for_all(&requests, instances, timeout, &mut errors, context).await;
     instances.sort_by_cached_key(|instance| {
@@ -68,10 +68,10 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         names.position(|name| instance.name.as_deref() == Some(name.as_str()))
     });
     let alive = instances.iter().filter(|instance| !instance.state.is_gone()).count();
-    let status = match ExitStatus::of_batch(alive, &errors) {
-        _ if alive > 0 && context.interrupt.status().is_some() => ExitStatus::UNKNOWN,
+    let status = match ExitStatus::from_batch(alive, &errors) {
+        _ if alive > 0 && context.shutdown.status().is_some() => ExitStatus::UNKNOWN,
         // One VM that exists and is not ready is no partial success.
-        ExitStatus::PARTIAL if names.len() == 1 => ExitStatus::of(errors[0].kind()),
+        ExitStatus::PARTIAL if names.len() == 1 => ExitStatus::from_kind(errors[0].kind()),
         status => status,
     };
     print_expiry(&instances, context);
@@ -137,12 +137,12 @@ fn print_result(instances: &[Instance], errors: Vec<Error>, context: &mut Contex
     let now = context.now();
     let printed = context
         .printer
-        .report(&Report::of_instances(instances, errors), &INSTANCES, now);
+        .print_report(&Report::from_instances(instances, errors), &INSTANCES, now);
     if printed.is_err() || context.printer.is_closed() {
         for instance in instances {
             context
                 .printer
-                .warning(&format!("stdout cannot be written; {} exists", instance.reference));
+                .warn(&format!("stdout cannot be written; {} exists", instance.reference));
         }
     }
     Ok(printed?)

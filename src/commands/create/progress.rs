@@ -18,7 +18,7 @@ const CONCURRENT_REQUESTS: usize = 16;
 /// Creates all requested VMs. Gives the instances that exist now, and the errors of the others.
 pub(super) async fn create_all(requests: &[VmRequest], context: &mut Context) -> (Vec<Instance>, Vec<Error>) {
     let started = Instant::now();
-    let shutdown = context.interrupt.clone();
+    let shutdown = context.shutdown.clone();
     let catalog = context.catalog();
     let placements: Vec<_> = requests.iter().map(|request| request.placement(&catalog)).collect();
     let mut work = futures_util::stream::iter(requests.iter().zip(&placements))
@@ -88,7 +88,7 @@ fn print_created(report: &CreateReport, started: Instant, context: &mut Context)
         let leftovers: Vec<_> = error.leftovers().iter().map(ToString::to_string).collect();
         match leftovers.is_empty() {
             true => context.printer.note(&format!("no room{location}: {error}")),
-            false => context.printer.warning(&format!(
+            false => context.printer.warn(&format!(
                 "no room{location}: {error}; left over: {}",
                 leftovers.join(", ")
             )),
@@ -101,13 +101,13 @@ fn print_created(report: &CreateReport, started: Instant, context: &mut Context)
     match created.as_slice() {
         several if several.len() > MAX_PRINTED => context
             .printer
-            .step("created", &format!("{seconds}s   {} VMs", several.len())),
+            .report_step("created", &format!("{seconds}s   {} VMs", several.len())),
         few => {
             for CreatedInstance { instance, .. } in few {
                 let machine_type = instance.machine_type.as_deref().unwrap_or_default();
                 let zone = instance.zone.as_deref().unwrap_or(&instance.region);
                 let text = format!("{seconds}s   {}   {machine_type}   {zone}", instance.reference);
-                context.printer.step("created", &text);
+                context.printer.report_step("created", &text);
             }
         }
     }
@@ -186,7 +186,7 @@ fn print_ssh_hint(request: &VmRequest, alias: Option<&ImageAlias>, instance: &In
     match request.wait {
         // A user who waits for SSH needs the hint, also in a log.
         WaitValue::Ssh => context.printer.note(&text),
-        WaitValue::None | WaitValue::Running => context.printer.terminal_note(&text),
+        WaitValue::None | WaitValue::Running => context.printer.note_on_terminal(&text),
     }
 }
 

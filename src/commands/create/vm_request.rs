@@ -19,7 +19,7 @@ use crate::cloud::{
     Error, GroupMembers, InstanceName, InstanceSpec, Labels, Location, MachineRequirements, Provider, Result, Secret,
     check_label_key, is_content, parse_label, path_text, quoted,
 };
-use crate::commands::targets::ttl_argument;
+use crate::commands::targets::parse_ttl;
 use crate::context::Context;
 use crate::operations::{CreateRequest, Fallback, PlacementScope, ProviderLocation};
 
@@ -61,7 +61,7 @@ impl VmTemplate {
         let mut native = file.native.unwrap_or_default();
         native.extend(parse_native_options(&args.native)?);
         let environment = context.settings.environment.clone();
-        let expand = |name: &str| environment.path(name);
+        let expand = |name: &str| environment.expand_path(name);
         let in_folder = |name: &str| file.folder.join(expand(name));
         let requested_key = args.ssh_key.as_ref().or(file.ssh_key.as_ref());
         let ssh_key = match (&args.ssh_key, &file.ssh_key) {
@@ -161,7 +161,7 @@ fn choose_ttl(args: &Args, file: &SpecFile, context: &Context) -> Result<Option<
     if text == NO_TTL {
         return Ok(None);
     }
-    ttl_argument(text).map(Some).map_err(|error| match source {
+    parse_ttl(text).map(Some).map_err(|error| match source {
         Some(source) => error.context(source),
         None => error,
     })

@@ -72,7 +72,7 @@ fn copy_prices(instances: &mut [Instance], known: &[Instance]) {
 
 /// Turns an error of waiting into one of a VM that exists, but is not ready. The error of a VM that ended stays.
 fn mark_as_not_ready(error: Error) -> Error {
-    match ExitStatus::of(error.kind()) {
+    match ExitStatus::from_kind(error.kind()) {
         ExitStatus::DENIED | ExitStatus::UNAVAILABLE | ExitStatus::PARTIAL => error.with_kind(ErrorKind::Timeout),
         ExitStatus::NOT_FOUND => error
             .with_kind(ErrorKind::Refused)

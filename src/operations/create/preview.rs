@@ -100,7 +100,7 @@ fn set_price(preview: &mut LaunchPreview, offer: &Offer, request: &CreateRequest
     }
     let catalog_price = || {
         let machine = offer.machine.clone().or_else(|| read_machine_type(preview))?;
-        let price = catalog.price(preview.provider, &preview.place.region, &machine, preview.spot)?;
+        let price = catalog.price(preview.provider, &preview.location.region, &machine, preview.spot)?;
         Some(price.usd_per_hour)
     };
     preview.price_usd_per_hour = offer.usd_per_hour.or(preview.price_usd_per_hour).or_else(catalog_price);

@@ -52,7 +52,10 @@ impl Aws {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             clients: Clients::new(settings),
-            region: settings.of(info::INFO.kind, setting_keys::REGION).value.clone(),
+            region: settings
+                .cloud_setting(info::INFO.kind, setting_keys::REGION)
+                .value
+                .clone(),
         }
     }
 }
@@ -72,7 +75,7 @@ impl Instances for Aws {
     }
 
     async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Gap>> {
-        let region = match pages.location {
+        let region = match pages.scope {
             ListScope::Region(region) | ListScope::Zone { region, .. } => region,
             ListScope::AllRegions => return Err(Error::unsupported("ec2 lists one region at a time")),
         };

@@ -19,7 +19,7 @@ use super::configuration::region_names::{REGIONS, always_enabled_regions, is_reg
 use super::network;
 use crate::cloud::{
     Error, ErrorKind, ErrorLocation, InstanceSpec, ListScope, Location, ProviderKind, Result, closest, quoted,
-    region_for_zone, zone_for_region,
+    region_given_as_zone_error, zone_given_as_region_error,
 };
 
 /// Finds the location for a region, a zone or both that a user named.
@@ -101,7 +101,7 @@ async fn check_region(clients: &Clients, region: &str) -> Result<()> {
     }
     // A name that cannot be a region is refused without a call, which would need credentials.
     if let Some(own) = region_of_zone(region) {
-        return Err(zone_for_region(region, &own));
+        return Err(zone_given_as_region_error(region, &own));
     }
     if !is_region_shaped(region) {
         return Err(unknown_name_error("region", region, REGIONS));
@@ -118,7 +118,7 @@ async fn check_region(clients: &Clients, region: &str) -> Result<()> {
 
 fn unknown_zone_error(zone: &str) -> Error {
     if is_region_shaped(zone) {
-        return region_for_zone(zone, &format!("{zone}a"));
+        return region_given_as_zone_error(zone, &format!("{zone}a"));
     }
     Error::invalid(format!("unknown zone {}", quoted(zone))).with_hint("write a zone such as us-east-1a")
 }

@@ -19,8 +19,8 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     let connection = Connection::from_configuration(&configuration)?;
     let retry_limit = ReadRetryLimit::from_configuration(&configuration)?;
     let profile = &configuration.profile;
-    let set = |name, located| ResolvedSetting::of(name, located, "not set");
-    let region = match settings.of(ProviderKind::Aws, REGION).located() {
+    let set = |name, located| ResolvedSetting::from_located(name, located, "not set");
+    let region = match settings.cloud_setting(ProviderKind::Aws, REGION).located() {
         Some(region) => Some(region),
         None => configuration.region()?,
     };

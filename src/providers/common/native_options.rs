@@ -9,7 +9,7 @@ use serde::de::value::Error as ValueError;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use serde_json::{Value, json};
 
-use crate::cloud::{Error, ProviderKind, Result, did_you_mean, parser_message, quoted};
+use crate::cloud::{Error, ProviderKind, Result, did_you_mean, quoted, redact_parser_message};
 
 /// Reads the options of a cloud. `T` has a field for each option, and a default for each that is not set.
 ///
@@ -19,7 +19,7 @@ pub(crate) fn read_options<T: DeserializeOwned>(cloud: ProviderKind, native: &BT
     let names = field_names::<T>();
     let read = |what: &str, options: Value| {
         T::deserialize(options).map_err(|error| {
-            let why = parser_message(&error.to_string());
+            let why = redact_parser_message(&error.to_string());
             Error::invalid(format!("invalid native {what} of {cloud}: {why}"))
         })
     };

@@ -11,7 +11,8 @@ use super::api::error::{error_location, with_project_hint};
 use super::api::pagination::{Page, collect_all};
 use super::api::resource_name::{last_segment, region_of};
 use crate::cloud::{
-    Error, ErrorKind, InstanceName, Location, Result, closest, quoted, region_for_zone, zone_for_region,
+    Error, ErrorKind, InstanceName, Location, Result, closest, quoted, region_given_as_zone_error,
+    zone_given_as_region_error,
 };
 
 /// How many names a hint suggests at most.
@@ -80,7 +81,7 @@ fn find_location(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) 
     let regions: BTreeSet<&str> = zones.iter().map(|zone| zone.region.as_str()).collect();
     if let Some(region) = region.filter(|region| !regions.contains(region)) {
         if zones.iter().any(|zone| zone.name == region) {
-            return Err(zone_for_region(region, region_of(region)));
+            return Err(zone_given_as_region_error(region, region_of(region)));
         }
         let error = Error::invalid(format!("Compute Engine has no region {}", quoted(region)));
         return Err(error.with_hint(format!(
@@ -97,7 +98,7 @@ fn find_location(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) 
     };
     let Some(entry) = zones.iter().find(|entry| entry.name == zone) else {
         if let Some(first) = zones.iter().find(|entry| entry.region == zone) {
-            return Err(region_for_zone(zone, &first.name));
+            return Err(region_given_as_zone_error(zone, &first.name));
         }
         let in_region = zones
             .iter()

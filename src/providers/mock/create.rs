@@ -14,7 +14,7 @@ use super::{catalog, regions};
 use crate::catalog::{ImageAlias, image_alias};
 use crate::cloud::{
     CreateOutcome, Error, ErrorKind, ErrorLocation, IdempotencyToken, InstanceSpec, Labels, LaunchPreview, Location,
-    ProviderKind, Result, SshKey, UserDataReader, check_label_key, ignored_user_data, management_labels, quoted,
+    ProviderKind, Result, SshKey, UserDataReader, check_label_key, find_user_data_problem, management_labels, quoted,
 };
 use crate::providers::common::checks;
 use crate::providers::common::checks::{check_count, check_label_lengths, check_size, split_public_key};
@@ -251,7 +251,7 @@ impl ResolvedSpec {
         LaunchPreview {
             provider: ProviderKind::Mock,
             name: spec.name.clone(),
-            place: Location {
+            location: Location {
                 region: self.region.to_owned(),
                 zone: Some(self.zone.to_owned()),
             },
@@ -331,7 +331,7 @@ fn check_user_data(spec: &InstanceSpec, alias: &str) -> Result<()> {
     if let Some(why) = spec
         .user_data
         .as_ref()
-        .and_then(|data| ignored_user_data(data.expose(), reader))
+        .and_then(|data| find_user_data_problem(data.expose(), reader))
     {
         tracing::warn!("{why}");
     }

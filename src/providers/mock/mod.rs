@@ -61,7 +61,9 @@ pub(super) struct Mock {
 
 /// The file that the mock cloud is in; `None` without a home folder.
 fn state_file(environment: &Environment) -> Option<PathBuf> {
-    let named = environment.get(info::STATE_VARIABLE).map(|path| environment.path(path));
+    let named = environment
+        .get(info::STATE_VARIABLE)
+        .map(|path| environment.expand_path(path));
     named.or_else(|| {
         let folder = environment.xdg_folder("XDG_STATE_HOME", ".local/state")?;
         Some(folder.join("cloudctl/mock.json"))
@@ -79,7 +81,7 @@ impl Mock {
             store: Store::new(state_file(environment)),
             clock,
             faults: environment.get(info::FAULTS_VARIABLE).map(str::to_owned),
-            region: settings.of(info::INFO.kind, info::REGION).value.clone(),
+            region: settings.cloud_setting(info::INFO.kind, info::REGION).value.clone(),
             user: user.unwrap_or("you").to_owned(),
         }
     }
@@ -150,15 +152,15 @@ impl Instances for Mock {
 
     async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Gap>> {
         let faults = self.faults()?;
-        check_scope(pages.location)?;
-        simulate_call(&faults, FaultSite::from_scope(pages.location), "list").await?;
+        check_scope(pages.scope)?;
+        simulate_call(&faults, FaultSite::from_scope(pages.scope), "list").await?;
         let now = self.clock.now();
         let state = self.store.read()?;
         let listed = state
             .instances
             .iter()
             .filter(|stored| stored.is_listed(now))
-            .filter(|stored| pages.location.contains(&stored.region, Some(&stored.zone)))
+            .filter(|stored| pages.scope.contains(&stored.region, Some(&stored.zone)))
             .filter(|stored| {
                 faults
                     .refusal_error(FaultSite::zone(&stored.region, &stored.zone))
@@ -166,7 +168,7 @@ impl Instances for Mock {
             })
             .map(|stored| stored.to_instance(now));
         pages.push_page(listed.collect());
-        Ok(faults.gaps(pages.location))
+        Ok(faults.gaps(pages.scope))
     }
 
     async fn apply(

@@ -2,7 +2,9 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::cloud::{Error, InstanceName, Location, Result, quoted, region_for_zone, zone_for_region};
+use crate::cloud::{
+    Error, InstanceName, Location, Result, quoted, region_given_as_zone_error, zone_given_as_region_error,
+};
 
 /// A region and its zones, in order.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,7 +41,7 @@ pub(super) const DEFAULT_REGION: &str = "us-east-1";
 pub(super) fn find_region(name: &str) -> Result<&'static Region> {
     REGIONS.iter().find(|region| region.name == name).ok_or_else(|| {
         if let Some(region) = REGIONS.iter().find(|region| region.zones.contains(&name)) {
-            return zone_for_region(name, region.name);
+            return zone_given_as_region_error(name, region.name);
         }
         Error::invalid(format!("the mock cloud has no region {}", quoted(name))).with_hint(format!(
             "use one of {}",
@@ -58,7 +60,7 @@ pub(super) fn find_region_of_zone(zone: &str) -> Result<&'static Region> {
         .find(|region| region.zones.contains(&zone))
         .ok_or_else(|| {
             if let Some(region) = REGIONS.iter().find(|region| region.name == zone) {
-                return region_for_zone(zone, region.zones.first().unwrap_or(&"us-east-1a"));
+                return region_given_as_zone_error(zone, region.zones.first().unwrap_or(&"us-east-1a"));
             }
             let zones = REGIONS.iter().flat_map(|region| region.zones).copied();
             Error::invalid(format!("the mock cloud has no zone {}", quoted(zone)))

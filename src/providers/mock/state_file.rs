@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 use tokio::time::{Instant, sleep};
 
 use super::state::{SCHEMA, State};
-use crate::cloud::{Error, ErrorKind, Result, parser_message, path_text, quoted};
+use crate::cloud::{Error, ErrorKind, Result, path_text, quoted, redact_parser_message};
 
 /// How long a change waits for changes of other processes.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -156,7 +156,7 @@ fn parse_state(path: &Path, text: &[u8]) -> Result<State> {
             path,
             &format!(
                 "is not one of this version of cloudctl: {}",
-                parser_message(&error.to_string())
+                redact_parser_message(&error.to_string())
             ),
         )
         .with_source(error)

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use super::values::WithoutNull;
-use crate::cloud::{Error, Result, did_you_mean, is_plain_key, may_be_secret, parser_message, plain};
+use crate::cloud::{Error, Result, did_you_mean, is_safe_key, may_be_secret, redact_parser_message, redact_value};
 
 /// The format of a spec file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +135,7 @@ fn to_spec_error(
         .and_then(|(_, rest)| rest.split('`').next())
     {
         let error = match may_be_secret(unknown) {
-            true => Error::invalid(format!("{position}: unknown key: {}", plain(unknown))),
+            true => Error::invalid(format!("{position}: unknown key: {}", redact_value(unknown))),
             false => Error::invalid(format!("{position}: unknown key `{unknown}`")),
         };
         let keys = list_keys();
@@ -150,9 +150,9 @@ fn to_spec_error(
         Format::Json => find_key_in_json(text, *line, *column),
         Format::Yaml => None,
     };
-    let key = key.filter(|key| is_plain_key(key) && !message.contains(&format!("`{key}`")));
+    let key = key.filter(|key| is_safe_key(key) && !message.contains(&format!("`{key}`")));
     let key_prefix = key.map(|key| format!("{key}: ")).unwrap_or_default();
-    Error::invalid(format!("{position}: {key_prefix}{}", parser_message(message))).with_hint(
+    Error::invalid(format!("{position}: {key_prefix}{}", redact_parser_message(message))).with_hint(
         "the keys are the long flags of `cloudctl create --help`, and `cloudctl schema spec` has their types",
     )
 }

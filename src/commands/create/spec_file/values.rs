@@ -11,7 +11,8 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use serde_json::Value;
 
 use crate::cloud::{
-    Architecture, Error, Gpu, IngressRule, ProviderKind, Result as CloudResult, is_content, path_text, plain, quoted,
+    Architecture, Error, Gpu, IngressRule, ProviderKind, Result as CloudResult, is_content, path_text, quoted,
+    redact_value,
 };
 use crate::commands::create::args::{memory_argument, parse_usd};
 
@@ -170,7 +171,7 @@ pub(crate) fn read_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Op
         "" => Err(Error::invalid("this key has no value")),
         text if is_content(text) => Err(Error::invalid(format!(
             "{} with several lines, or the content of a file, which this key does not take",
-            plain(text)
+            redact_value(text)
         ))),
         text => Ok(text.to_owned()),
     };

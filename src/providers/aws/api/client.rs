@@ -181,7 +181,7 @@ impl Clients {
             .retry_config(RetryConfig::disabled());
         config.set_sleep_impl(default_async_sleep());
         let config = config.build();
-        let default_region = self.settings.of(ProviderKind::Aws, REGION).value.clone();
+        let default_region = self.settings.cloud_setting(ProviderKind::Aws, REGION).value.clone();
         Loaded {
             sts: StsClients {
                 config: config.clone(),
@@ -204,7 +204,7 @@ impl Clients {
         configuration: &Configuration,
         direct: &ProviderConfig,
     ) -> Result<Option<String>> {
-        if let Some(region) = &self.settings.of(ProviderKind::Aws, REGION).value {
+        if let Some(region) = &self.settings.cloud_setting(ProviderKind::Aws, REGION).value {
             return Ok(Some(region.clone()));
         }
         if let Some(region) = configuration.region()? {

@@ -20,7 +20,7 @@ use futures_util::future::BoxFuture;
 use super::connection_errors::describe_root_cause;
 use super::error::{Call, translate};
 use super::sts::StsClients;
-use crate::cloud::{Error, ErrorKind, Result, plain};
+use crate::cloud::{Error, ErrorKind, Result, redact_value};
 use crate::providers::aws::configuration::metadata_service::build_metadata_client;
 use crate::providers::aws::configuration::partition::Partition;
 use crate::providers::aws::configuration::profile_files::quote_name;
@@ -117,7 +117,7 @@ impl RunCredentials {
             .send()
             .await;
         let shown = quote_name(&role.profile);
-        let arn = plain(&role.arn.value);
+        let arn = redact_value(&role.arn.value);
         let attempted = format!("cannot assume the role {arn} of the AWS profile {shown}");
         let output = answer.map_err(|error| {
             let error = translate(&error, Call::Read, &attempted, &region);
@@ -132,7 +132,7 @@ impl RunCredentials {
                         .context(format!(
                             "the profile asks for MFA ({}: mfa_serial {}), which cloudctl cannot ask for",
                             serial.source,
-                            plain(&serial.value)
+                            redact_value(&serial.value)
                         ))
                         .with_hint(format!(
                             "get temporary credentials first: eval \"$({command} --format env)\""
@@ -152,7 +152,7 @@ impl RunCredentials {
 
     async fn assume_role_with_token(&self, identity: &WebIdentity) -> Result<Credentials> {
         let environment = &self.configuration.environment;
-        let path = environment.path(&identity.token_file.value);
+        let path = environment.expand_path(&identity.token_file.value);
         let named = match &identity.profile {
             None => setting_name(&identity.token_file, "web_identity_token_file"),
             Some(_) => format!("web_identity_token_file ({})", identity.token_file.source),
@@ -160,7 +160,7 @@ impl RunCredentials {
         let refused = |why: &str| {
             let message = format!(
                 "cannot read the token file {}, which {named} names: {why}",
-                environment.shown_path(&path)
+                environment.display_path(&path)
             );
             Error::new(ErrorKind::Unauthenticated, message).with_hint(format!("correct {named}, or unset it"))
         };
@@ -186,7 +186,7 @@ impl RunCredentials {
         };
         let attempted = format!(
             "cannot assume the role {}{by} with the token that {named} names",
-            plain(&identity.arn.value)
+            redact_value(&identity.arn.value)
         );
         let output = answer.map_err(|error| {
             let error = translate(&error, Call::Read, &attempted, &region);
@@ -214,7 +214,7 @@ impl RunCredentials {
         };
         if let Some(file) = configuration.environment.get(TOKEN_FILE) {
             let refused = |why: &str| {
-                let shown = configuration.environment.shown_path(Path::new(file));
+                let shown = configuration.environment.display_path(Path::new(file));
                 let message = format!("cannot use the token file {shown}, which {TOKEN_FILE} names: {why}");
                 Error::new(ErrorKind::Unauthenticated, message).with_hint(format!("correct {TOKEN_FILE}"))
             };

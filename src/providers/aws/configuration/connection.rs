@@ -170,7 +170,7 @@ fn find_ssl_variable_error(configuration: &Configuration) -> Option<Error> {
     let environment = &configuration.environment;
     if let Some(path) = environment.get("SSL_CERT_FILE") {
         let error = read_bundle(Path::new(path)).err()?;
-        let shown = environment.shown_path(Path::new(path));
+        let shown = environment.display_path(Path::new(path));
         let message = format!("SSL_CERT_FILE: cannot trust the certificates in {shown}: {error}");
         return Some(Error::invalid(message));
     }
@@ -181,9 +181,9 @@ fn find_ssl_variable_error(configuration: &Configuration) -> Option<Error> {
 
 fn load_bundle(configuration: &Configuration, setting: &Located) -> Result<Authorities> {
     let name = setting_name(setting, "ca_bundle");
-    let path = configuration.environment.path(&setting.value);
+    let path = configuration.environment.expand_path(&setting.value);
     let pem = read_bundle(&path).map_err(|why| {
-        let shown = configuration.environment.shown_path(&path);
+        let shown = configuration.environment.display_path(&path);
         Error::invalid(format!("{name}: cannot trust the certificates in {shown}: {why}"))
             .with_hint("name a file of PEM certificates")
     })?;

@@ -49,7 +49,7 @@ impl Configuration {
     /// two profiles are named.
     pub(super) fn read(settings: &Settings) -> Result<Self> {
         let environment = settings.environment.clone();
-        let of_context = settings.of(ProviderKind::Aws, PROFILE);
+        let of_context = settings.cloud_setting(ProviderKind::Aws, PROFILE);
         let profile = match &of_context.value {
             Some(name) => Profile {
                 name: name.clone(),
@@ -102,7 +102,7 @@ impl Configuration {
 
     /// A variable's value, without white space around it.
     pub(super) fn variable(&self, name: &str) -> Option<Located> {
-        Located::variable(&self.environment, name)
+        Located::from_variable(&self.environment, name)
     }
 
     /// A key of the profile of this run.

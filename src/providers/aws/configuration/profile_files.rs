@@ -97,11 +97,11 @@ impl ProfileFiles {
                     return Err(Error::new(ErrorKind::Unauthenticated, message)
                         .with_hint(format!("write the content to a file, and point {variable} at the file")));
                 }
-                Some(path) => Some(environment.path(&expand_variables(path, environment))),
+                Some(path) => Some(environment.expand_path(&expand_variables(path, environment))),
                 None => environment.home().map(|home| home.join(under_home)),
             };
             let Some(path) = path else { continue };
-            let shown = environment.shown_path(&path);
+            let shown = environment.display_path(&path);
             files.looked_in.push(shown.clone());
             let bytes = match std::fs::read(&path) {
                 Ok(bytes) => bytes,

@@ -19,7 +19,7 @@ use super::key_pair::PublicKey;
 use super::user_data::{MAX_USER_DATA_BYTES, merge_timer};
 use crate::cloud::{
     Error, GroupMembers, IdempotencyToken, InstanceSpec, LaunchPreview, ProviderKind, Result, Secret, SshKey,
-    UserDataReader, ignored_user_data, quoted,
+    UserDataReader, find_user_data_problem, quoted,
 };
 use crate::providers::aws::catalog::images;
 use crate::providers::aws::catalog::images::ResolvedImage;
@@ -113,7 +113,7 @@ impl Request {
         LaunchPreview {
             provider: ProviderKind::Aws,
             name: spec.name.clone(),
-            place: spec.location.clone(),
+            location: spec.location.clone(),
             machine_type: self.machine.name.clone(),
             cpus: self.machine.cpus,
             memory_gib: self.machine.memory_gib,
@@ -274,7 +274,7 @@ fn warn_about_user_data(spec: &InstanceSpec, image: &ResolvedImage) {
         false => UserDataReader::CloudInit,
     };
     let data = spec.user_data.as_ref();
-    if let Some(why) = data.and_then(|data| ignored_user_data(data.expose(), reader)) {
+    if let Some(why) = data.and_then(|data| find_user_data_problem(data.expose(), reader)) {
         tracing::warn!("{why}");
     }
 }

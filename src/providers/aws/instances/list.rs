@@ -25,7 +25,7 @@ const CONCURRENT_QUERIES: usize = 4;
 /// Sends every instance of a region or zone that matches the filter to `pages`.
 pub(crate) async fn list(client: &Client, region: &str, pages: &InstanceSink<'_>) -> Result<Vec<Gap>> {
     let mut common = Vec::new();
-    if let ListScope::Zone { zone, .. } = pages.location {
+    if let ListScope::Zone { zone, .. } = pages.scope {
         common.push(build_filter("availability-zone", [zone]));
     }
     if pages.filter.managed {

@@ -180,7 +180,7 @@ impl Client {
 
     /// Returns the location for new instances that cloudctl's settings name, or else gcloud's.
     pub(crate) async fn default_location(&self) -> Result<Option<Location>> {
-        let setting = |key| self.settings.of(ProviderKind::Gcp, key).value.as_deref();
+        let setting = |key| self.settings.cloud_setting(ProviderKind::Gcp, key).value.as_deref();
         let (region, zone) = (setting(REGION), setting(ZONE));
         if let Some(location) = build_location(region, zone) {
             if let Some(region) = region.filter(|region| *region != location.region) {

@@ -93,7 +93,7 @@ fn sku_price(region: &str, sku: Sku<'_>, spot: bool, fetched: Option<&CloudPrice
     }
     let rows = embedded_rows(ProviderKind::Gcp);
     let usage = if spot { "spot" } else { "on-demand" };
-    let row = rows.named(&name).iter().find(|row| row.fields == [usage])?;
+    let row = rows.rows_of(&name).iter().find(|row| row.fields == [usage])?;
     match rows.cell(row, region)? {
         Cell::Price(units) => Some(Price {
             usd_per_hour: f64::from(units) / UNITS,

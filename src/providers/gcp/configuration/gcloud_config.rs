@@ -28,7 +28,7 @@ struct FileProperty {
 /// Returns the folder of gcloud's files; `None` without a home folder.
 pub(crate) fn config_folder(environment: &Environment) -> Option<PathBuf> {
     if let Some(folder) = environment.get("CLOUDSDK_CONFIG") {
-        return Some(environment.path(folder));
+        return Some(environment.expand_path(folder));
     }
     if cfg!(windows) {
         return Some(Path::new(environment.get("APPDATA")?).join("gcloud"));
@@ -65,7 +65,7 @@ impl GcloudConfiguration {
     /// Returns a property, such as `("compute", "zone")`, and where it is set.
     pub(crate) fn setting(&self, section: &str, key: &str) -> Option<Located> {
         let variable = variable_name(section, key);
-        Located::variable(&self.environment, &variable).or_else(|| self.file_setting(section, key))
+        Located::from_variable(&self.environment, &variable).or_else(|| self.file_setting(section, key))
     }
 
     /// Returns a property that a file sets, ignoring the variables.
@@ -75,7 +75,7 @@ impl GcloudConfiguration {
             value: found.value.clone(),
             source: format!(
                 "{}:{}, [{section}]",
-                self.environment.shown_path(&found.path),
+                self.environment.display_path(&found.path),
                 found.line
             ),
         })
@@ -141,7 +141,7 @@ fn find_active_file(environment: &Environment, folder: &Path) -> Result<Option<P
     let name = if name.is_empty() { "default" } else { &name };
     let list = "`gcloud config configurations list` shows the names";
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
-        let source = source.unwrap_or_else(|| environment.shown_path(&folder.join("active_config")));
+        let source = source.unwrap_or_else(|| environment.display_path(&folder.join("active_config")));
         let message = format!("{source}: invalid name of a gcloud configuration: {}", quoted(name));
         return Err(Error::invalid(message).with_hint(list));
     }
@@ -151,7 +151,7 @@ fn find_active_file(environment: &Environment, folder: &Path) -> Result<Option<P
             let message = format!(
                 "{source}: the gcloud configuration {} does not exist in {}",
                 quoted(name),
-                environment.shown_path(folder)
+                environment.display_path(folder)
             );
             Err(Error::invalid(message).with_hint(format!("correct {source}; {list}")))
         }
@@ -163,7 +163,7 @@ fn read_text(path: &Path, environment: &Environment) -> Result<Option<String>> {
     let cannot = |why: &dyn std::fmt::Display| {
         Error::invalid(format!(
             "cannot read gcloud's file {}: {why}",
-            environment.shown_path(path)
+            environment.display_path(path)
         ))
         .with_hint("correct the file, or name another configuration in CLOUDSDK_ACTIVE_CONFIG_NAME")
     };
@@ -193,7 +193,7 @@ fn parse_properties(text: &str, path: &Path, environment: &Environment) -> Resul
     let mut properties = Vec::new();
     for (line, number) in text.lines().zip(1..) {
         let wrong = |why: &str| {
-            Error::invalid(format!("{}:{number}: {why}", environment.shown_path(path)))
+            Error::invalid(format!("{}:{number}: {why}", environment.display_path(path)))
                 .with_hint("`gcloud config set SECTION/KEY VALUE` writes the file as gcloud reads it")
         };
         let line = line.trim();

@@ -40,7 +40,7 @@ impl QuotaProject {
     /// # Errors
     /// `InvalidSpec` for text that is neither a project nor a supported word.
     pub(crate) fn resolve(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Self>> {
-        let variable = Located::variable(&settings.environment, "GOOGLE_CLOUD_QUOTA_PROJECT");
+        let variable = Located::from_variable(&settings.environment, "GOOGLE_CLOUD_QUOTA_PROJECT");
         let Some(named) = variable.or_else(|| gcloud.setting("billing", "quota_project")) else {
             return Ok(None);
         };
@@ -136,7 +136,7 @@ pub(crate) fn resolve_impersonation(gcloud: &GcloudConfiguration) -> Result<Opti
 /// `InvalidSpec` if it is not a domain.
 pub(crate) fn configured_universe(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Located>> {
     // The SDK reads this variable too, with all white space in it.
-    let variable = Located::exact_variable(&settings.environment, "GOOGLE_CLOUD_UNIVERSE_DOMAIN");
+    let variable = Located::from_exact_variable(&settings.environment, "GOOGLE_CLOUD_UNIVERSE_DOMAIN");
     let Some(named) = variable.or_else(|| gcloud.setting("core", "universe_domain")) else {
         return Ok(None);
     };

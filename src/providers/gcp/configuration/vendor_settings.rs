@@ -269,7 +269,7 @@ pub(crate) fn check_vendor_settings(settings: &Settings, gcloud: &GcloudConfigur
 
 fn find_setting(setting: &VendorSetting, environment: &Environment, gcloud: &GcloudConfiguration) -> Option<Located> {
     if setting.place == SettingPlace::Variable {
-        return Located::variable(environment, setting.name);
+        return Located::from_variable(environment, setting.name);
     }
     let (section, key) = setting.name.split_once('/')?;
     let located = gcloud.setting(section, key)?;
@@ -318,7 +318,7 @@ pub(crate) fn list_proxies(environment: &Environment) -> Vec<Located> {
     ];
     let set = names
         .iter()
-        .filter_map(|name| Located::exact_variable(environment, name));
+        .filter_map(|name| Located::from_exact_variable(environment, name));
     set.collect()
 }
 

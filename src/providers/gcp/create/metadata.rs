@@ -20,7 +20,8 @@ use google_cloud_compute_v1::model::Metadata;
 use google_cloud_compute_v1::model::metadata::Items;
 
 use crate::cloud::{
-    Error, ErrorKind, InstanceSpec, ProviderKind, Result, SshKey, UserDataReader, ignored_user_data, is_gzip, quoted,
+    Error, ErrorKind, InstanceSpec, ProviderKind, Result, SshKey, UserDataReader, find_user_data_problem, is_gzip,
+    quoted,
 };
 use crate::providers::common::checks::{check_size, split_public_key};
 use crate::providers::gcp::api::client::{Client, with_call_options};
@@ -157,7 +158,7 @@ fn ignored_reason(data: &[u8], image_project: &str) -> Option<String> {
              with #!, or --native metadata=startup-script=…"
         ));
     }
-    ignored_user_data(data, UserDataReader::CloudInit)
+    find_user_data_problem(data, UserDataReader::CloudInit)
 }
 
 /// Formats an SSH key as `USER:KEY` for the guest agent. The user is the key's comment up to its `@`, else `cloudctl`.

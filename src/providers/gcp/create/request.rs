@@ -115,7 +115,7 @@ pub(crate) async fn prepare_request(client: &Client, spec: &InstanceSpec, genera
         preview: LaunchPreview {
             provider: ProviderKind::Gcp,
             name: spec.name.clone(),
-            place: Location {
+            location: Location {
                 region: spec.location.region.clone(),
                 zone: Some(zone.clone()),
             },

@@ -51,11 +51,11 @@ pub(super) fn find_credentials(
     gcloud: &GcloudConfiguration,
 ) -> Result<Option<CredentialSource>> {
     for variable in ["GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN"] {
-        if let Some(token) = Located::variable(environment, variable) {
+        if let Some(token) = Located::from_variable(environment, variable) {
             return parse_token(&token.value, token.source).map(Some);
         }
     }
-    let in_variable = |name| Located::variable(environment, name);
+    let in_variable = |name| Located::from_variable(environment, name);
     let in_file = |key| gcloud.file_setting("auth", key);
     if let Some(file) = in_variable("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE") {
         return read_token_file(&file, environment).map(Some);
@@ -73,7 +73,7 @@ pub(super) fn find_credentials(
     }
     if let Some(folder) = gcloud_config::config_folder(environment) {
         let path = folder.join("application_default_credentials.json");
-        let shown = environment.shown_path(&path);
+        let shown = environment.display_path(&path);
         if let Some(text) = credentials_file::read_text(&path, &shown)? {
             let file = CredentialsFile::of(&text, shown.clone(), shown, environment)?;
             return Ok(Some(CredentialSource::File(Box::new(file))));
@@ -110,7 +110,7 @@ fn parse_token(token: &str, source: String) -> Result<CredentialSource> {
 
 /// Reads the token in a file that a setting names.
 fn read_token_file(setting: &Located, environment: &Environment) -> Result<CredentialSource> {
-    let path = &environment.path(&setting.value);
+    let path = &environment.expand_path(&setting.value);
     let shown = credentials_file::describe_setting(setting);
     let text = credentials_file::read_text(path, &shown)?.ok_or_else(|| {
         let hint = match credentials_file::is_content(&setting.value) {
@@ -133,11 +133,11 @@ fn read_token_file(setting: &Located, environment: &Environment) -> Result<Crede
 /// Reads the credentials file that a setting names. The file must exist.
 fn read_named_file(setting: &Located, environment: &Environment) -> Result<CredentialSource> {
     let shown = credentials_file::describe_setting(setting);
-    let path = &environment.path(&setting.value);
+    let path = &environment.expand_path(&setting.value);
     let Some(text) = credentials_file::read_text(path, &shown)? else {
         return Err(credentials_file::missing_file_error(setting));
     };
-    let name = environment.shown_path(path);
+    let name = environment.display_path(path);
     let file = CredentialsFile::of(&text, name, shown, environment)?;
     Ok(CredentialSource::File(Box::new(file)))
 }

@@ -20,7 +20,7 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     let found = find_credentials(environment, gcloud)?;
     let mut list = Vec::new();
     let mut add = |name: &'static str, located: Option<Located>, otherwise: &str| {
-        list.push(ResolvedSetting::of(name, located, otherwise));
+        list.push(ResolvedSetting::from_located(name, located, otherwise));
     };
     let on_google = metadata_server::is_available(environment);
     let unset_project = if on_google { "metadata server" } else { "not set" };
@@ -55,12 +55,12 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     });
     add("gcp.quota_project", quota_project, "not set");
     let region = settings
-        .of(ProviderKind::Gcp, REGION)
+        .cloud_setting(ProviderKind::Gcp, REGION)
         .located()
         .or_else(|| gcloud.setting("compute", "region"));
     add("gcp.region", region, "not set");
     let zone = settings
-        .of(ProviderKind::Gcp, ZONE)
+        .cloud_setting(ProviderKind::Gcp, ZONE)
         .located()
         .or_else(|| gcloud.setting("compute", "zone"));
     add("gcp.zone", zone, "not set");
@@ -83,7 +83,9 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     };
     add("gcp.universe", universe.or(Some(default)), "default");
     let authorities = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
-    let authorities = authorities.iter().find_map(|name| Located::variable(environment, name));
+    let authorities = authorities
+        .iter()
+        .find_map(|name| Located::from_variable(environment, name));
     let authorities = authorities.map(|located| Located {
         value: path_text(&located.value),
         source: located.source,
@@ -108,9 +110,9 @@ pub(crate) fn resolve_project(
     gcloud: &GcloudConfiguration,
     found: Option<&CredentialSource>,
 ) -> Result<Option<Located>> {
-    let variable = |name| Located::variable(&settings.environment, name);
+    let variable = |name| Located::from_variable(&settings.environment, name);
     let named = settings
-        .of(ProviderKind::Gcp, PROJECT)
+        .cloud_setting(ProviderKind::Gcp, PROJECT)
         .located()
         .or_else(|| variable("GOOGLE_CLOUD_PROJECT"))
         .or_else(|| variable("CLOUDSDK_CORE_PROJECT"))
@@ -152,7 +154,7 @@ pub(crate) fn resolve_universe(found: &CredentialSource, named: Option<&Located>
 /// # Errors
 /// `InvalidSpec` if the credentials name another account.
 pub(crate) fn check_account(settings: &Settings, found: &CredentialSource) -> Result<()> {
-    let Some(named) = Located::variable(&settings.environment, "CLOUDSDK_CORE_ACCOUNT") else {
+    let Some(named) = Located::from_variable(&settings.environment, "CLOUDSDK_CORE_ACCOUNT") else {
         return Ok(());
     };
     match found.principal() {

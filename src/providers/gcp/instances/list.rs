@@ -34,7 +34,7 @@ struct PageResult {
 
 /// Pushes every instance of a list scope that the filter accepts into `sink`. Returns the gaps.
 pub(crate) async fn list_instances(client: &Client, sink: &InstanceSink<'_>) -> Result<Vec<Gap>> {
-    let requested = sink.location;
+    let requested = sink.scope;
     let unanswered = match requested {
         ListScope::Zone { zone, .. } => list_zone(client, zone, sink).await?,
         ListScope::AllRegions | ListScope::Region(_) => list_all_zones(client, sink).await?,

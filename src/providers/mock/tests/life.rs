@@ -87,7 +87,7 @@ fn created_instance_matches_its_spec() {
     let preview = run(sandbox.mock.preview(&spec)).unwrap();
     assert!(!sandbox.file().exists(), "a preview changes nothing");
     let made = sandbox.create(&spec);
-    assert_eq!(preview.place.zone, made.zone);
+    assert_eq!(preview.location.zone, made.zone);
     assert_eq!(Some(&preview.image), made.image.as_ref());
     assert_eq!(preview.price_usd_per_hour, made.price_usd_per_hour);
     assert_eq!(made.state, InstanceState::Running);
