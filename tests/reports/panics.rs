@@ -56,7 +56,7 @@ fn process_that_panics() {
     };
     let report = PanicReport::install();
     let interrupt = Shutdown::default();
-    report.set_interrupt(&interrupt);
+    report.set_shutdown(&interrupt);
     let _change = match scenario.as_str() {
         "change" => Some(interrupt.enter_critical_section().unwrap()),
         _ => None,
