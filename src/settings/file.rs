@@ -208,7 +208,10 @@ fn line_error(text: &str, line: usize, message: &str, file_name: impl std::fmt::
     // The parser names an unknown key itself, but not the key of a wrong value.
     let key = key_in_line(text, line).filter(|key| is_safe_key(key) && !message.contains(&format!("`{key}`")));
     let prefix = key.map(|key| format!("{key}: ")).unwrap_or_default();
-    Error::invalid(format!("{file_name}:{line}: {prefix}{}", redact_parser_message(&message)))
+    Error::invalid(format!(
+        "{file_name}:{line}: {prefix}{}",
+        redact_parser_message(&message)
+    ))
 }
 
 /// Finds the line of each key and table, by its path. Finds nothing if the text is not TOML.
