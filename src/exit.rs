@@ -71,17 +71,19 @@ impl ExitStatus {
         }
     }
 
-    /// The code of a batch in which `succeeded` went well and `errors` did not. An unknown outcome outweighs all,
-    /// since a VM may exist; some of each is partial; nothing but failures is the first failure's code.
+    /// The code of a batch with `succeeded` successes and these errors. An unknown outcome goes before all else, because a
+    /// VM may exist. Successes and errors together are partial. Without a success it is the code of the first error.
     pub fn from_batch(succeeded: usize, errors: &[Error]) -> Self {
-        let unknown = errors
-            .iter()
-            .find(|error| Self::from_kind(error.kind()) == Self::UNKNOWN);
-        match (unknown, errors.first()) {
-            (Some(_), _) => Self::UNKNOWN,
-            (None, None) => Self::DONE,
-            (None, Some(_)) if succeeded > 0 => Self::PARTIAL,
-            (None, Some(first)) => Self::from_kind(first.kind()),
+        let Some(first) = errors.first() else {
+            return Self::DONE;
+        };
+        let mut codes = errors.iter().map(|error| Self::from_kind(error.kind()));
+        if codes.any(|code| code == Self::UNKNOWN) {
+            return Self::UNKNOWN;
+        }
+        match succeeded {
+            0 => Self::from_kind(first.kind()),
+            _ => Self::PARTIAL,
         }
     }
 
