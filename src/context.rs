@@ -1,5 +1,5 @@
-//! The outside world, injected: streams, environment, clock, terminal, settings, and the clouds. Nothing else reads
-//! them from the process.
+//! The context of a command: streams, environment, clock, terminal, settings and clouds. Only this file reads them from the
+//! process; all other code gets them as values.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, IsTerminal, Read};
@@ -16,7 +16,7 @@ use crate::providers::Drivers;
 use crate::settings::{Environment, ProviderChoice, ResolvedSetting, Settings, Source, is_cloud_setting};
 use crate::shutdown::Shutdown;
 
-/// What a run needs of the process it runs in.
+/// What a run gets from the process, or from a test.
 pub struct Host {
     /// Standard output and error.
     pub streams: Streams,
@@ -26,11 +26,11 @@ pub struct Host {
     pub environment: Environment,
     /// Which streams are terminals.
     pub terminal: Terminal,
-    /// The time of day.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The drivers of the clouds.
     pub drivers: Drivers,
-    /// What is reported if the process panics.
+    /// The data for the report of a panic.
     pub panics: PanicReport,
 }
 
@@ -43,7 +43,7 @@ impl Clock for SystemClock {
 }
 
 impl Host {
-    /// The world of this process. `panics` is its panic hook's.
+    /// Takes everything from the process. `panics` belongs to its panic hook.
     pub fn from_process(panics: PanicReport) -> Self {
         let environment = Environment::from_process(std::env::vars_os());
         Self {
@@ -61,34 +61,35 @@ impl Host {
     }
 }
 
-/// <https://no-color.org> and <https://bixense.com/clicolors/>
+/// Detects which streams are terminals and whether to use colours.
+/// <https://no-color.org>, <https://bixense.com/clicolors/>
 fn detect_terminal(environment: &Environment) -> Terminal {
     let (output, errors) = (io::stdout().is_terminal(), io::stderr().is_terminal());
-    let dumb = environment.get("TERM") == Some("dumb");
-    let forced = environment.get("CLICOLOR_FORCE").is_some_and(|value| value != "0");
-    let wanted = !environment.has("NO_COLOR") && !dumb;
+    let is_dumb = environment.get("TERM") == Some("dumb");
+    let forces_colour = environment.get("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+    let allows_colour = !environment.has("NO_COLOR") && !is_dumb;
     Terminal {
         input: io::stdin().is_terminal(),
         output,
         errors,
-        redraws: !dumb,
+        redraws: !is_dumb,
         width: if output {
             terminal_size::terminal_size().map(|(width, _)| usize::from(width.0))
         } else {
             None
         },
-        colour_output: wanted && (output || forced),
-        colour_errors: wanted && (errors || forced),
+        colour_output: allows_colour && (output || forces_colour),
+        colour_errors: allows_colour && (errors || forces_colour),
     }
 }
 
-/// What every command gets.
+/// The context that every command gets.
 pub struct Context {
     /// The settings of this run.
     pub settings: Settings,
-    /// Where output goes.
+    /// The printer for all output.
     pub printer: Printer,
-    /// The wish to stop, and what is in flight.
+    /// The state of the shutdown.
     pub shutdown: Shutdown,
     clock: Arc<dyn Clock>,
     input: Box<dyn BufRead + Send>,
@@ -96,7 +97,7 @@ pub struct Context {
     catalog: Option<Arc<Catalog>>,
 }
 
-/// The drivers, each connected when it is first asked for.
+/// The drivers. Each is connected at its first use.
 pub struct Clouds {
     drivers: Drivers,
     settings: Settings,
@@ -105,7 +106,7 @@ pub struct Clouds {
 }
 
 impl Clouds {
-    /// The driver of a cloud.
+    /// Gives the driver of a cloud.
     pub fn get(&self, kind: ProviderKind) -> Arc<dyn Provider> {
         let mut connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
         let connect = || (self.drivers.get(kind).connect)(&self.settings, Arc::clone(&self.clock));
@@ -114,7 +115,7 @@ impl Clouds {
 }
 
 impl Context {
-    /// Puts a context together.
+    /// Creates a context.
     pub fn new(
         settings: Settings,
         drivers: Drivers,
@@ -139,12 +140,12 @@ impl Context {
         }
     }
 
-    /// The time of day.
+    /// The time now.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// What is known of machine types and prices. Nothing of it is read before it is asked for.
+    /// The catalog of machine types and prices. Its files are read at first use.
     pub fn catalog(&mut self) -> Arc<Catalog> {
         let path = self.catalog_path();
         let catalog = || Arc::new(self.clouds.drivers.catalog(path));
@@ -152,8 +153,7 @@ impl Context {
         Arc::clone(catalog)
     }
 
-    /// Where `catalog update` keeps what it fetched: what `CLOUDCTL_CATALOG` names, else a file in the user's cache folder;
-    /// `None` without a home folder.
+    /// The path of the price file: `CLOUDCTL_CATALOG`, else a file in the user's cache folder; `None` without a home folder.
     pub fn catalog_path(&self) -> Option<PathBuf> {
         let environment = &self.settings.environment;
         let named = environment
@@ -168,12 +168,12 @@ impl Context {
         })
     }
 
-    /// What is true of each cloud without a call.
+    /// The fixed data about each cloud.
     pub fn infos(&self) -> CloudInfos {
         self.clouds.drivers.infos()
     }
 
-    /// What is true of a cloud without a call.
+    /// The fixed data about a cloud.
     pub fn info(&self, kind: ProviderKind) -> &'static CloudInfo {
         self.infos().get(kind)
     }
@@ -183,12 +183,12 @@ impl Context {
         &self.clouds
     }
 
-    /// The printer and the clouds, for showing steps while the clouds are at work.
+    /// The printer and the clouds at the same time, to print steps while clouds are queried.
     pub fn printer_and_clouds(&mut self) -> (&mut Printer, &Clouds) {
         (&mut self.printer, &self.clouds)
     }
 
-    /// The driver of a cloud that is to be asked.
+    /// Gives the driver of a cloud, after a check of the cloud's variables.
     ///
     /// # Errors
     /// `InvalidSpec` for a variable of this cloud whose value is not Unicode.
@@ -198,7 +198,7 @@ impl Context {
         Ok(self.clouds.get(kind))
     }
 
-    /// What the settings of a cloud's own tools come to; asks no network.
+    /// Resolves the settings of a cloud's own tools. Uses no network.
     ///
     /// # Errors
     /// `InvalidSpec` or `Unauthenticated` for a variable or file that cannot be read.
@@ -207,14 +207,14 @@ impl Context {
         (self.clouds.drivers.get(kind).resolved_settings)(&self.settings)
     }
 
-    /// The same check of all clouds: a variable that cannot be read may hold the credentials that are looked for.
+    /// Checks the variables of all clouds. A variable whose value is not Unicode may be meant as credentials.
     fn check_variables(&self) -> Result<()> {
         ProviderKind::ALL
             .into_iter()
             .try_for_each(|kind| self.cloud(kind).map(|_| ()))
     }
 
-    /// The clouds to ask: those named, else every one whose credentials are found.
+    /// The clouds to query: those that are named, else every one whose credentials are found.
     ///
     /// # Errors
     /// `Unauthenticated` if none is named and no credentials are found.
@@ -239,11 +239,11 @@ impl Context {
         }
     }
 
-    /// Every cloud whose credentials are found; the mock needs none, and is never among them.
+    /// Every cloud whose credentials are found. The mock needs none, and is never among them.
     pub fn configured_providers(&self) -> Vec<Arc<dyn Provider>> {
         let kinds = ProviderKind::ALL.into_iter();
-        let found = kinds.filter(|kind| self.has_credentials(*kind));
-        found.map(|kind| self.clouds.get(kind)).collect()
+        let configured = kinds.filter(|kind| self.has_credentials(*kind));
+        configured.map(|kind| self.clouds.get(kind)).collect()
     }
 
     /// Every cloud whose credentials are found, at least one.
@@ -252,18 +252,17 @@ impl Context {
     /// `Unauthenticated` if there is none.
     pub fn configured_providers_or_error(&self) -> Result<Vec<Arc<dyn Provider>>> {
         self.check_variables()?;
-        let found = self.configured_providers();
-        if found.is_empty() {
-            Err(self.no_credentials_error())
-        } else {
-            Ok(found)
+        let providers = self.configured_providers();
+        match providers.is_empty() {
+            true => Err(self.no_credentials_error()),
+            false => Ok(providers),
         }
     }
 
-    /// The clouds in which something may be made. They are never guessed.
+    /// The clouds in which `create` may create instances. Never guessed.
     ///
     /// # Errors
-    /// `InvalidSpec` if none is named; `Unauthenticated` if any will do and no credentials are found.
+    /// `InvalidSpec` if none is named; `Unauthenticated` if `any` is named and no credentials are found.
     pub fn providers_for_create(&self) -> Result<Vec<Arc<dyn Provider>>> {
         let settings = &self.settings;
         let mut named = match (&settings.providers.source, settings.create_provider.value) {
@@ -287,7 +286,7 @@ impl Context {
         named.into_iter().map(|kind| self.cloud(kind)).collect()
     }
 
-    /// The error for when no cloud can be asked.
+    /// Creates the error for no credentials at all.
     pub fn no_credentials_error(&self) -> Error {
         let (with, without): (Vec<_>, Vec<_>) = self.infos().iter().partition(|info| info.needs_credentials);
         let sign_in = join_with_or(with.iter().map(|info| info.title));
@@ -299,12 +298,12 @@ impl Context {
             .with_hint(format!("sign in to {sign_in}{others}"))
     }
 
-    /// Whether these credentials were found, without asking a network.
+    /// Whether credentials of a cloud are found. Uses no network.
     pub fn has_credentials(&self, kind: ProviderKind) -> bool {
         (self.clouds.drivers.get(kind).has_credentials)(&self.settings)
     }
 
-    /// Asks a question on the terminal and gives the line answered, or nothing at the end of the input.
+    /// Asks a question on the terminal, and gives the answer; `None` at the end of the input.
     ///
     /// # Errors
     /// Those of reading and writing.

@@ -1,36 +1,36 @@
-//! Exit codes: what a script may conclude from each, and which one an error or a batch of outcomes comes to.
+//! Exit codes: their meanings for scripts, and the code of an error or of a batch of results.
 
 use crate::cloud::{Error, ErrorKind};
 
-/// How a run ended, as the calling script sees it.
+/// The exit code of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExitStatus(u8);
 
 impl ExitStatus {
     /// Done.
     pub const DONE: Self = Self(0);
-    /// A fault of cloudctl, or one that fits no other code.
+    /// A bug of cloudctl, or a failure that fits no other code.
     pub const INTERNAL: Self = Self(1);
-    /// The command line or a file has a mistake; nothing was called.
+    /// The command line or a file has a mistake; no call was sent.
     pub const USAGE: Self = Self(2);
     /// Not found, or ambiguous.
     pub const NOT_FOUND: Self = Self(3);
-    /// Credentials or permission.
+    /// Missing credentials or permission.
     pub const DENIED: Self = Self(4);
-    /// Capacity or quota.
+    /// No capacity, or a quota is reached.
     pub const NO_CAPACITY: Self = Self(5);
-    /// Refused: conflict, protected, not ours, wrong account, plan differs.
+    /// Refused: conflict, protected, not created by cloudctl, wrong account, other spec.
     pub const REFUSED: Self = Self(6);
     /// Partial or incomplete.
     pub const PARTIAL: Self = Self(7);
-    /// Outcome unknown, or it exists but is not ready.
+    /// The outcome is unknown, or the instance exists but is not ready.
     pub const UNKNOWN: Self = Self(8);
-    /// Unavailable, definitely without effect.
+    /// The cloud is unavailable; the call had no effect.
     pub const UNAVAILABLE: Self = Self(9);
 
-    /// Interrupted with nothing in flight.
+    /// Interrupted by SIGINT with no change in progress.
     pub const INTERRUPTED: Self = Self(130);
-    /// Terminated with nothing in flight.
+    /// Terminated by SIGTERM with no change in progress.
     pub const TERMINATED: Self = Self(143);
 
     /// Every code with its meaning, as `cloudctl help exit-codes` prints them.
@@ -71,17 +71,19 @@ impl ExitStatus {
         }
     }
 
-    /// The code of a batch in which `succeeded` went well and `errors` did not. An unknown outcome outweighs all,
-    /// since a VM may exist; some of each is partial; nothing but failures is the first failure's code.
+    /// The code of a batch with `succeeded` successes and these errors. An unknown outcome goes before all else, because a
+    /// VM may exist. Successes and errors together are partial. Without a success it is the code of the first error.
     pub fn from_batch(succeeded: usize, errors: &[Error]) -> Self {
-        let unknown = errors
-            .iter()
-            .find(|error| Self::from_kind(error.kind()) == Self::UNKNOWN);
-        match (unknown, errors.first()) {
-            (Some(_), _) => Self::UNKNOWN,
-            (None, None) => Self::DONE,
-            (None, Some(_)) if succeeded > 0 => Self::PARTIAL,
-            (None, Some(first)) => Self::from_kind(first.kind()),
+        let Some(first) = errors.first() else {
+            return Self::DONE;
+        };
+        let mut codes = errors.iter().map(|error| Self::from_kind(error.kind()));
+        if codes.any(|code| code == Self::UNKNOWN) {
+            return Self::UNKNOWN;
+        }
+        match succeeded {
+            0 => Self::from_kind(first.kind()),
+            _ => Self::PARTIAL,
         }
     }
 
@@ -96,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_has_a_code_with_a_meaning() {
+    fn every_error_kind_has_a_documented_code() {
         for kind in ErrorKind::ALL {
             let code = ExitStatus::from_kind(kind).code();
             assert!(ExitStatus::MEANINGS.iter().any(|(known, _)| *known == code), "{kind:?}");
@@ -104,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_partial_unless_something_may_be_left_over() {
+    fn batch_is_partial_unless_an_outcome_is_unknown() {
         let quota = || Error::new(ErrorKind::Quota, "x");
         assert_eq!(ExitStatus::from_batch(3, &[]), ExitStatus::DONE);
         assert_eq!(ExitStatus::from_batch(3, &[quota()]), ExitStatus::PARTIAL);

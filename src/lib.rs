@@ -2,30 +2,44 @@
 //!
 //! Virtual machines on AWS EC2, Google Compute Engine and a mock cloud, through one [`cloud::Provider`] contract.
 //!
-//! ## The rooms of the house
+//! ## Rooms
 //!
-//! | room | what is in it | may import |
+//! A room is a top-level module.
+//!
+//! | room | content | may import |
 //! |---|---|---|
 //! | [`cloud`] | the contract: `Provider`, `InstanceSpec`, `Instance`, `InstanceState`, `Error`. No SDK, clap, tokio or I/O | – |
-//! | [`catalog`] | what is known of the clouds without asking: image aliases, machine types, prices | cloud |
-//! | [`exit`] | `ErrorKind` to exit code; merging a batch's outcomes | cloud |
-//! | [`shutdown`] | signals, and what is in flight when one comes | cloud, exit |
-//! | [`settings`] | flag > env > file, resolved once into plain values | cloud |
-//! | [`operations`] | true of every cloud: fan-out, create once, wait, select, terminate guard, expiry | cloud, catalog, shutdown |
-//! | [`output`] | what the user reads: tables, JSON, errors and hints, progress | cloud, exit |
-//! | [`panic_report`] | what is printed for a panic | cloud, exit, shutdown, output |
-//! | [`providers`] | the table of drivers, and a folder for each cloud | cloud, catalog, settings |
-//! | [`context`] | the outside world, injected: streams, environment, clock, terminal | cloud, catalog, shutdown, settings, providers, output, panic_report |
-//! | [`commands`] | one file for each verb: its `Args`, then `run(args, context)` | cloud, catalog, context, exit, shutdown, operations, output, settings |
-//! | [`cli`] | what can be typed, and mistakes in it | cloud, commands, settings |
+//! | [`catalog`] | image aliases, machine types and prices that are known without a call | cloud |
+//! | [`exit`] | the exit code of an error or of a batch | cloud |
+//! | [`shutdown`] | signals, and the changes in progress when one comes | cloud, exit |
+//! | [`settings`] | flag > environment > file, resolved once into plain values | cloud |
+//! | [`operations`] | the same for every cloud: listing, create, wait, label selectors, termination, expiry | cloud, catalog, shutdown |
+//! | [`output`] | tables, JSON, errors and hints, progress | cloud, exit |
+//! | [`panic_report`] | the error that is printed for a panic | cloud, exit, shutdown, output |
+//! | [`providers`] | the table of drivers, a folder for each cloud, and the code that drivers share | cloud, catalog, settings |
+//! | [`context`] | streams, environment, clock and terminal of the process, as values | cloud, catalog, shutdown, settings, providers, output, panic_report |
+//! | [`commands`] | one file for each command: its `Args`, then `run(args, context)` | cloud, catalog, context, exit, shutdown, operations, output, settings |
+//! | [`cli`] | the command line, and the errors for mistakes in it | cloud, commands, settings |
 //!
-//! `tests/house.rs` reads the sources and fails on any other edge.
+//! ## Where code belongs
 //!
-//! ## How a line of code knows its room
+//! - Code that knows a flag: `commands` or `settings`.
+//! - Code that knows an SDK type or a field of a cloud: the folder of that cloud in `providers`.
+//! - Code that holds for every cloud: `cloud` if it is pure, `operations` if it needs time or concurrency.
+//! - Code that chooses words for the user: `output`.
+//! - Code that reads the environment, the clock or the terminal: `context`.
 //!
-//! It knows a flag: `commands` or `settings`. It knows an SDK type or a cloud's field: that provider's folder. It is
-//! true of every cloud and pure: `cloud`; it needs time or concurrency: `operations`. It chooses a word the user
-//! reads: `output`. It reads the environment, clock or terminal: `context`.
+//! ## Rules
+//!
+//! `tests/house.rs` reads the sources and fails if one of these is broken:
+//!
+//! - A room imports only the rooms in the table.
+//! - Files do not import each other in a circle.
+//! - A file has at most 600 lines.
+//! - A cloud is named (`ProviderKind::Aws`) only in `cloud/provider_kind.rs`, in `providers/mod.rs` and in its own driver.
+//! - No code decides by the text of an error's message.
+//!
+//! Names and comments use the words of the glossary in `.github/CONTRIBUTING.md`, each with one meaning.
 
 #![forbid(unsafe_code)]
 
@@ -61,8 +75,8 @@ use crate::output::{Printer, Redactor};
 use crate::providers::Drivers;
 use crate::settings::{Settings, Source};
 
-/// Runs one command line in the given world, and gives the exit status. `arguments` begin with the program's name.
-pub fn run(arguments: impl IntoIterator<Item = OsString>, world: Host) -> ExitStatus {
+/// Runs one command line, and gives the exit status. `arguments` begin with the program's name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, host: Host) -> ExitStatus {
     let Host {
         streams,
         input,
@@ -71,15 +85,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: Host) -> ExitSt
         clock,
         drivers,
         panics,
-    } = world;
+    } = host;
     let infos = drivers.infos();
     let mut printer = Printer::new(streams, terminal);
     printer.set_clouds(infos);
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
-    let withheld = Redactor::new(environment.secrets(infos), words);
-    printer.set_redactor(withheld.clone());
-    // Errors have the form that was asked for even if they come before it is known whether that makes sense.
+    let redactor = Redactor::new(environment.secrets(infos), words);
+    printer.set_redactor(redactor.clone());
+    // Errors have the requested format, even if they come before the command line is parsed.
     let early_format = cli::find_output_format(&arguments).or(environment.get("CLOUDCTL_OUTPUT"));
     let _ = printer.set_format(early_format, false);
     panics.set_format(early_format);
@@ -87,7 +101,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: Host) -> ExitSt
         Ok(cli) => cli,
         Err(error) => return report_usage_error(&error, &arguments, &mut printer),
     };
-    // Help must work whatever the configuration file says, not least when it is broken.
+    // Help must work even if the configuration file is invalid.
     if let Some(result) = execute_without_settings(&cli.command, &drivers, &mut printer) {
         return result.unwrap_or_else(|error| report_any_error(error, &mut printer));
     }
@@ -96,7 +110,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: Host) -> ExitSt
         Ok(settings) => settings,
         Err(error) => return report_error(error, &mut printer),
     };
-    if let Err(error) = start_log(cli.global.verbose, settings.environment.get("CLOUDCTL_LOG"), withheld) {
+    if let Err(error) = start_log(cli.global.verbose, settings.environment.get("CLOUDCTL_LOG"), redactor) {
         return report_error(error, &mut printer);
     }
     panics.set_format(settings.output.value.as_deref().filter(|_| !settings.quiet));
@@ -113,13 +127,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, world: Host) -> ExitSt
     let status =
         execute(cli.command, &mut context).unwrap_or_else(|error| report_any_error(error, &mut context.printer));
     match context.shutdown.status() {
-        // Which signal it was tells one code from the other.
+        // SIGINT and SIGTERM have different codes.
         Some(by_signal) if status == ExitStatus::INTERRUPTED => by_signal,
         _ => status,
     }
 }
 
-/// What needs neither settings nor a cloud; nothing for the other commands.
+/// Runs a command that needs neither settings nor a cloud; `None` for the other commands.
 fn execute_without_settings(
     command: &Command,
     drivers: &Drivers,
@@ -140,7 +154,7 @@ fn execute_without_settings(
 fn execute(command: Command, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(execute_with_clouds(command, context));
-    // A blocking look-up of a host name that nobody waits for any more must not hold up the exit.
+    // A blocking look-up of a host name whose result is no longer needed must not delay the exit.
     runtime.shutdown_background();
     result
 }
@@ -184,10 +198,10 @@ fn report_any_error(error: anyhow::Error, printer: &mut Printer) -> ExitStatus {
     }
 }
 
-/// Failures that no cloud is part of: reading and writing.
+/// Reports an error that no cloud is part of: of reading or writing.
 fn report_other_error(error: anyhow::Error, printer: &mut Printer) -> ExitStatus {
     let failure = match error.downcast_ref::<io::Error>() {
-        // Whoever read our output has seen enough.
+        // The reader of the output closed the pipe.
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitStatus::DONE,
         Some(error) => Error::new(ErrorKind::Internal, format!("cannot write the results: {error}"))
             .with_hint("send them elsewhere and run the same command again"),
@@ -196,7 +210,7 @@ fn report_other_error(error: anyhow::Error, printer: &mut Printer) -> ExitStatus
     report_error(failure, printer)
 }
 
-/// One line for what is wrong with the command line, and a hint; help and version go to stdout as they are.
+/// Reports a mistake in the command line as one line and a hint. Prints help and version to stdout.
 fn report_usage_error(error: &clap::Error, arguments: &[OsString], printer: &mut Printer) -> ExitStatus {
     match error.kind() {
         UsageKind::DisplayHelp | UsageKind::DisplayVersion => {
@@ -214,47 +228,48 @@ fn report_usage_error(error: &clap::Error, arguments: &[OsString], printer: &mut
     report_error(cli::usage_error(error, arguments), printer)
 }
 
-/// Logs to stderr, events of cloudctl alone: the SDKs' own would show request bodies, and with them user data. Nobody
-/// need ask for its warnings.
+/// Starts the log on stderr. It has only events of cloudctl: those of the SDKs would show request bodies, and with them user
+/// data. Warnings are always logged.
 ///
 /// # Errors
-/// `InvalidSpec` if the variable names no level.
-fn start_log(verbosity: u8, variable: Option<&str>, withheld: Redactor) -> Result<(), Error> {
+/// `InvalidSpec` if the variable is not a log level.
+fn start_log(verbosity: u8, variable: Option<&str>, redactor: Redactor) -> Result<(), Error> {
     use tracing::level_filters::LevelFilter;
     use tracing_subscriber::filter::Targets;
     use tracing_subscriber::prelude::*;
     let variable = variable.map(str::trim).filter(|level| !level.is_empty());
-    let named = variable.map(|level| match level.parse::<LevelFilter>() {
-        Ok(named) => Ok(named),
+    let variable_level = variable.map(|level| match level.parse::<LevelFilter>() {
+        Ok(level) => Ok(level),
         Err(_) => Err(Error::invalid(format!(
             "variable CLOUDCTL_LOG: {} is not a level of the log",
             quoted(level)
         ))
         .with_hint("set it to off, error, warn, info, debug or trace")),
     });
-    let level = match (named.transpose()?, verbosity) {
-        (Some(level), 0) => level,
-        (_, 0) => LevelFilter::WARN,
-        (_, 1) => LevelFilter::INFO,
-        (_, 2) => LevelFilter::DEBUG,
-        (_, _) => LevelFilter::TRACE,
+    let variable_level = variable_level.transpose()?;
+    let level = match verbosity {
+        0 => variable_level.unwrap_or(LevelFilter::WARN),
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
     };
     let events = tracing_subscriber::fmt::layer()
-        .with_writer(move || LogWriter(withheld.clone()))
+        .with_writer(move || LogWriter(redactor.clone()))
         .with_ansi(false);
-    let events = match (variable, verbosity) {
-        (None, 0) => events.event_format(WarningFormatter::default()).boxed(),
-        _ => events.with_target(false).boxed(),
+    let is_log_requested = variable.is_some() || verbosity > 0;
+    let events = match is_log_requested {
+        true => events.with_target(false).boxed(),
+        false => events.event_format(WarningFormatter::default()).boxed(),
     };
-    let only_ours = Targets::new().with_target("cloudctl", level);
-    // A second run in the same process, as in tests, keeps the first one's.
+    let only_cloudctl = Targets::new().with_target("cloudctl", level);
+    // A second run in the same process, as in tests, keeps the log of the first.
     let _ = tracing_subscriber::registry()
-        .with(events.with_filter(only_ours))
+        .with(events.with_filter(only_cloudctl))
         .try_init();
     Ok(())
 }
 
-/// Writes lines of the log to stderr, without secrets. Each comes in one piece.
+/// Writes lines of the log to stderr, without secrets. Each call has one whole line.
 struct LogWriter(Redactor);
 
 impl io::Write for LogWriter {
@@ -269,8 +284,8 @@ impl io::Write for LogWriter {
     }
 }
 
-/// The form that warnings have where no log was asked for: that of all other warnings. Each text is printed once, however
-/// many zones and types are tried.
+/// Formats warnings like those of the printer, for runs without a requested log. Prints each text only once, because many
+/// zones and machine types can cause the same warning.
 #[derive(Default)]
 struct WarningFormatter {
     printed: Mutex<HashSet<String>>,

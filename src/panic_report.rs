@@ -1,5 +1,4 @@
-//! What is printed for a panic, which is always a bug: one plain error in the output format that was asked for. The exit
-//! code is 1.
+//! Reports a panic, which is always a bug: prints one error in the requested output format, and exits with code 1.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, Write};
@@ -13,36 +12,36 @@ use crate::exit::ExitStatus;
 use crate::output::{Printer, Streams, Terminal};
 use crate::shutdown::Shutdown;
 
-/// What the report of a panic depends on. Clones share it.
+/// The data for the report of a panic. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct PanicReport(Arc<Mutex<Run>>);
+pub struct PanicReport(Arc<Mutex<ReportData>>);
 
 #[derive(Debug, Default)]
-struct Run {
+struct ReportData {
     format: Option<String>,
     shutdown: Option<Shutdown>,
 }
 
 impl PanicReport {
-    /// From here on a panic in any thread of the process is reported, and ends the process with exit code 1. The hook
-    /// runs before a panic unwinds or aborts, so this holds for builds that abort, too.
+    /// Installs the panic hook. It reports a panic of any thread and ends the process with exit code 1. The hook runs before
+    /// a panic unwinds or aborts, so it also works in builds that abort.
     pub fn install() -> Self {
         let report = Self::default();
-        let run = Arc::clone(&report.0);
+        let data = Arc::clone(&report.0);
         let is_reported = AtomicBool::new(false);
         std::panic::set_hook(Box::new(move |panic| {
             if is_reported.swap(true, Ordering::SeqCst) {
-                // Another thread is reporting its own panic and ends the process. Returning would abort it.
+                // Another thread reports its own panic and ends the process. Returning here would abort the report.
                 loop {
                     std::thread::park();
                 }
             }
-            // A thread that panicked with the lock held has it still.
-            let (format, interrupt) = match run.try_lock() {
-                Ok(run) => (run.format.clone(), run.shutdown.clone()),
+            // A thread that panicked with the lock still holds it.
+            let (format, shutdown) = match data.try_lock() {
+                Ok(data) => (data.format.clone(), data.shutdown.clone()),
                 Err(_) => (None, None),
             };
-            let may_have_changed = interrupt.is_some_and(|interrupt| interrupt.may_be_changing());
+            let may_have_changed = shutdown.is_some_and(|shutdown| shutdown.may_be_changing());
             print_error(&panic_error(panic.location(), may_have_changed), format.as_deref());
             process::exit(i32::from(ExitStatus::from_kind(ErrorKind::Internal).code()));
         }));
@@ -54,29 +53,29 @@ impl PanicReport {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).format = format.map(str::to_owned);
     }
 
-    /// Sets where to look up whether a change is in flight.
-    pub fn set_shutdown(&self, interrupt: &Shutdown) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).shutdown = Some(interrupt.clone());
+    /// Sets the shutdown, which says whether a change is in progress.
+    pub fn set_shutdown(&self, shutdown: &Shutdown) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).shutdown = Some(shutdown.clone());
     }
 }
 
-/// The panic's own message is left out: it may have values in it.
+/// Creates the error for a panic, without the panic's own message, which can contain secrets.
 fn panic_error(location: Option<&Location<'_>>, may_have_changed: bool) -> Error {
-    let place = location
+    let position = location
         .map(|location| format!(" at {}:{}", shorten_path(location.file()), location.line()))
         .unwrap_or_default();
     match may_have_changed {
         true => Error::new(
             ErrorKind::Internal,
-            format!("cloudctl met a bug{place} while a change was in flight: a VM may exist"),
+            format!("cloudctl met a bug{position} while a change was in flight: a VM may exist"),
         )
         .with_hint("look with `cloudctl list`, or run the same command again, which never makes a second VM"),
-        false => Error::new(ErrorKind::Internal, format!("cloudctl met a bug{place}"))
+        false => Error::new(ErrorKind::Internal, format!("cloudctl met a bug{position}"))
             .with_hint("report it with the command that led to it; RUST_BACKTRACE=1 shows more"),
     }
 }
 
-/// A source file without the folders of the machine that built it.
+/// Removes the folders of the build machine from the path of a source file.
 fn shorten_path(file: &str) -> &str {
     match file.split_once("/registry/src/") {
         Some((_, rest)) => rest.split_once('/').map_or(rest, |(_, file)| file),
@@ -90,10 +89,10 @@ fn print_error(error: &Error, format: Option<&str>) {
         stderr: Box::new(io::stderr()),
     };
     let mut printer = Printer::new(streams, Terminal::default());
-    // A format that is not known is not used.
+    // An invalid format leaves the default one.
     let _ = printer.set_format(format, false);
     printer.report_failure(error.clone());
-    // Nothing but functions and lines. It is there only if RUST_BACKTRACE asks for it.
+    // A backtrace has only functions and lines. It is captured only if RUST_BACKTRACE is set.
     let trace = Backtrace::capture();
     if trace.status() == BacktraceStatus::Captured {
         let _ = writeln!(io::stderr(), "{trace}");

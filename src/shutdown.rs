@@ -1,9 +1,9 @@
-//! The wish to stop: a signal, and what it means by what is in flight.
+//! Handles SIGINT and SIGTERM, and lets calls in progress finish.
 //!
-//! With nothing in flight the first SIGINT or SIGTERM ends the process at once, with 130 or 143. While a change is in
-//! flight it is a wish: no other change begins, waiting ends, and what is in flight gets [`GRACE_PERIOD`] to come to an end,
-//! so that what exists can be named. A second signal ends the process at once; running the command again then finds
-//! what the first run did.
+//! Outside of a critical section the first signal ends the process at once, with exit code 130 or 143. In a critical
+//! section, while a change is in progress, no other change begins, waits end, and calls in progress get [`GRACE_PERIOD`]
+//! to finish, so that the run can name what exists. A second signal ends the process at once; the next run of the same
+//! command finds what this one did.
 
 use std::io::{IsTerminal, Write};
 use std::process;
@@ -16,73 +16,76 @@ use tokio::time::Instant;
 use crate::cloud::{Error, ErrorKind, Result};
 use crate::exit::ExitStatus;
 
-/// How long what is in flight may take to settle after a signal.
+/// The time that a run may continue after a signal.
 pub const GRACE_PERIOD: Duration = Duration::from_secs(5);
-/// When the calls under way have had their time; what follows is for looking at what came of them.
+/// The time after a signal at which calls in progress are given up. The rest of the grace period is for reading their
+/// outcome.
 const CALL_GRACE: Duration = Duration::from_millis(3_000);
-/// When that has had its time, too. What is known must then still be printed, on a machine that may be busy.
+/// The time after a signal at which these reads are given up. The rest is for printing, on a machine that may be busy.
 const READ_GRACE: Duration = Duration::from_millis(4_200);
 
-/// The wish to stop, shared by all of a run. Clones are the same wish.
+/// The state of the shutdown, shared by all parts of a run. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Shutdown {
-    flight: Arc<Mutex<State>>,
-    /// When the signal came.
-    wish: watch::Sender<Option<Instant>>,
+    state: Arc<Mutex<State>>,
+    /// The time of the first signal.
+    signal: watch::Sender<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// The number of changes in progress.
     changes: usize,
-    /// Whether a change has come to its end: what is left is to leave, with its own exit status.
-    landed: bool,
-    wished: Option<ExitStatus>,
+    /// Whether a change is finished. The run then ends by itself, with its own exit status.
+    change_finished: bool,
+    /// The exit status of the first signal.
+    signal_status: Option<ExitStatus>,
 }
 
-/// While this lives a change counts as in flight: from before it begins until what came of it is printed.
+/// Marks a change as in progress as long as it lives: from before the first call until the outcome is printed.
 #[derive(Debug)]
 pub struct CriticalSection(Arc<Mutex<State>>);
 
 impl Drop for CriticalSection {
     fn drop(&mut self) {
-        let mut flight = lock(&self.0);
-        flight.changes -= 1;
-        flight.landed = true;
+        let mut state = lock(&self.0);
+        state.changes -= 1;
+        state.change_finished = true;
     }
 }
 
 impl Default for Shutdown {
     fn default() -> Self {
         Self {
-            flight: Arc::default(),
-            wish: watch::Sender::new(None),
+            state: Arc::default(),
+            signal: watch::Sender::new(None),
         }
     }
 }
 
 impl Shutdown {
-    /// Says that a change begins.
+    /// Marks the beginning of a change.
     ///
     /// # Errors
-    /// `Interrupted` if a signal has come, and the change must not begin.
+    /// `Interrupted` if a signal has come, so that the change must not begin.
     pub fn enter_critical_section(&self) -> Result<CriticalSection> {
-        let mut flight = lock(&self.flight);
-        if flight.wished.is_some() {
+        let mut state = lock(&self.state);
+        if state.signal_status.is_some() {
             return Err(interrupted_error());
         }
-        flight.changes += 1;
-        Ok(CriticalSection(Arc::clone(&self.flight)))
+        state.changes += 1;
+        Ok(CriticalSection(Arc::clone(&self.state)))
     }
 
-    /// Whether a change may be in flight. For a panic, which can come while the lock is held: then it may be.
+    /// Whether a change may be in progress. Also true if the lock is held, as it can be in a panic.
     pub fn may_be_changing(&self) -> bool {
-        self.flight.try_lock().map_or(true, |flight| flight.changes > 0)
+        self.state.try_lock().map_or(true, |state| state.changes > 0)
     }
 
     /// Checks that no signal has come.
     ///
     /// # Errors
-    /// `Interrupted` if one has.
+    /// `Interrupted` if one has come.
     pub fn check(&self) -> Result<()> {
         match self.status() {
             Some(_) => Err(interrupted_error()),
@@ -90,24 +93,24 @@ impl Shutdown {
         }
     }
 
-    /// The exit status that the signal asks for where nothing was in flight; `None` if no signal has come.
+    /// The exit status of the signal for a run without changes; `None` if no signal has come.
     pub fn status(&self) -> Option<ExitStatus> {
-        lock(&self.flight).wished
+        lock(&self.state).signal_status
     }
 
-    /// Waits for a signal, for ever if none comes.
+    /// Waits for a signal. Never returns if none comes.
     pub async fn signalled(&self) {
-        self.signal_time().await;
+        self.wait_for_signal_time().await;
     }
 
-    async fn signal_time(&self) -> Instant {
-        let mut wish = self.wish.subscribe();
-        // The sender lives as long as this does.
-        let came = wish.wait_for(Option::is_some).await.ok().and_then(|wish| *wish);
-        came.unwrap_or_else(Instant::now)
+    async fn wait_for_signal_time(&self) -> Instant {
+        let mut signal = self.signal.subscribe();
+        // Never an error: the sender lives as long as `self`.
+        let time = signal.wait_for(Option::is_some).await.ok().and_then(|time| *time);
+        time.unwrap_or_else(Instant::now)
     }
 
-    /// Runs what changes nothing, up to the first signal.
+    /// Runs work that changes nothing, until a signal.
     ///
     /// # Errors
     /// `Interrupted` at a signal; those of `work`.
@@ -118,69 +121,67 @@ impl Shutdown {
         }
     }
 
-    /// Runs what changes something to its end, or after a signal for as long as it is given to settle, counted from the
-    /// signal however many steps it takes; then it is `None` what came of it.
+    /// Runs work that changes something to its end. After a signal it gets a time limit, counted from the signal for all
+    /// work of the run together. `None` means that the outcome is unknown.
     pub async fn finish_in_grace_period<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let patience = async {
-            let came = self.signal_time().await;
-            tokio::time::sleep_until(came + CALL_GRACE).await;
+        self.run_until(CALL_GRACE, work).await
+    }
+
+    /// Runs a read of the outcome of an unfinished call; `None` if the grace period leaves no time for it.
+    pub async fn final_read<T>(&self, read: impl Future<Output = T>) -> Option<T> {
+        self.run_until(READ_GRACE, read).await
+    }
+
+    /// Runs work until this time after a signal; `None` if it did not finish.
+    async fn run_until<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+        let deadline = async {
+            let signal_time = self.wait_for_signal_time().await;
+            tokio::time::sleep_until(signal_time + limit).await;
         };
         tokio::select! {
             result = work => Some(result),
-            () = patience => None,
+            () = deadline => None,
         }
     }
 
-    /// Looks, after a signal, at what came of a call that did not settle; `None` if there is no time left for it.
-    pub async fn final_read<T>(&self, look: impl Future<Output = T>) -> Option<T> {
-        let patience = async {
-            let came = self.signal_time().await;
-            tokio::time::sleep_until(came + READ_GRACE).await;
-        };
-        tokio::select! {
-            seen = look => Some(seen),
-            () = patience => None,
-        }
-    }
-
-    /// Listens for signals from here on, in a thread of its own, so that they are heard while the rest of the process
-    /// waits for an answer on the terminal.
+    /// Starts a thread that listens for signals, also while the rest of the process waits for input on the terminal.
     pub fn listen(&self) {
-        let interrupt = self.clone();
+        let shutdown = self.clone();
         // Without a runtime the signals do what they do by default: end the process.
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
             return;
         };
-        // Here and not in the thread: no change may begin before they are heard.
+        // Not in the thread: the handlers must be there before a change can begin.
         let signals = {
-            let _inside = runtime.enter();
+            let _guard = runtime.enter();
             Signals::new()
         };
         if let Some(signals) = signals {
             let _ = std::thread::Builder::new()
                 .name("signals".to_owned())
-                .spawn(move || runtime.block_on(interrupt.watch(signals)));
+                .spawn(move || runtime.block_on(shutdown.watch(signals)));
         }
     }
 
+    /// Waits for signals, and ends the process at the second one or at the end of the grace period.
     async fn watch(&self, mut signals: Signals) {
         let first = signals.next().await;
         {
-            let mut flight = lock(&self.flight);
-            flight.wished = Some(first);
-            if flight.changes == 0 && !flight.landed {
-                // The lock is still held: no change can begin any more.
+            let mut state = lock(&self.state);
+            state.signal_status = Some(first);
+            if state.changes == 0 && !state.change_finished {
+                // The lock is still held, so no change can begin.
                 write_stderr("interrupted; nothing was in flight");
                 process::exit(i32::from(first.code()));
             }
         }
-        write_stderr("interrupted: ending what is in flight; once more to leave at once");
-        let came = Instant::now();
-        self.wish.send_replace(Some(came));
+        write_stderr("interrupted: waiting for calls in progress; press Ctrl-C again to exit now");
+        let signal_time = Instant::now();
+        self.signal.send_replace(Some(signal_time));
         tokio::select! {
             second = signals.next() => process::exit(i32::from(second.code())),
-            () = tokio::time::sleep_until(came + GRACE_PERIOD) => {
-                write_stderr("error: interrupted while a change was in flight: it is not known what came of it");
+            () = tokio::time::sleep_until(signal_time + GRACE_PERIOD) => {
+                write_stderr("error: interrupted while a change was in progress: its outcome is unknown");
                 write_stderr("hint: run the same command again: it finds what was done and does the rest");
                 process::exit(i32::from(ExitStatus::UNKNOWN.code()));
             }
@@ -188,19 +189,18 @@ impl Shutdown {
     }
 }
 
-/// The error for what a signal kept from beginning.
+/// Creates the error for work that did not begin because of a signal.
 pub fn interrupted_error() -> Error {
     Error::new(ErrorKind::Interrupted, "interrupted before anything was done")
 }
 
-fn lock(flight: &Mutex<State>) -> MutexGuard<'_, State> {
-    flight.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn write_stderr(line: &str) {
     let mut stderr = std::io::stderr();
-    // Where a terminal shows `^C`, and perhaps how far it is, a line of its own. A closed stderr must not stop what is
-    // being done.
+    // A terminal shows `^C`, and perhaps progress, so begin a new line there. A closed stderr must not stop the run.
     let start = if stderr.is_terminal() { "\n" } else { "" };
     let _ = writeln!(stderr, "{start}{line}");
 }
@@ -251,45 +251,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_change_begins_after_a_signal() {
-        let interrupt = Shutdown::default();
-        let change = interrupt.enter_critical_section().unwrap();
-        assert_eq!(lock(&interrupt.flight).changes, 1);
+    fn change_is_refused_after_a_signal() {
+        let shutdown = Shutdown::default();
+        let change = shutdown.enter_critical_section().unwrap();
+        assert_eq!(lock(&shutdown.state).changes, 1);
         drop(change);
-        assert_eq!(lock(&interrupt.flight).changes, 0);
-        lock(&interrupt.flight).wished = Some(ExitStatus::INTERRUPTED);
+        assert_eq!(lock(&shutdown.state).changes, 0);
+        lock(&shutdown.state).signal_status = Some(ExitStatus::INTERRUPTED);
         assert_eq!(
-            interrupt.enter_critical_section().unwrap_err().kind(),
+            shutdown.enter_critical_section().unwrap_err().kind(),
             ErrorKind::Interrupted
         );
-        assert!(interrupt.check().is_err());
+        assert!(shutdown.check().is_err());
     }
 
     #[tokio::test]
-    async fn a_signal_ends_reading_at_once_and_lets_a_change_settle() {
-        let interrupt = Shutdown::default();
-        interrupt.wish.send_replace(Some(Instant::now()));
+    async fn signal_ends_a_read_and_lets_a_change_finish() {
+        let shutdown = Shutdown::default();
+        shutdown.signal.send_replace(Some(Instant::now()));
         let quick = tokio::time::sleep(Duration::from_millis(5));
-        assert!(interrupt.finish_in_grace_period(quick).await.is_some());
+        assert!(shutdown.finish_in_grace_period(quick).await.is_some());
         let read = std::future::pending::<Result<()>>();
         assert_eq!(
-            interrupt.run_until_signal(read).await.unwrap_err().kind(),
+            shutdown.run_until_signal(read).await.unwrap_err().kind(),
             ErrorKind::Interrupted
         );
     }
 
     #[tokio::test]
-    async fn a_later_step_has_only_what_is_left_of_the_time() {
-        let interrupt = Shutdown::default();
+    async fn later_work_gets_the_rest_of_the_grace_period() {
+        let shutdown = Shutdown::default();
         let now = Instant::now();
-        let came = now.checked_sub(CALL_GRACE - Duration::from_millis(50)).unwrap();
-        interrupt.wish.send_replace(Some(came));
-        assert!(
-            interrupt
-                .finish_in_grace_period(std::future::pending::<()>())
-                .await
-                .is_none()
-        );
+        let signal_time = now.checked_sub(CALL_GRACE - Duration::from_millis(50)).unwrap();
+        shutdown.signal.send_replace(Some(signal_time));
+        let endless = std::future::pending::<()>();
+        assert!(shutdown.finish_in_grace_period(endless).await.is_none());
         assert!(now.elapsed() < CALL_GRACE / 2);
     }
 }

@@ -1,4 +1,4 @@
-//! What can be typed. Parsing only: what it means is in `commands`.
+//! The command line: global flags and the list of commands. What each command does is in `commands`.
 
 mod usage_errors;
 
@@ -24,15 +24,15 @@ use crate::settings::GlobalArgs;
     arg_required_else_help = true
 )]
 pub struct Cli {
-    /// The flags that mean the same under every verb.
+    /// The flags that mean the same for every command.
     #[command(flatten)]
     pub global: GlobalArgs,
-    /// The verb.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The verbs; what each does is said at its arguments, which is where clap takes its help from.
+/// The commands. Clap takes the help of each from the doc comment of its arguments.
 #[expect(
     missing_docs,
     reason = "a comment here would take the place of the help at the arguments"

@@ -1,4 +1,4 @@
-//! Mistakes on the command line, explained: what is wrong, and what to type instead.
+//! Errors for mistakes on the command line: what is wrong, and what to type instead.
 
 use std::ffi::OsString;
 
@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::Cli;
 use crate::cloud::{Error, is_content, may_be_secret, path_text, quoted, redact_value};
 
-/// One line for what is wrong with the command line, and a hint.
+/// Turns a clap error into an error of one line with a hint.
 pub fn usage_error(error: &clap::Error, arguments: &[OsString]) -> Error {
     if let Some(error) = file_content_error(error, arguments) {
         return error;
@@ -16,15 +16,15 @@ pub fn usage_error(error: &clap::Error, arguments: &[OsString]) -> Error {
     let rendered = redact_values(error, error.render().to_string(), arguments);
     let paragraph = rendered.split("\n\n").next().unwrap_or_default();
     let lines = paragraph.lines().map(str::trim);
-    // The hint lists them.
+    // The hint has the possible values.
     let lines: Vec<&str> = lines.filter(|line| !line.starts_with("[possible values:")).collect();
     let message = lines.join(" ");
     let message = message.trim_start_matches("error: ");
     Error::invalid(message).with_hint(usage_hint(error, arguments))
 }
 
-/// The error for a flag that was given the content of a file, as in `--ssh-key "$(cat key)"`. A key begins with hyphens,
-/// so the parser takes it for an unknown flag.
+/// Creates the error for a flag that got the content of a file, as in `--ssh-key "$(cat key)"`. A key begins with hyphens,
+/// so clap reports it as an unknown flag.
 fn file_content_error(error: &clap::Error, arguments: &[OsString]) -> Option<Error> {
     if error.kind() != ErrorKind::UnknownArgument {
         return None;
@@ -47,10 +47,10 @@ fn file_content_error(error: &clap::Error, arguments: &[OsString]) -> Option<Err
     )
 }
 
-/// The text without the values in it that may be secrets. It must not be cut into paragraphs yet: a value can have empty
-/// lines.
+/// Redacts the values in the whole rendered error that may be secrets. It has to come before the split into paragraphs,
+/// because a value can have empty lines.
 fn redact_values(error: &clap::Error, rendered: String, arguments: &[OsString]) -> String {
-    // What was not given is one of our own names, such as `<REF>`.
+    // A value that the user did not type is a name in the usage text, such as `<REF>`.
     let is_given = |value: &str| {
         arguments
             .iter()
@@ -78,7 +78,7 @@ fn redact_values(error: &clap::Error, rendered: String, arguments: &[OsString]) 
     text
 }
 
-/// The next step after a mistake on the command line.
+/// Chooses the hint for a mistake on the command line.
 fn usage_hint(error: &clap::Error, arguments: &[OsString]) -> String {
     let strings = |kind| match error.get(kind) {
         Some(ContextValue::String(one)) => vec![one.clone()],
@@ -86,16 +86,16 @@ fn usage_hint(error: &clap::Error, arguments: &[OsString]) -> String {
         _ => Vec::new(),
     };
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<Error>());
-    if let Some(remedy) = cause.and_then(Error::hint) {
-        return remedy.to_owned();
+    if let Some(hint) = cause.and_then(Error::hint) {
+        return hint.to_owned();
     }
     let command = Cli::command();
-    let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
-    let verb = arguments
+    let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+    let name = arguments
         .iter()
-        .find(|argument| verbs.iter().any(|verb| argument == verb));
-    let see_help = || match verb {
-        Some(verb) => format!("see `cloudctl {} --help`", verb.display()),
+        .find(|argument| names.iter().any(|name| argument == name));
+    let see_help = || match name {
+        Some(name) => format!("see `cloudctl {} --help`", name.display()),
         None => "see `cloudctl --help`".to_owned(),
     };
     match error.kind() {
@@ -103,7 +103,7 @@ fn usage_hint(error: &clap::Error, arguments: &[OsString]) -> String {
             [] => see_help(),
             values => format!("use {}", values.join(", ")),
         },
-        ErrorKind::InvalidSubcommand if verb.is_none() => format!("use one of {}", verbs.join(", ")),
+        ErrorKind::InvalidSubcommand if name.is_none() => format!("use one of {}", names.join(", ")),
         ErrorKind::UnknownArgument => match strings(ContextKind::SuggestedArg).first() {
             Some(similar) => format!("did you mean {similar}?"),
             None => see_help(),
@@ -117,7 +117,7 @@ fn usage_hint(error: &clap::Error, arguments: &[OsString]) -> String {
     }
 }
 
-/// The output format on a command line that has a mistake somewhere: a script that wants JSON gets its errors so.
+/// Finds the output format on a command line that may have a mistake, so that a script that wants JSON gets errors as JSON.
 pub fn find_output_format(arguments: &[OsString]) -> Option<&str> {
     let mut words = arguments
         .iter()

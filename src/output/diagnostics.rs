@@ -1,5 +1,4 @@
-//! What is said beside the results, on stderr: mistakes, notes, steps, and how far it is.
-//! Errors as people read them.
+//! The messages of the printer on stderr: errors, warnings, notes, steps, progress and questions.
 
 use std::io::{self, Write};
 
@@ -11,17 +10,17 @@ use super::text::escape;
 use crate::cloud::{CloudInfos, Error, Leftover, Subject};
 
 impl Printer {
-    /// Prints help that was not asked for, beside the results.
+    /// Prints help that the user did not request, on stderr.
     pub fn print_usage_help(&mut self, text: &str) {
         self.print_line(text.trim_end());
     }
 
-    /// Prints an error for people.
+    /// Prints an error.
     pub fn report_error(&mut self, error: &Error) {
         self.print_error_lines(format_error(error, self.infos));
     }
 
-    /// Prints errors for people. What is to be done after several of them is said once.
+    /// Prints errors. If errors in a row have the same hint, only the last one shows it.
     pub(super) fn report_errors(&mut self, errors: &[Error]) {
         let infos = self.infos;
         let mut texts = errors.iter().map(|error| format_error(error, infos)).peekable();
@@ -45,33 +44,33 @@ impl Printer {
         }
     }
 
-    /// Prints a warning for people.
+    /// Prints a warning.
     pub fn warn(&mut self, text: &str) {
         self.print_prefixed("warning:", AnsiColor::Yellow, &escape(text));
     }
 
-    /// Prints a remark for people, unless keys alone were asked for.
+    /// Prints a note, unless only keys are requested.
     pub fn note(&mut self, text: &str) {
         if !self.quiet {
             self.print_line(&escape(text));
         }
     }
 
-    /// Prints a step that was reached, on a terminal only: `✓ running   14s`.
+    /// Prints a step that is done, only on a terminal: `✓ running   14s`.
     pub fn report_step(&mut self, word: &str, detail: &str) {
         if self.shows_progress() {
             self.print_prefixed("✓", AnsiColor::Green, &format!("{word:<9} {}", escape(detail)));
         }
     }
 
-    /// Prints a remark that belongs to the steps, on a terminal only.
+    /// Prints a note that belongs to the steps, only on a terminal.
     pub fn note_on_terminal(&mut self, text: &str) {
         if self.shows_progress() {
             self.print_line(&escape(text));
         }
     }
 
-    /// Says how far it is, on a terminal that can write over it, until something else is printed.
+    /// Shows progress until something else is printed, only on a terminal that can overwrite a line.
     pub fn show_progress(&mut self, text: &str) {
         if self.shows_progress() && self.terminal.redraws {
             let columns = self.terminal.width.unwrap_or(80);
@@ -81,12 +80,12 @@ impl Printer {
         }
     }
 
-    /// Takes back what it said of that, so that others than the printer can write there.
+    /// Clears the progress line, so that other code can write to the terminal.
     pub fn end_progress(&mut self) {
         self.progress.clear(&mut *self.streams.stderr);
     }
 
-    /// Prints a question, without a new line after it.
+    /// Prints a question, without a line break after it.
     ///
     /// # Errors
     /// Those of writing.
@@ -106,14 +105,14 @@ impl Printer {
 
     fn print_line(&mut self, text: &str) {
         self.end_progress();
-        // A closed stderr must not stop what is being done.
+        // A closed stderr must not stop the run.
         let _ = writeln!(self.streams.stderr, "{}", self.redactor.redact(text));
         let _ = self.streams.stderr.flush();
     }
 }
 
-/// An error in parts: what failed, the cloud's own code and request id, what is left over, and the next step. Each is one
-/// line without colours; the first has no prefix.
+/// Formats an error as lines without colours: the message, the cloud's own code and request id, the leftovers, and the hint.
+/// The message has no prefix.
 pub fn format_error(error: &Error, infos: Option<CloudInfos>) -> Vec<String> {
     let mut lines = vec![match error.location() {
         Some(location) => format!("{}: {}", escape(&location.to_string()), escape(error.message())),

@@ -1,5 +1,4 @@
-//! Formats that programs read.
-//! The output formats by name.
+//! The output formats by name, and the writers of those that programs read.
 
 use std::io::{self, BufWriter, Write};
 use std::str::FromStr;
@@ -41,7 +40,7 @@ pub(super) fn write_json(out: &mut dyn Write, items: &[Record], errors: Vec<Reco
 }
 
 pub(super) fn write_jsonl(out: &mut dyn Write, records: &[Record]) -> io::Result<()> {
-    // A line in one write, so that whoever reads along never sees half of one for long.
+    // Each line is one write, so that a reader does not get half a line.
     let mut line = Vec::new();
     for record in records {
         line.clear();
@@ -52,20 +51,20 @@ pub(super) fn write_jsonl(out: &mut dyn Write, records: &[Record]) -> io::Result
 }
 
 pub(super) fn write_yaml(out: &mut dyn Write, items: &[Record], errors: Vec<Record>) -> io::Result<()> {
-    // Written in one piece: the serializer's own error would hide that a pipe is closed.
+    // Serialized to a string first: the serializer's own error would hide that a pipe is closed.
     let envelope = Envelope::new(items, errors);
     let text = yaml_serde::to_string(&envelope).map_err(io::Error::other)?;
     if text.contains(|character| character != '\n' && is_unsafe(character)) {
-        // YAML too, in the style of JSON, which has a way to write them: <https://yaml.org/spec/1.2.2/#74-flow-collection-styles>
+        // The flow style of YAML has escapes for these characters: <https://yaml.org/spec/1.2.2/#74-flow-collection-styles>
         return write_flow_yaml(out, &envelope, PrettyFormatter::new());
     }
     out.write_all(text.as_bytes())
 }
 
 pub(super) fn write_csv(out: &mut dyn Write, fields: &[&str], records: &[Record]) -> io::Result<()> {
-    // As with YAML, so that a closed pipe is seen as one.
+    // Written to memory first, so that the error for a closed pipe is not hidden.
     let mut writer = csv::Writer::from_writer(Vec::new());
-    // Names computed for people only, such as `age`, are in no record.
+    // Columns that are computed for people, such as `age`, are in no record.
     let fields: Vec<&str> = fields
         .iter()
         .copied()
@@ -79,7 +78,7 @@ pub(super) fn write_csv(out: &mut dyn Write, fields: &[&str], records: &[Record]
     out.write_all(&text)
 }
 
-/// A cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe before it.
+/// Formats a cell so that no spreadsheet reads it as a formula: a text that begins like one gets an apostrophe before it.
 fn csv_cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -93,7 +92,7 @@ fn csv_cell(value: &Value) -> String {
 }
 
 fn escape_formula(text: String) -> String {
-    // The wide forms are formulas too to a spreadsheet that is set to Japanese or Chinese.
+    // A spreadsheet in Japanese or Chinese also reads the wide forms as formulas.
     if text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) {
         format!("'{text}")
     } else {
@@ -104,23 +103,23 @@ fn escape_formula(text: String) -> String {
 /// How results are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// A table of the most wanted columns.
+    /// A table of the most important columns.
     Table,
     /// A table of all columns.
     Wide,
     /// One envelope of items and errors.
     Json,
-    /// One item a line.
+    /// One item per line.
     Jsonl,
     /// The envelope as YAML.
     Yaml,
     /// Comma-separated values with a header.
     Csv,
-    /// Names alone.
+    /// Only names.
     Name,
-    /// Ids alone.
+    /// Only ids.
     Id,
-    /// Full references alone.
+    /// Only references.
     Ref,
     /// A table of these fields.
     Columns(Vec<String>),
@@ -129,17 +128,17 @@ pub enum Format {
 const NAMES: &str = "table, wide, json, jsonl, yaml, csv, name, id, ref or columns=a,b";
 
 impl Format {
-    /// Whether errors are part of what goes to stdout.
+    /// Whether stdout gets an envelope, which has errors too.
     pub fn uses_envelope(&self) -> bool {
         matches!(self, Self::Json | Self::Yaml)
     }
 
-    /// Whether results can be printed as they come, because each stands for itself and their order says nothing.
+    /// Whether results can be printed as they come, because each is independent and their order has no meaning.
     pub fn streams(&self) -> bool {
         matches!(self, Self::Jsonl)
     }
 
-    /// Whether people are meant to read it, so that progress may be shown beside it.
+    /// Whether the format is for people, so that progress can be shown.
     pub fn is_human_readable(&self) -> bool {
         matches!(self, Self::Table | Self::Wide | Self::Columns(_))
     }
@@ -181,14 +180,15 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn formulas_are_defused() {
+    fn csv_formula_is_escaped() {
         assert_eq!(csv_cell(&json!("=cmd|' /C calc'!A0")), "'=cmd|' /C calc'!A0");
         assert_eq!(csv_cell(&json!("＝1+1")), "'＝1+1");
         assert_eq!(csv_cell(&json!("\t=1+1\u{1b}")), "\\u{9}=1+1\\u{1b}");
         assert_eq!(csv_cell(&json!(-3)), "-3");
         assert_eq!(csv_cell(&json!({"a": "b"})), "a=b");
     }
-    /// A report on one VM with this name.
+
+    /// The record of a VM with this name.
     fn records(name: &str) -> Vec<Record> {
         vec![Record::new(vec![
             ("name", json!(name)),
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn json_and_yaml_are_exact_and_harmless() {
+    fn json_and_yaml_escape_without_changing_values() {
         type Writer = fn(&mut dyn Write, &[Record]) -> io::Result<()>;
         for name in [
             "plain \"quoted\" \\ naïve 日本 🦀",

@@ -1,11 +1,11 @@
-//! Every hint there is: the next step after each kind of error, by cloud.
+//! Hints: the next step after each kind of error, by cloud.
 
 use crate::cloud::{CloudInfo, CloudInfos, Error, ErrorKind};
 
-/// The next step after an error: what the error itself knows, else what helps with its kind on its cloud.
+/// The hint for an error: its own, else the general one for its kind on its cloud.
 pub fn hint_for(error: &Error, infos: Option<CloudInfos>) -> String {
-    if let Some(remedy) = error.hint() {
-        return remedy.to_owned();
+    if let Some(hint) = error.hint() {
+        return hint.to_owned();
     }
     let provider = error.location().map(|location| location.provider);
     let cloud = provider.and_then(|kind| Some(infos?.get(kind)));

@@ -1,18 +1,17 @@
-//! When VMs end and by whom, in a sentence.
-//! The words for how to log in to a VM.
+//! Sentences about VMs: when they expire, and how to log in.
 
 use jiff::Timestamp;
 
 use super::text::time_left;
 use crate::cloud::{CloudInfo, ExpiryEnforcer, Instance};
 
-/// `expires in 2h (guest timer)`, of several VMs that of the first to end; nothing if none has an end.
+/// Says when VMs expire: `expires in 2h (guest timer)`. For several VMs it is the first to expire; `None` if none has a TTL.
 pub fn format_expiry(instances: &[Instance], now: Timestamp) -> Option<String> {
-    let ends = |instance: &Instance| instance.expires_at.filter(|_| !instance.state.is_gone());
+    let expires_at = |instance: &Instance| instance.expires_at.filter(|_| !instance.state.is_gone());
     let first = instances
         .iter()
-        .filter(|instance| ends(instance).is_some())
-        .min_by_key(|instance| ends(instance))?;
+        .filter(|instance| expires_at(instance).is_some())
+        .min_by_key(|instance| expires_at(instance))?;
     let time = time_left(now, first.expires_at?);
     let by = match first.expiry_enforcer {
         Some(ExpiryEnforcer::Cloud) => " (by its cloud)",
@@ -20,15 +19,15 @@ pub fn format_expiry(instances: &[Instance], now: Timestamp) -> Option<String> {
         Some(ExpiryEnforcer::Tag) => " (only by `cloudctl terminate --expired`)",
         None => "",
     };
-    let who = if instances.len() > 1 {
+    let verb = if instances.len() > 1 {
         "the first expires"
     } else {
         "expires"
     };
-    Some(format!("{who} in {time}{by}"))
+    Some(format!("{verb} in {time}{by}"))
 }
 
-/// What is to be known of VMs that nothing ends at their time; nothing if there are none.
+/// Warns about VMs that only `terminate --expired` terminates; `None` if there are none.
 pub fn no_enforcer_warning(instances: &[Instance]) -> Option<String> {
     let unenforced: Vec<_> = instances
         .iter()
@@ -39,7 +38,7 @@ pub fn no_enforcer_warning(instances: &[Instance]) -> Option<String> {
     (!unenforced.is_empty()).then(|| format!("nothing ends {} {ended}", unenforced.join(", ")))
 }
 
-/// The command that connects: `connect: ssh ubuntu@203.0.113.7`.
+/// The command that connects to a VM: `connect: ssh ubuntu@203.0.113.7`.
 pub fn ssh_hint(user: Option<&str>, address: &str, port: u16) -> String {
     let user = user.map(|user| format!("{user}@")).unwrap_or_default();
     match port {
@@ -71,21 +70,21 @@ mod tests {
     }
 
     #[test]
-    fn the_end_and_who_sees_to_it_are_told() {
+    fn expiry_names_time_and_enforcer() {
         let now = Timestamp::from_second(1_000).unwrap();
         let new = instance(5_395, ExpiryEnforcer::Guest);
         let old = instance(1_800, ExpiryEnforcer::Cloud);
-        let told = |instances: &[Instance]| format_expiry(instances, now).unwrap_or_default();
-        assert_eq!(told(std::slice::from_ref(&new)), "expires in 1h30m (guest timer)");
+        let expiry = |instances: &[Instance]| format_expiry(instances, now).unwrap_or_default();
+        assert_eq!(expiry(std::slice::from_ref(&new)), "expires in 1h30m (guest timer)");
         assert_eq!(
-            told(&[new.clone(), old.clone()]),
+            expiry(&[new.clone(), old.clone()]),
             "the first expires in 30m (by its cloud)"
         );
-        assert_eq!(told(&[]), "");
+        assert_eq!(expiry(&[]), "");
         assert_eq!(no_enforcer_warning(&[new, old]), None);
-        let loose = instance(60, ExpiryEnforcer::Tag);
-        assert!(told(std::slice::from_ref(&loose)).contains("only by `cloudctl terminate --expired`"));
-        let warning = no_enforcer_warning(&[loose]).unwrap();
+        let tagged = instance(60, ExpiryEnforcer::Tag);
+        assert!(expiry(std::slice::from_ref(&tagged)).contains("only by `cloudctl terminate --expired`"));
+        let warning = no_enforcer_warning(&[tagged]).unwrap();
         assert!(
             warning.contains("aws/us-east-1/i-60") && warning.contains("terminate --expired"),
             "{warning}"

@@ -1,7 +1,6 @@
-//! What the user reads: results on stdout in the format asked for, everything else on stderr.
+//! Output: results on stdout in the requested format, everything else on stderr.
 //!
-//! Renderers are pure functions to a `Write`; what goes to which stream is decided in [`Printer`].
-//! What is known of where output goes.
+//! The formats are pure functions that write to a `Write`. [`Printer`] decides which stream gets what.
 
 use std::io::Write;
 
@@ -24,24 +23,23 @@ pub use columns::{Column, ColumnSet, IMAGES, INSTANCES, PLANS, REGIONS};
 pub use diagnostics::format_error;
 pub use formats::Format;
 pub use hints::hint_for;
-pub use instance_notes::{format_expiry, no_enforcer_warning};
-pub use instance_notes::{password_hint, ssh_hint};
+pub use instance_notes::{format_expiry, no_enforcer_warning, password_hint, ssh_hint};
 pub use printer::Printer;
 pub use record::{Record, Report};
 pub use redaction::Redactor;
 pub use schemas::{error_schema, instance_schema};
 pub use text::{age, display_name, escape};
 
-/// Which streams are terminals, how wide they are, and whether colours are wanted there.
+/// Which streams are terminals, how wide they are, and whether to use colours.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Terminal {
     /// Standard input is a terminal, so questions can be asked.
     pub input: bool,
     /// Standard output is a terminal.
     pub output: bool,
-    /// Standard error is a terminal, so steps can be shown.
+    /// Standard error is a terminal, so steps can be printed.
     pub errors: bool,
-    /// What was written there can be written over. `TERM=dumb` says that it cannot.
+    /// Standard error can overwrite its last line. Not so for `TERM=dumb`.
     pub redraws: bool,
     /// The terminal's width in columns; `None` is no limit.
     pub width: Option<usize>,
@@ -51,7 +49,7 @@ pub struct Terminal {
     pub colour_errors: bool,
 }
 
-/// Where output goes.
+/// The streams for output.
 pub struct Streams {
     /// Results.
     pub stdout: Box<dyn Write + Send>,

@@ -1,5 +1,5 @@
-//! The two output streams, and what goes to which.
-//! The line that says how far it is, on a terminal, until there is something better to read in its place.
+//! The printer: writes results to stdout, and keeps the progress line on the terminal. What it writes to stderr is in
+//! `diagnostics.rs`.
 
 use std::io::{self, Write};
 
@@ -24,12 +24,12 @@ pub struct Printer {
     is_closed: bool,
     pub(super) progress: ProgressLine,
     pub(super) redactor: Redactor,
-    /// What is true of each cloud, for hints.
+    /// The fixed data about each cloud, for hints.
     pub(super) infos: Option<CloudInfos>,
 }
 
 impl Printer {
-    /// A printer for these streams. `quiet` prints keys alone, whatever the format.
+    /// Creates a printer for these streams.
     pub fn new(streams: Streams, terminal: Terminal) -> Self {
         Self {
             streams,
@@ -43,17 +43,17 @@ impl Printer {
         }
     }
 
-    /// Sets what must not be shown in any message.
-    pub fn set_redactor(&mut self, withheld: Redactor) {
-        self.redactor = withheld;
+    /// Sets the redactor for all messages.
+    pub fn set_redactor(&mut self, redactor: Redactor) {
+        self.redactor = redactor;
     }
 
-    /// Sets what is true of each cloud, for hints that name its own tools.
+    /// Sets the fixed data about each cloud, for hints that name its own tools.
     pub fn set_clouds(&mut self, infos: CloudInfos) {
         self.infos = Some(infos);
     }
 
-    /// Sets the format asked for, by name, and whether keys alone are printed.
+    /// Sets the format by its name, and whether only keys are printed (`quiet`), whatever the format.
     ///
     /// # Errors
     /// `InvalidSpec` for an unknown format.
@@ -63,12 +63,12 @@ impl Printer {
         Ok(())
     }
 
-    /// What is known of the terminal.
+    /// The properties of the terminal.
     pub fn terminal(&self) -> &Terminal {
         &self.terminal
     }
 
-    /// Checks that the format asked for can show records of this view. To be called before anything is done.
+    /// Checks that the format can show records with these columns. Commands call it before they do anything.
     ///
     /// # Errors
     /// `InvalidSpec` for a column or single field that such records do not have.
@@ -84,7 +84,7 @@ impl Printer {
         }
     }
 
-    /// Whether the format asked for shows one of these fields of records of this view.
+    /// Whether the format shows at least one of these fields of records with these columns.
     pub fn shows_any(&self, view: &ColumnSet, fields: &[&str]) -> bool {
         match self.format() {
             Format::Json | Format::Jsonl | Format::Yaml | Format::Csv => true,
@@ -107,29 +107,28 @@ impl Printer {
         }
     }
 
-    /// Whether results may be printed in parts, as they come.
+    /// Whether the format allows to print results in parts, as they come.
     pub fn streams(&self) -> bool {
         self.format().streams()
     }
 
-    /// Whether progress may be shown: people are reading, on a terminal.
+    /// Whether to show progress: stderr is a terminal and the format is for people.
     pub fn shows_progress(&self) -> bool {
         self.terminal.errors && self.format().is_human_readable()
     }
 
-    /// Prints a result in the format asked for, and its errors: on stdout if the format has a place for them, and
-    /// on stderr for people.
+    /// Prints results in the requested format, and errors: on stdout if the format has an envelope, and always on stderr.
     ///
     /// # Errors
     /// Those of writing.
     pub fn print_report(&mut self, report: &Report, view: &ColumnSet, now: Timestamp) -> io::Result<()> {
         let printed = self.print_items(report, view, now);
-        // What went wrong must be said wherever it still can be.
+        // Errors are reported even if stdout cannot be written.
         self.report_errors(&report.errors);
         printed
     }
 
-    /// Whether whoever reads stdout has gone away. That is no failure: what was to be done is done all the same.
+    /// Whether the reader of stdout closed the pipe. This is not an error: the command still does its work.
     pub fn is_closed(&self) -> bool {
         self.is_closed
     }
@@ -144,7 +143,7 @@ impl Printer {
         }
     }
 
-    /// Prints the results in the format asked for, with errors only where the format has a place for them.
+    /// Prints results in the requested format, with errors only if the format has an envelope.
     ///
     /// # Errors
     /// Those of writing.
@@ -181,7 +180,7 @@ impl Printer {
         out.flush()
     }
 
-    /// Prints each result whole, a field a line, where a table was asked for; else as [`report`](Self::report).
+    /// Prints each result with one field per line instead of a table; in other formats as [`print_report`](Self::print_report).
     ///
     /// # Errors
     /// Those of writing.
@@ -204,14 +203,14 @@ impl Printer {
         self.streams.stdout.flush()
     }
 
-    /// Prints the failure of a whole command: on stderr, and in the envelope if the format has one.
+    /// Reports the failure of a whole command: on stderr, and in the envelope if the format has one.
     pub fn report_failure(&mut self, error: Error) {
         self.report_error(&error);
         if self.format().uses_envelope() {
             let errors = self.error_records(&[error]);
             let format = self.format();
             let out = &mut *self.streams.stdout;
-            // The exit code tells the rest; there is nowhere left to say that this failed too.
+            // An error of this write cannot be reported anywhere; the exit code shows the failure.
             let _ = match format {
                 Format::Yaml => write_yaml(out, &[], errors),
                 _ => write_json(out, &[], errors),
@@ -220,13 +219,13 @@ impl Printer {
         }
     }
 
-    /// Errors as formats show them, without secrets.
+    /// Turns errors into records without secrets.
     fn error_records(&self, errors: &[Error]) -> Vec<Record> {
         let record = |error| Record::from_error(&self.redactor.redact_error(error), self.infos);
         errors.iter().map(record).collect()
     }
 
-    /// Prints raw bytes, such as a console's output: as they are into a pipe, escaped on a terminal.
+    /// Prints raw bytes, such as console output: unchanged into a pipe, escaped on a terminal.
     ///
     /// # Errors
     /// Those of writing.
@@ -255,33 +254,33 @@ impl Printer {
 
 fn write_field(out: &mut dyn Write, field: &str, records: &[Record]) -> io::Result<()> {
     for record in records {
-        // An absent name is an empty line, so that lines and records stay in step.
+        // A missing name is an empty line, so that each record has one line.
         writeln!(out, "{}", record.get(field).as_str().map(escape).unwrap_or_default())?;
     }
     Ok(())
 }
 
-/// What of the line is to be seen now.
+/// The line on the terminal that shows progress until something else is printed.
 #[derive(Debug, Default)]
 pub(super) struct ProgressLine {
-    /// In columns.
+    /// The width of the visible text in columns.
     width: usize,
 }
 
 impl ProgressLine {
-    /// Shows a text in the place of the one before. One that does not fit in `columns` could not be taken back.
+    /// Replaces the text of the line. Skips a text wider than `columns`, which could not be cleared again.
     pub(super) fn show(&mut self, out: &mut dyn Write, text: &str, columns: usize) {
         if text.width() >= columns {
             return;
         }
-        // Spaces and not an escape sequence: every terminal has them.
+        // Spaces instead of an escape sequence: they work on every terminal.
         let rest = self.width.saturating_sub(text.width());
         let _ = write!(out, "\r{text}{:rest$}", "");
         let _ = out.flush();
         self.width = text.width();
     }
 
-    /// Takes it back, so that something else can stand there.
+    /// Clears the line, so that something else can be printed there.
     pub(super) fn clear(&mut self, out: &mut dyn Write) {
         if self.width > 0 {
             let _ = write!(out, "\r{:1$}\r", "", self.width);
@@ -292,11 +291,11 @@ impl ProgressLine {
 }
 
 #[cfg(test)]
-mod progress_tests {
+mod tests {
     use super::*;
 
     #[test]
-    fn nothing_of_it_is_left() {
+    fn progress_line_is_cleared_completely() {
         let mut out = Vec::new();
         let mut line = ProgressLine::default();
         line.show(&mut out, "1 location, 20 VMs", 80);

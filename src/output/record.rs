@@ -1,4 +1,4 @@
-//! What commands give to be shown: records of named values, whatever they describe.
+//! Records of named values, which commands give to the printer, and reports of records and errors.
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -22,17 +22,17 @@ pub(super) const ERROR_FIELDS: [&str; 8] = [
     "leftovers",
 ];
 
-/// One result: its fields by name, in the order they are shown.
+/// One result: its fields by name, in the order of the output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record(Vec<(&'static str, Value)>);
 
 impl Record {
-    /// A record of these fields.
+    /// Creates a record with these fields.
     pub fn new(fields: Vec<(&'static str, Value)>) -> Self {
         Self(fields)
     }
 
-    /// The value of a field; null if there is none of that name.
+    /// The value of a field; null if the record does not have it.
     pub fn get(&self, name: &str) -> &Value {
         self.0
             .iter()
@@ -45,7 +45,7 @@ impl Record {
         &self.0
     }
 
-    /// Who is asking, of one cloud.
+    /// The record of an identity.
     pub fn from_identity(kind: ProviderKind, identity: &Identity) -> Self {
         Self(vec![
             ("provider", json!(kind.as_str())),
@@ -54,7 +54,7 @@ impl Record {
         ])
     }
 
-    /// What an image alias means in a region, and who logs in to what is made from it.
+    /// The record of an image in a region, with the login user of its instances.
     pub fn from_image(image: &Image, region: &str, login_user: Option<&str>) -> Self {
         Self(vec![
             ("provider", json!(image.provider.as_str())),
@@ -69,7 +69,7 @@ impl Record {
         ])
     }
 
-    /// A region.
+    /// The record of a region.
     pub fn from_region(cloud: &CloudInfo, name: &str) -> Self {
         Self(vec![
             ("provider", json!(cloud.kind.as_str())),
@@ -78,7 +78,7 @@ impl Record {
         ])
     }
 
-    /// The fields of an error entry.
+    /// The record of an error.
     pub fn from_error(error: &Error, infos: Option<CloudInfos>) -> Self {
         let values = [
             json!(error.location().map(ToString::to_string)),
@@ -106,28 +106,28 @@ impl From<&Instance> for Record {
 }
 
 impl From<&LaunchPreview> for Record {
-    fn from(plan: &LaunchPreview) -> Self {
+    fn from(preview: &LaunchPreview) -> Self {
         Self(vec![
-            ("provider", json!(plan.provider.as_str())),
-            ("name", json!(plan.name.as_str())),
-            ("region", json!(plan.location.region)),
-            ("zone", json!(plan.location.zone)),
-            ("machine_type", json!(plan.machine_type)),
-            ("cpus", json!(plan.cpus)),
-            ("memory_gib", json!(plan.memory_gib)),
-            ("gpu", json!(plan.gpu.as_ref().map(ToString::to_string))),
+            ("provider", json!(preview.provider.as_str())),
+            ("name", json!(preview.name.as_str())),
+            ("region", json!(preview.location.region)),
+            ("zone", json!(preview.location.zone)),
+            ("machine_type", json!(preview.machine_type)),
+            ("cpus", json!(preview.cpus)),
+            ("memory_gib", json!(preview.memory_gib)),
+            ("gpu", json!(preview.gpu.as_ref().map(ToString::to_string))),
             (
                 "architecture",
-                json!(plan.architecture.map(|architecture| architecture.as_str())),
+                json!(preview.architecture.map(|architecture| architecture.as_str())),
             ),
-            ("image", json!(plan.image)),
-            ("image_name", json!(plan.image_name)),
-            ("disk_gib", json!(plan.disk_gib)),
-            ("disk_type", json!(plan.disk_type)),
-            ("spot", json!(plan.spot)),
-            ("price_usd_per_hour", json!(plan.price_usd_per_hour)),
-            ("ttl", json!(plan.ttl.map(format_duration))),
-            ("price_usd_for_ttl", json!(plan.cost_for_ttl())),
+            ("image", json!(preview.image)),
+            ("image_name", json!(preview.image_name)),
+            ("disk_gib", json!(preview.disk_gib)),
+            ("disk_type", json!(preview.disk_type)),
+            ("spot", json!(preview.spot)),
+            ("price_usd_per_hour", json!(preview.price_usd_per_hour)),
+            ("ttl", json!(preview.ttl.map(format_duration))),
+            ("price_usd_for_ttl", json!(preview.cost_for_ttl())),
         ])
     }
 }
@@ -142,17 +142,17 @@ impl Serialize for Record {
     }
 }
 
-/// The result of a command: what there is, and what went wrong beside it.
+/// The result of a command: records and errors.
 #[derive(Debug, Default)]
 pub struct Report {
     /// The results.
     pub items: Vec<Record>,
-    /// The failures and gaps.
+    /// The errors and gaps.
     pub errors: Vec<Error>,
 }
 
 impl Report {
-    /// A report on instances.
+    /// Creates a report on instances.
     pub fn from_instances(instances: &[Instance], errors: Vec<Error>) -> Self {
         Self {
             items: instances.iter().map(Record::from).collect(),

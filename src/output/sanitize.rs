@@ -1,5 +1,5 @@
-//! JSON, and YAML in its form, in which every character that could steer a terminal is written as an escape: the same
-//! values, and harmless wherever they are shown.
+//! Writes JSON, and YAML in flow style, with an escape for every character that could control a terminal. The values stay
+//! the same.
 
 use std::io::{self, Write};
 
@@ -8,22 +8,22 @@ use serde_json::ser::{Formatter, Serializer};
 
 use super::text::is_unsafe;
 
-/// How a character beyond 16 bits is escaped, in which the two languages differ.
+/// The output language. The two differ in the escapes of characters beyond 16 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Language {
-    /// As two halves: <https://www.rfc-editor.org/rfc/rfc8259#section-7>
+    /// Escapes as two halves: <https://www.rfc-editor.org/rfc/rfc8259#section-7>
     Json,
-    /// In one piece: <https://yaml.org/spec/1.2.2/#57-escaped-characters>
+    /// Escapes in one piece: <https://yaml.org/spec/1.2.2/#57-escaped-characters>
     Yaml,
 }
 
-/// Writes a value as JSON, and a new line.
+/// Writes a value as JSON, and a line break.
 pub(super) fn write_value<F: Formatter>(out: &mut dyn Write, value: &impl Serialize, formatter: F) -> io::Result<()> {
     let language = Language::Json;
     write_escaped(out, value, EscapingFormatter { formatter, language })
 }
 
-/// Writes a value as YAML in its flow style, and a new line.
+/// Writes a value as YAML in flow style, and a line break.
 pub(super) fn write_flow_yaml<F: Formatter>(
     out: &mut dyn Write,
     value: &impl Serialize,
@@ -36,18 +36,20 @@ pub(super) fn write_flow_yaml<F: Formatter>(
 fn write_escaped<F: Formatter>(
     out: &mut dyn Write,
     value: &impl Serialize,
-    harmless: EscapingFormatter<F>,
+    formatter: EscapingFormatter<F>,
 ) -> io::Result<()> {
-    value.serialize(&mut Serializer::with_formatter(&mut *out, harmless))?;
+    value.serialize(&mut Serializer::with_formatter(&mut *out, formatter))?;
     writeln!(out)
 }
 
+/// Formats strings with escapes, and leaves all else to another formatter.
 struct EscapingFormatter<F> {
     formatter: F,
     language: Language,
 }
 
-macro_rules! as_before {
+/// Forwards these methods to the inner formatter.
+macro_rules! forward {
     ($($name:ident($($value:ident: $type:ty),*);)*) => {
         $(fn $name<W: ?Sized + Write>(&mut self, writer: &mut W $(, $value: $type)*) -> io::Result<()> {
             self.formatter.$name(writer $(, $value)*)
@@ -56,7 +58,7 @@ macro_rules! as_before {
 }
 
 impl<F: Formatter> Formatter for EscapingFormatter<F> {
-    as_before! {
+    forward! {
         begin_array();
         end_array();
         begin_array_value(first: bool);
@@ -70,7 +72,7 @@ impl<F: Formatter> Formatter for EscapingFormatter<F> {
     }
 
     fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        // Nearly all text is of these, and looked through as bytes in a fraction of the time.
+        // Nearly all text is printable ASCII, and a check of its bytes is fast.
         if fragment.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
             return writer.write_all(fragment.as_bytes());
         }

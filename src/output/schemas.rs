@@ -1,4 +1,4 @@
-//! JSON Schemas of what is printed as JSON. Fields are only ever added, so none is forbidden.
+//! JSON Schemas of instances and errors in JSON output. They forbid no additional fields, because later versions add some.
 
 use serde_json::{Map, Value, json};
 
@@ -136,7 +136,7 @@ pub fn error_schema() -> Value {
     )
 }
 
-/// ISO 8601 in UTC.
+/// The schema of a time: ISO 8601 in UTC.
 fn time() -> Value {
     json!({"type": ["string", "null"], "format": "date-time"})
 }
@@ -145,11 +145,11 @@ fn object(title: &str, description: &str, fields: Vec<(&'static str, Value, &str
     let names: Vec<_> = fields.iter().map(|(name, ..)| *name).collect();
     let properties: Map<String, Value> = fields
         .into_iter()
-        .map(|(name, mut schema, words)| {
+        .map(|(name, mut schema, description)| {
             if let Some(schema) = schema.as_object_mut() {
-                schema.insert("description".to_owned(), words.into());
+                schema.insert("description".to_owned(), description.into());
             } else {
-                schema = json!({"description": words});
+                schema = json!({"description": description});
             }
             (name.to_owned(), schema)
         })
@@ -172,7 +172,7 @@ mod tests {
     use crate::providers::Drivers;
 
     #[test]
-    fn what_is_printed_is_what_the_schemas_say() {
+    fn schemas_require_every_printed_field() {
         let required = |schema: &Value| -> Vec<String> { serde_json::from_value(schema["required"].clone()).unwrap() };
         let fields: Vec<_> = InstanceField::ALL.iter().map(InstanceField::name).collect();
         assert_eq!(required(&instance_schema(Drivers::default().infos())), fields);

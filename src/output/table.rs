@@ -1,4 +1,4 @@
-//! Tables: laid out for the terminal, leaving out the least important columns when it is narrow.
+//! Tables, which drop their least important columns on a narrow terminal.
 
 use std::io::{self, Write};
 
@@ -11,20 +11,41 @@ use super::columns::{CellFormat, Column};
 use super::record::Record;
 use super::text::{age, display_name, format_cell, format_short_cell, time_left};
 
-/// What is wider spoils its own row alone, not the columns of all the others. No name that cloudctl gives is.
-const WIDEST_ALIGNED: usize = 72;
+/// The maximum width of a cell that counts for the width of its column. A wider cell breaks only its own row. Names of
+/// managed instances are never wider.
+const MAX_ALIGNED_WIDTH: usize = 72;
 
-/// Times are shown in whole seconds, and end up to one later.
+/// Times are shown in whole seconds, so they can be one second later.
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 /// How a table is laid out.
 pub(super) struct Layout {
-    /// The columns there are room for; `None` is no limit.
+    /// The maximum width of the table; `None` is no limit.
     pub(super) width: Option<usize>,
-    /// Whether colours may be used.
+    /// Whether to use colours.
     pub(super) colour: bool,
-    /// What ages are reckoned from.
+    /// The time that ages end at.
     pub(super) now: Timestamp,
+}
+
+/// A column with its formatted cells.
+struct FilledColumn {
+    header: String,
+    /// See [`Column::drop_order`].
+    drop_order: u8,
+    cells: Vec<String>,
+}
+
+impl FilledColumn {
+    fn width(&self) -> usize {
+        self.cells
+            .iter()
+            .map(|cell| cell.width())
+            .filter(|width| *width <= MAX_ALIGNED_WIDTH)
+            .chain([self.header.width()])
+            .max()
+            .unwrap_or_default()
+    }
 }
 
 /// Writes a table of the given columns.
@@ -34,20 +55,19 @@ pub(super) fn write_table(
     records: &[Record],
     layout: &Layout,
 ) -> io::Result<()> {
-    let columns: Vec<(String, u8, Vec<String>)> = columns
-        .iter()
-        .map(|column| {
-            let cells = records
-                .iter()
-                .map(|record| column.fill.format(record, layout.now))
-                .collect();
-            (column.header.to_owned(), column.drop_order, cells)
-        })
-        .collect();
-    write_columns(out, columns, layout)
+    let fill = |column: &Column| FilledColumn {
+        header: column.header.to_owned(),
+        drop_order: column.drop_order,
+        cells: records
+            .iter()
+            .map(|record| column.fill.format(record, layout.now))
+            .collect(),
+    };
+    write_columns(out, columns.iter().map(fill).collect(), layout)
 }
 
-/// Writes a table of fields that the user named; the names were checked by [`ColumnSet::check_columns`].
+/// Writes a table of the fields that the user named. [`ColumnSet::check_columns`](super::ColumnSet::check_columns) has
+/// checked the names.
 pub(super) fn write_named(
     out: &mut dyn Write,
     names: &[String],
@@ -60,16 +80,16 @@ pub(super) fn write_named(
             "expires" => CellFormat::TimeLeft("expires_at").format(record, layout.now),
             _ => format_cell(record.get(name)),
         };
-        (
-            name.to_uppercase().replace('_', " "),
-            0,
-            records.iter().map(text).collect(),
-        )
+        FilledColumn {
+            header: name.to_uppercase().replace('_', " "),
+            drop_order: 0,
+            cells: records.iter().map(text).collect(),
+        }
     };
     write_columns(out, names.iter().map(column).collect(), layout)
 }
 
-/// Writes one record, a field a line.
+/// Writes one record with one field per line.
 pub(super) fn write_record(out: &mut dyn Write, record: &Record) -> io::Result<()> {
     let widest = record
         .fields()
@@ -83,37 +103,25 @@ pub(super) fn write_record(out: &mut dyn Write, record: &Record) -> io::Result<(
     Ok(())
 }
 
-fn write_columns(out: &mut dyn Write, mut columns: Vec<(String, u8, Vec<String>)>, layout: &Layout) -> io::Result<()> {
+fn write_columns(out: &mut dyn Write, mut columns: Vec<FilledColumn>, layout: &Layout) -> io::Result<()> {
     const GAP: usize = 2;
-    let width_of = |column: &(String, u8, Vec<String>)| {
-        column
-            .2
-            .iter()
-            .map(|cell| cell.width())
-            .filter(|width| *width <= WIDEST_ALIGNED)
-            .chain([column.0.width()])
-            .max()
-            .unwrap_or_default()
-    };
-    if let Some(room) = layout.width {
-        while columns.iter().map(|column| width_of(column) + GAP).sum::<usize>() > room + GAP {
-            let least = columns.iter().map(|column| column.1).max().unwrap_or_default();
-            if least == 0 {
+    if let Some(max_width) = layout.width {
+        while columns.iter().map(|column| column.width() + GAP).sum::<usize>() > max_width + GAP {
+            let next_to_drop = columns.iter().map(|column| column.drop_order).max().unwrap_or_default();
+            if next_to_drop == 0 {
                 break;
             }
-            columns.retain(|column| column.1 != least);
+            columns.retain(|column| column.drop_order != next_to_drop);
         }
     }
-    let widths: Vec<usize> = columns.iter().map(width_of).collect();
-    let rows = columns.first().map_or(0, |column| column.2.len());
+    let widths: Vec<usize> = columns.iter().map(FilledColumn::width).collect();
+    let rows = columns.first().map_or(0, |column| column.cells.len());
     for row in 0..=rows {
         let mut line = String::new();
         for (column, width) in columns.iter().zip(&widths) {
-            let text = if row == 0 { &column.0 } else { &column.2[row - 1] };
-            let style = if row == 0 {
-                Style::new().bold()
-            } else {
-                choose_style(&column.0, text)
+            let (text, style) = match row.checked_sub(1) {
+                None => (&column.header, Style::new().bold()),
+                Some(row) => (&column.cells[row], choose_style(&column.header, &column.cells[row])),
             };
             if layout.colour {
                 line.push_str(&format!("{style}{text}{style:#}"));
@@ -147,29 +155,36 @@ impl CellFormat {
                 .and_then(|text| text.parse::<Timestamp>().ok())
         };
         match self {
-            Self::Full(fields) | Self::Name(fields) => {
-                let known = fields
-                    .iter()
-                    .map(|field| record.get(field))
-                    .find(|value| !value.is_null());
-                match (self, known) {
-                    (_, None) => "-".to_owned(),
-                    (Self::Name(_), Some(Value::String(name))) => display_name(name),
-                    (_, Some(value)) => format_cell(value),
-                }
-            }
+            Self::Full(fields) => format_cell(first_known(record, fields)),
+            Self::Name(fields) => match first_known(record, fields) {
+                Value::String(name) => display_name(name),
+                other => format_cell(other),
+            },
             Self::Truncated(field) => format_short_cell(record.get(field)),
             Self::Age(field) => time(field).map_or_else(|| "-".to_owned(), |then| age(then, now)),
-            Self::TimeLeft(field) => match (record.get(field), time(field), record.get("state").as_str()) {
-                // Of what was not seen it is not known, and what is gone ends no more.
-                (_, _, Some("terminating" | "terminated")) | (Value::Null, _, Some("unknown")) => "-".to_owned(),
-                (Value::Null, ..) => "never".to_owned(),
-                (_, Some(then), _) if now.duration_since(then) >= SECOND => "overdue".to_owned(),
-                (_, Some(then), _) => time_left(now, then),
-                (other, None, _) => format_cell(other),
-            },
+            Self::TimeLeft(field) => {
+                let (value, state) = (record.get(field), record.get("state").as_str());
+                let is_gone = matches!(state, Some("terminating" | "terminated"));
+                if is_gone || value.is_null() && state == Some("unknown") {
+                    return "-".to_owned();
+                }
+                if value.is_null() {
+                    return "never".to_owned();
+                }
+                match time(field) {
+                    Some(end) if now.duration_since(end) >= SECOND => "overdue".to_owned(),
+                    Some(end) => time_left(now, end),
+                    None => format_cell(value),
+                }
+            }
         }
     }
+}
+
+/// The first of these fields whose value is known; null if none is.
+fn first_known<'a>(record: &'a Record, fields: &[&str]) -> &'a Value {
+    let mut values = fields.iter().map(|field| record.get(field));
+    values.find(|value| !value.is_null()).unwrap_or(&Value::Null)
 }
 
 #[cfg(test)]
@@ -196,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_told_as_far_as_it_is_known() {
+    fn time_left_cell_depends_on_state_and_time() {
         let expires = |state: &str, end: Value| {
             let record = Record::new(vec![("state", json!(state)), ("expires_at", end)]);
             CellFormat::TimeLeft("expires_at").format(&record, "2026-01-01T00:00:00Z".parse().unwrap())
@@ -215,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn narrow_terminals_lose_columns_but_never_the_name() {
+    fn narrow_table_keeps_the_name() {
         assert!(table(None).contains("EXPIRES"));
         let narrow = table(Some(60));
         assert!(narrow.contains("a-name-that-is-quite-long-and-never-cut") && narrow.contains("running"));

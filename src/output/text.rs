@@ -1,31 +1,31 @@
-//! Text that is safe on a terminal, and values as people read them.
+//! Escapes text so that it is safe on a terminal, and formats values for people.
 
 use jiff::Timestamp;
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
-/// The widest a cell gets that is neither a name nor an id.
-const WIDEST_CELL: usize = 60;
-/// The longest name that is shown whole, in characters: no cloud gives a longer one (EC2: the value of a tag).
+/// The maximum width of a cell, except for names and ids.
+const MAX_CELL_WIDTH: usize = 60;
+/// The maximum length of a name that is shown whole, in characters. No cloud allows a longer one (EC2: the value of a tag).
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>
-const LONGEST_NAME: usize = 256;
+const MAX_NAME_LENGTH: usize = 256;
 
-/// Writes out what could steer a terminal, turn the direction of the text or hide in it: control characters (C0, C1,
-/// DEL), line and paragraph separators, bidirectional marks, and what has no width. Clouds let anybody put those in a
-/// tag.
+/// Escapes the characters that could control a terminal, change the direction of text or hide in it: control characters (C0,
+/// C1, DEL), line and paragraph separators, bidirectional marks, and characters without width. Tags on clouds can have all
+/// of them.
 pub fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
+    let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         if is_unsafe(character) {
-            safe.extend(character.escape_unicode());
+            escaped.extend(character.escape_unicode());
         } else {
-            safe.push(character);
+            escaped.push(character);
         }
     }
-    safe
+    escaped
 }
 
-/// The same for text of several lines: newlines and tabs stay.
+/// Escapes text of several lines, but keeps line breaks and tabs.
 pub(super) fn escape_lines(text: &str) -> String {
     text.split_inclusive(['\n', '\t'])
         .map(|piece| match piece.strip_suffix(['\n', '\t']) {
@@ -35,8 +35,8 @@ pub(super) fn escape_lines(text: &str) -> String {
         .collect()
 }
 
-/// Whether a character does something else than being seen: control characters, and what Unicode calls default
-/// ignorable, with separators and annotations.
+/// Whether a character is not simply visible: control characters, those that Unicode calls default ignorable, separators
+/// and annotations.
 /// <https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point>
 pub(super) fn is_unsafe(character: char) -> bool {
     character.is_control()
@@ -48,16 +48,16 @@ pub(super) fn is_unsafe(character: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// A name as it stands in a list: whole, unless it is longer than any cloud's.
+/// Escapes a name for a list, and cuts it if it is longer than the names of all clouds.
 pub fn display_name(name: &str) -> String {
-    let safe = escape(name);
-    match safe.char_indices().nth(LONGEST_NAME) {
-        Some((cut, _)) => format!("{}…", &safe[..cut]),
-        None => safe,
+    let escaped = escape(name);
+    match escaped.char_indices().nth(MAX_NAME_LENGTH) {
+        Some((cut, _)) => format!("{}…", &escaped[..cut]),
+        None => escaped,
     }
 }
 
-/// A value as a table shows it: `-` for unknown, `yes` and `no`, `key=value` pairs.
+/// Formats a value for a table: `-` for unknown, `yes` and `no`, `key=value` pairs.
 pub(super) fn format_cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
@@ -75,21 +75,21 @@ pub(super) fn format_cell(value: &Value) -> String {
     }
 }
 
-/// The same, cut to a width that leaves room for others.
+/// Formats a value for a table, cut to [`MAX_CELL_WIDTH`].
 pub(super) fn format_short_cell(value: &Value) -> String {
     let whole = format_cell(value);
-    if whole.width() <= WIDEST_CELL {
+    if whole.width() <= MAX_CELL_WIDTH {
         return whole;
     }
-    let mut short: String = whole.chars().take(WIDEST_CELL - 1).collect();
-    while short.width() > WIDEST_CELL - 1 {
+    let mut short: String = whole.chars().take(MAX_CELL_WIDTH - 1).collect();
+    while short.width() > MAX_CELL_WIDTH - 1 {
         short.pop();
     }
     short.push('…');
     short
 }
 
-/// How long until: as [`age`], to the nearest minute, so that what was given two hours a second ago has `2h`.
+/// Formats the time until `end` like [`age`], but rounded to minutes: a TTL of two hours is still `2h` a second later.
 pub(super) fn time_left(now: Timestamp, end: Timestamp) -> String {
     let seconds = (end.as_second() - now.as_second()).max(0);
     let rounded = if seconds < 60 {
@@ -100,16 +100,20 @@ pub(super) fn time_left(now: Timestamp, end: Timestamp) -> String {
     age(now, Timestamp::from_second(now.as_second() + rounded).unwrap_or(end))
 }
 
-/// How long ago, or how long until: `45s`, `3m`, `1h57m`, `9d`.
+/// Formats the time between two points: `45s`, `3m`, `1h57m`, `9d`.
 pub fn age(from: Timestamp, to: Timestamp) -> String {
     let seconds = (to.as_second() - from.as_second()).max(0);
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m"),
-        (0, 1..=9, _) if minutes % 60 != 0 => format!("{hours}h{}m", minutes % 60),
-        (0, _, _) => format!("{hours}h"),
-        _ => format!("{days}d"),
+    if days > 0 {
+        format!("{days}d")
+    } else if hours > 0 && hours < 10 && minutes % 60 > 0 {
+        format!("{hours}h{}m", minutes % 60)
+    } else if hours > 0 {
+        format!("{hours}h")
+    } else if minutes > 0 {
+        format!("{minutes}m")
+    } else {
+        format!("{seconds}s")
     }
 }
 
@@ -118,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_steers_a_terminal_gets_through() {
+    fn escape_removes_terminal_controls() {
         assert_eq!(escape("a\u{1b}[31mb"), "a\\u{1b}[31mb");
         assert_eq!(escape("\u{202e}evil\u{9b}x\u{7f}"), "\\u{202e}evil\\u{9b}x\\u{7f}");
         assert_eq!(escape("naïve 日本"), "naïve 日本");
@@ -126,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_cannot_be_seen_gets_through() {
+    fn escape_removes_invisible_characters() {
         for hidden in [
             '\u{ad}',
             '\u{34f}',
@@ -147,18 +151,18 @@ mod tests {
             let shown = escape(&format!("a{hidden}b"));
             assert_eq!(shown, format!("a{}b", hidden.escape_unicode()));
         }
-        // Accents are seen, wherever they are put.
+        // Combining accents are visible.
         assert_eq!(escape("e\u{301}"), "e\u{301}");
     }
 
     #[test]
-    fn a_name_is_cut_where_no_cloud_has_one_so_long() {
+    fn display_name_cuts_overlong_name() {
         assert_eq!(display_name(&"日".repeat(256)), "日".repeat(256));
         assert_eq!(display_name(&"x".repeat(4096)).chars().count(), 257);
     }
 
     #[test]
-    fn the_time_left_is_that_to_the_nearest_minute() {
+    fn time_left_is_rounded_to_minutes() {
         let at = |seconds| Timestamp::from_second(seconds).unwrap();
         for (seconds, text) in [
             (-5, "0s"),
@@ -173,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn ages_are_short() {
+    fn age_has_at_most_two_units() {
         let at = |seconds| Timestamp::from_second(seconds).unwrap();
         for (seconds, text) in [
             (0, "0s"),
@@ -188,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn long_cells_are_cut_by_width() {
-        assert!(format_short_cell(&Value::from("日".repeat(4000))).width() <= WIDEST_CELL);
+    fn short_cell_is_cut_by_width() {
+        assert!(format_short_cell(&Value::from("日".repeat(4000))).width() <= MAX_CELL_WIDTH);
     }
 }

@@ -64,7 +64,7 @@ impl Running {
 
     /// Waits until the first signal was heard.
     fn until_heard(mut self) -> Self {
-        while !self.told.contains("interrupted: ending what is in flight") {
+        while !self.told.contains("interrupted: waiting for calls in progress") {
             let read = self.log.read_line(&mut self.told).expect("its log");
             assert!(read > 0, "the signal was not heard:\n{}", self.told);
         }

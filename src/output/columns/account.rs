@@ -1,4 +1,4 @@
-//! The columns of what is no machine: who is asking, what `doctor` looked at, contexts, settings.
+//! The columns of identities, checks of `doctor`, contexts and settings.
 
 use super::{Column, ColumnSet, full, truncated};
 
@@ -8,7 +8,7 @@ const IDENTITY_COLUMNS: &[Column] = &[
     full("PRINCIPAL", &["principal"], 1),
 ];
 
-/// Who is asking.
+/// Identities.
 pub const IDENTITIES: ColumnSet = ColumnSet {
     columns: IDENTITY_COLUMNS,
     wide: IDENTITY_COLUMNS,
@@ -25,7 +25,7 @@ const DOCTOR_COLUMNS: &[Column] = &[
     full("DETAIL", &["detail"], 1),
 ];
 
-/// What `doctor` looked at.
+/// The checks of `doctor`.
 pub const DOCTOR: ColumnSet = ColumnSet {
     columns: DOCTOR_COLUMNS,
     wide: DOCTOR_COLUMNS,
@@ -57,7 +57,7 @@ const SETTING_COLUMNS: &[Column] = &[
     full("SOURCE", &["source"], 1),
 ];
 
-/// Settings and where they came from.
+/// Settings and their sources.
 pub const SETTINGS: ColumnSet = ColumnSet {
     columns: SETTING_COLUMNS,
     wide: SETTING_COLUMNS,

@@ -1,4 +1,4 @@
-//! The columns of machine types, prices and what they add up to.
+//! The columns of machine types, prices, costs and the catalog.
 
 use super::{Column, ColumnSet, full, truncated};
 
@@ -52,7 +52,7 @@ const PRICE_COLUMNS: &[Column] = &[
     truncated("AS OF", "as_of", 3),
 ];
 
-/// What machines cost.
+/// Prices of machine types.
 pub const PRICES: ColumnSet = ColumnSet {
     columns: PRICE_COLUMNS,
     wide: PRICE_COLUMNS,
@@ -83,7 +83,7 @@ const COST_COLUMNS: &[Column] = &[
     truncated("USD/MONTH", "usd_per_month", 1),
 ];
 
-/// What VMs cost together.
+/// Costs of groups of VMs.
 pub const COSTS: ColumnSet = ColumnSet {
     columns: COST_COLUMNS,
     wide: COST_COLUMNS,
@@ -109,7 +109,7 @@ const UPDATE_COLUMNS: &[Column] = &[
     full("FILE", &["file"], 3),
 ];
 
-/// What `catalog update` fetched.
+/// The results of `catalog update`.
 pub const UPDATES: ColumnSet = ColumnSet {
     columns: UPDATE_COLUMNS,
     wide: UPDATE_COLUMNS,
@@ -130,7 +130,7 @@ const CATALOGUE_COLUMNS: &[Column] = &[
     full("FILE", &["file"], 4),
 ];
 
-/// What the catalogue is made of.
+/// The parts of the catalog.
 pub const CATALOGUES: ColumnSet = ColumnSet {
     columns: CATALOGUE_COLUMNS,
     wide: CATALOGUE_COLUMNS,

@@ -1,4 +1,5 @@
-//! The columns of each sort of record: which there are, how they are filled, and which go first on a narrow terminal.
+//! The columns of each kind of record: which ones, how their cells are formatted, and in which order a narrow terminal drops
+//! them.
 
 pub(super) mod account;
 pub(super) mod catalog;
@@ -10,36 +11,37 @@ use crate::cloud::{Error, Result, did_you_mean, quoted};
 pub struct Column {
     pub(super) header: &'static str,
     pub(super) fill: CellFormat,
-    /// Columns of the highest number are left out first; those of 0 never are.
+    /// Columns with the highest number are dropped first, those with 0 never.
     pub(super) drop_order: u8,
 }
 
 impl Column {
-    /// Whether it shows a field.
-    pub(super) fn shows(&self, wanted: &str) -> bool {
+    /// Whether it shows this field.
+    pub(super) fn shows(&self, name: &str) -> bool {
         match &self.fill {
-            CellFormat::Full(fields) | CellFormat::Name(fields) => fields.contains(&wanted),
-            CellFormat::Truncated(field) | CellFormat::Age(field) | CellFormat::TimeLeft(field) => *field == wanted,
+            CellFormat::Full(fields) | CellFormat::Name(fields) => fields.contains(&name),
+            CellFormat::Truncated(field) | CellFormat::Age(field) | CellFormat::TimeLeft(field) => *field == name,
         }
     }
 }
 
-/// What a column shows of a record.
+/// How a column formats the cell of a record.
 #[derive(Debug)]
 pub(super) enum CellFormat {
     /// The first of these fields that is known, whole.
     Full(&'static [&'static str]),
-    /// The same for names: whole, unless it is longer than any name.
+    /// The first of these fields that is known, formatted as a name.
     Name(&'static [&'static str]),
     /// A field, cut if it is long.
     Truncated(&'static str),
-    /// The time since a field's.
+    /// The time since the time in a field.
     Age(&'static str),
-    /// The time until a field's: `never` without one, `overdue` if it has passed, nothing for what is gone or unknown.
+    /// The time until the time in a field: `never` without one, `overdue` if it has passed, `-` for an instance that is gone
+    /// or unknown.
     TimeLeft(&'static str),
 }
 
-/// How records of one sort are shown.
+/// How records of one kind are shown.
 #[derive(Debug)]
 pub struct ColumnSet {
     /// The columns of `table`.
@@ -52,7 +54,7 @@ pub struct ColumnSet {
     pub name: Option<&'static str>,
     /// The field that `-o ref` prints, if there is one.
     pub reference: Option<&'static str>,
-    /// The names that `-o columns=` takes.
+    /// The names that `-o columns=` accepts.
     pub fields: &'static [&'static str],
 }
 
@@ -99,7 +101,7 @@ pub(super) const fn time_left(header: &'static str, field: &'static str, drop_or
 /// Instances.
 pub const INSTANCES: ColumnSet = ColumnSet {
     columns: &[
-        // An instance without a name is shown by what one must type to reach it.
+        // An instance without a name is shown with its id, which commands accept instead.
         name(&["name", "id"]),
         truncated("PROVIDER", "provider", 2),
         full("ZONE", &["zone", "region"], 3),
@@ -182,7 +184,7 @@ const PLAN_COLUMNS: &[Column] = &[
     truncated("USD/TTL", "price_usd_for_ttl", 5),
 ];
 
-/// What a create would make.
+/// Previews of `create --dry-run`.
 pub const PLANS: ColumnSet = ColumnSet {
     columns: PLAN_COLUMNS,
     wide: PLAN_COLUMNS,
@@ -221,7 +223,7 @@ const IMAGE_COLUMNS: &[Column] = &[
     age("AGE", "created_at", 6),
 ];
 
-/// What the image aliases mean.
+/// The images of the image aliases.
 pub const IMAGES: ColumnSet = ColumnSet {
     columns: IMAGE_COLUMNS,
     wide: IMAGE_COLUMNS,
@@ -262,7 +264,7 @@ impl ColumnSet {
     /// Checks names given to `-o columns=`.
     ///
     /// # Errors
-    /// `InvalidSpec`, naming the one that is not there and those that are.
+    /// `InvalidSpec` that names the unknown column and all known ones.
     pub fn check_columns(&self, names: &[String]) -> Result<()> {
         match names.iter().find(|name| !self.fields.contains(&name.as_str())) {
             None => Ok(()),
@@ -284,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_field_of_an_instance_can_be_a_column() {
+    fn every_instance_field_can_be_a_column() {
         for field in crate::cloud::InstanceField::ALL {
             assert!(INSTANCES.fields.contains(&field.name()), "{}", field.name());
         }
