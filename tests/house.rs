@@ -104,7 +104,8 @@ fn without_tests(text: &str) -> String {
             // Formatted code ends an item with a line of its own, as far to the right as the attribute.
             let indent = &line[..line.len() - line.trim_start().len()];
             let end = format!("{indent}}}");
-            let is_last = |line: &&str| *line == end || line.starts_with(indent) && line.ends_with(';');
+            let indent_of = |line: &str| line.len() - line.trim_start().len();
+            let is_last = |line: &&str| *line == end || indent_of(line) == indent.len() && line.ends_with(';');
             lines.by_ref().find(is_last);
         } else if !line.trim_start().starts_with("//") {
             code += line;
@@ -212,6 +213,10 @@ fn clouds() -> Vec<(String, String)> {
     clouds
 }
 
+fn is_test_file(path: &str) -> bool {
+    path.contains("/tests/") || path.ends_with("_tests.rs")
+}
+
 const LIST_OF_CLOUDS: &str = "cloud/provider_kind.rs";
 
 /// A cloud is named once, where the clouds are listed, and inside its own driver.
@@ -220,7 +225,7 @@ fn cloud_is_named_only_in_its_driver() {
     let clouds = clouds();
     let mut wrong = Vec::new();
     for source in sources().into_iter().filter(|source| source.path != LIST_OF_CLOUDS) {
-        let is_test = source.path.contains("/tests/") || source.path.ends_with("_tests.rs");
+        let is_test = is_test_file(&source.path);
         for (at, name) in source.code.match_indices("ProviderKind::").filter(|_| !is_test) {
             let rest = &source.code[at + name.len()..];
             let word: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
@@ -255,7 +260,7 @@ fn file_has_at_most_600_lines() {
 #[test]
 fn message_decides_nothing() {
     let mut wrong = Vec::new();
-    for source in sources() {
+    for source in sources().into_iter().filter(|source| !is_test_file(&source.path)) {
         let code: String = source.code.split_whitespace().collect();
         for method in [
             "contains(",

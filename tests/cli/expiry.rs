@@ -34,7 +34,7 @@ fn ttl_above_the_clouds_limit_is_refused() {
     let refused = sandbox
         .run(&["extend", "web-1", "-p", "mock", "--ttl", "200d"])
         .expect(2);
-    assert!(refused.stderr.contains("up to 120d"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("at most 120d"), "{}", refused.stderr);
     let now = sandbox
         .run(&["describe", "web-1", "-p", "mock", "-o", "json"])
         .expect(0);
