@@ -18,9 +18,10 @@ use self::args::usd_argument;
 use self::progress::create_all;
 use self::spec_file::merge::SpecFile;
 use self::vm_request::VmRequest;
-use super::targets::{DEFAULT_TIMEOUT, check_account_of, duration_argument, print_expiry};
+use super::targets::{DEFAULT_TIMEOUT, check_account_of, print_expiry};
 use crate::cloud::{
     Architecture, Error, ErrorKind, Gpu, IngressRule, Instance, InstanceName, Leftover, Provider, Result, Secret,
+    parse_duration,
 };
 use crate::context::Context;
 use crate::exit::ExitStatus;
@@ -131,7 +132,7 @@ pub struct Args {
     #[arg(long, value_name = "STATE")]
     wait: Option<WaitValue>,
     /// How long to wait at most
-    #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = duration_argument)]
+    #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = parse_duration)]
     timeout: Duration,
     /// The port that SSH is waited for on
     #[arg(long, value_name = "PORT", default_value_t = SSH_PORT, value_parser = clap::value_parser!(u16).range(1..))]
