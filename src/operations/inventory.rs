@@ -99,7 +99,7 @@ pub async fn list_all(
 /// The same; `on_answer` is told of each location, as soon as it has answered, how many instances were found there.
 ///
 /// # Errors
-/// As [`take_inventory`].
+/// As [`list_all`].
 pub async fn list_all_with_progress(
     providers: &[Arc<dyn Provider>],
     scope: &RegionSelection,
@@ -134,7 +134,7 @@ pub async fn list_all_with_progress(
 /// `None` if `on_page` wanted no more.
 ///
 /// # Errors
-/// As [`take_inventory`].
+/// As [`list_all`].
 pub async fn stream_all(
     providers: &[Arc<dyn Provider>],
     scope: &RegionSelection,

@@ -56,7 +56,7 @@ pub struct CreateReport {
 ///
 /// - `AlreadyExists` if a name is taken by another spec or by what is not ours; the message says what differs;
 /// - `Ambiguous` if a name is there twice;
-/// - those of [`Provider::create`](crate::cloud::Provider::create);
+/// - those of [`Instances::create`](crate::cloud::Instances::create);
 /// - that of a look-up that is incomplete: what cannot be seen may be there;
 /// - `Interrupted` if a signal came before anything was made.
 pub async fn create_by_name(wish: &CreateRequest, reach: &PlacementScope<'_>, interrupt: &Shutdown) -> CreateReport {

@@ -72,7 +72,7 @@ pub(crate) async fn find_by_name(parts: &[SearchScope], names: &[InstanceName]) 
 /// The same, and what cloudctl did not make: a name that such a VM has is taken.
 ///
 /// # Errors
-/// As [`look_up`].
+/// As [`find_by_name`].
 pub(crate) async fn look_up_all(parts: &[SearchScope], names: &[InstanceName]) -> Result<NameIndex> {
     look_for(parts, names, false).await
 }
