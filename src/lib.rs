@@ -105,7 +105,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, host: Host) -> ExitSta
     if let Some(result) = execute_without_settings(&cli.command, &drivers, &mut printer) {
         return result.unwrap_or_else(|error| report_any_error(error, &mut printer));
     }
-    let may_lack_context = matches!(&cli.command, Command::Context(args) if args.is_choice());
+    let may_lack_context = matches!(&cli.command, Command::Context(args) if args.works_without_context());
     let settings = match Settings::resolve(&cli.global, environment, infos, may_lack_context) {
         Ok(settings) => settings,
         Err(error) => return report_error(error, &mut printer),

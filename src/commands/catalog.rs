@@ -17,11 +17,11 @@ use crate::output::{CATALOGUES, Record, Report, UPDATES};
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(subcommand)]
-    verb: Verb,
+    command: Subcommands,
 }
 
 #[derive(Clone, Debug, Subcommand)]
-enum Verb {
+enum Subcommands {
     /// Show the sources, licence, date and size of what is known
     Show,
     /// Fetch the prices that the clouds publish
@@ -33,9 +33,9 @@ enum Verb {
 
 /// Runs `catalog show` or `catalog update`.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    match args.verb {
-        Verb::Show => show_metadata(context),
-        Verb::Update => update_prices(context).await,
+    match args.command {
+        Subcommands::Show => show_metadata(context),
+        Subcommands::Update => update_prices(context).await,
     }
 }
 

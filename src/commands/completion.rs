@@ -1,4 +1,4 @@
-//! `cloudctl completion`
+//! `cloudctl completion`: prints a completion script for a shell.
 
 use clap::Command;
 use clap_complete::Shell;

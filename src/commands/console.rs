@@ -1,4 +1,4 @@
-//! `cloudctl console`
+//! `cloudctl console`: prints the console output of a VM.
 
 use super::targets::find_all;
 use crate::cloud::{Error, InstanceQuery};
@@ -13,7 +13,7 @@ pub struct Args {
     reference: InstanceQuery,
 }
 
-/// Prints the console's output as the VM wrote it; control characters are written out on a terminal.
+/// Prints the console output unchanged, or with escaped control characters on a terminal.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let found = find_all(std::slice::from_ref(&args.reference), context).await?;
     let instance = found.first().ok_or_else(|| Error::invalid("no VM is named"))?;

@@ -1,4 +1,4 @@
-//! `cloudctl context`
+//! `cloudctl context`: lists, shows and chooses contexts of the configuration file.
 
 use std::io::Write;
 use std::path::Path;
@@ -16,11 +16,11 @@ use crate::settings::{ConfigFile, Setting};
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(subcommand)]
-    verb: Verb,
+    command: Subcommands,
 }
 
 #[derive(Clone, Debug, Subcommand)]
-enum Verb {
+enum Subcommands {
     /// List the contexts
     List,
     /// Make a context the current one
@@ -32,19 +32,19 @@ enum Verb {
     Show,
 }
 
-/// Shows or chooses contexts.
+/// Runs `context list`, `context use` or `context show`.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    match args.verb {
-        Verb::List => list_contexts(context),
-        Verb::Use { name } => use_context(&name, context),
-        Verb::Show => show_settings(context).await,
+    match args.command {
+        Subcommands::List => list_contexts(context),
+        Subcommands::Use { name } => use_context(&name, context),
+        Subcommands::Show => show_settings(context).await,
     }
 }
 
 impl Args {
-    /// Whether this chooses another context, so that the current one need not make sense.
-    pub fn is_choice(&self) -> bool {
-        !matches!(self.verb, Verb::Show)
+    /// Whether the command works without a valid current context, because the user may want to choose another.
+    pub fn works_without_context(&self) -> bool {
+        !matches!(self.command, Subcommands::Show)
     }
 }
 
@@ -52,8 +52,8 @@ fn list_contexts(context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&CONTEXTS)?;
     let current = context.settings.context.value.clone();
     let items = context.settings.config.contexts.iter().map(|(name, entry)| {
-        let asked = entry.configured_providers();
-        let providers = asked.map(|kinds| kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>());
+        let configured = entry.configured_providers();
+        let providers = configured.map(|kinds| kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>());
         Record::new(vec![
             ("name", json!(name)),
             ("current", json!(current.as_ref() == Some(name))),
@@ -90,35 +90,35 @@ fn use_context(name: &str, context: &mut Context) -> anyhow::Result<ExitStatus> 
 
 /// Sets `current` and leaves every other line of the file as its owner wrote it.
 fn write_current(path: &Path, name: &str) -> Result<()> {
-    let cannot = |error: &dyn std::fmt::Display| {
+    let write_error = |error: &dyn std::fmt::Display| {
         Error::invalid(format!(
             "cannot write the configuration file {}: {error}",
             path_text(path)
         ))
         .with_hint(format!("pass --context {name} instead, or set CLOUDCTL_CONTEXT"))
     };
-    let text = std::fs::read_to_string(path).map_err(|error| cannot(&error))?;
-    let mut document: toml_edit::DocumentMut = text.parse().map_err(|error| cannot(&error))?;
+    let text = std::fs::read_to_string(path).map_err(|error| write_error(&error))?;
+    let mut document: toml_edit::DocumentMut = text.parse().map_err(|error| write_error(&error))?;
     let mut current = toml_edit::Value::from(name);
-    // The comment behind the old value stays.
+    // Keeps the comment after the old value.
     if let Some(old) = document.get("current").and_then(toml_edit::Item::as_value) {
         current.decor_mut().clone_from(old.decor());
     }
     document["current"] = toml_edit::Item::Value(current);
-    // A link stays a link. Beside the file itself, which may be on another file system than the link.
-    let target = path.canonicalize().map_err(|error| cannot(&error))?;
+    // Follows a symbolic link, and writes next to the file itself: the link may be on another file system.
+    let target = path.canonicalize().map_err(|error| write_error(&error))?;
     let folder = target.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| cannot(&error))?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| write_error(&error))?;
     file.write_all(document.to_string().as_bytes())
-        .map_err(|error| cannot(&error))?;
-    // The file keeps its mode.
+        .map_err(|error| write_error(&error))?;
+    // Keeps the mode of the file.
     let permissions = std::fs::metadata(&target)
-        .map_err(|error| cannot(&error))?
+        .map_err(|error| write_error(&error))?
         .permissions();
     file.as_file()
         .set_permissions(permissions)
-        .map_err(|error| cannot(&error))?;
-    file.persist(target).map_err(|error| cannot(&error))?;
+        .map_err(|error| write_error(&error))?;
+    file.persist(target).map_err(|error| write_error(&error))?;
     Ok(())
 }
 
@@ -149,17 +149,17 @@ async fn show_settings(context: &mut Context) -> anyhow::Result<ExitStatus> {
                 }),
             ),
         ]),
-        row("context", &settings.context),
-        row("providers", &providers),
-        row("region", &regions),
-        row("zone", &settings.zone),
-        row("output", &settings.output),
-        row("ttl", &settings.ttl),
+        setting_record("context", &settings.context),
+        setting_record("providers", &providers),
+        setting_record("region", &regions),
+        setting_record("zone", &settings.zone),
+        setting_record("output", &settings.output),
+        setting_record("ttl", &settings.ttl),
     ];
     for info in context.infos().iter() {
         let rows = info.settings.iter().map(|key| {
             let setting = settings.cloud_setting(info.kind, key.name);
-            row(&format!("{}.{}", info.kind, key.name), setting)
+            setting_record(&format!("{}.{}", info.kind, key.name), setting)
         });
         items.extend(rows);
     }
@@ -177,19 +177,20 @@ async fn show_settings(context: &mut Context) -> anyhow::Result<ExitStatus> {
     Ok(status)
 }
 
-/// Adds what a cloud's own tools set. Rows of cloudctl's own settings of the same name give way: those are among it.
+/// Adds the settings of a cloud's own tools, and its default location. They replace records of the same name, because a
+/// driver resolves cloudctl's settings of its cloud too.
 async fn add_cloud_settings(kind: ProviderKind, items: &mut Vec<Record>, context: &Context) -> Result<()> {
     for setting in context.resolved_settings(kind)? {
-        let row = record(setting.name, setting.value.as_deref(), &setting.source);
+        let record = new_record(setting.name, setting.value.as_deref(), &setting.source);
         match items.iter_mut().find(|item| *item.get("setting") == *setting.name) {
-            Some(item) => *item = row,
-            None => items.push(row),
+            Some(item) => *item = record,
+            None => items.push(record),
         }
     }
-    let place = context.cloud(kind)?.default_location().await?;
-    let source = match &place {
+    let location = context.cloud(kind)?.default_location().await?;
+    let source = match &location {
         None => "not set".to_owned(),
-        // Who says a zone says its region.
+        // The setting of a zone also decides the region.
         Some(_) => ["zone", "region"]
             .iter()
             .map(|what| format!("{kind}.{what}"))
@@ -199,15 +200,16 @@ async fn add_cloud_settings(kind: ProviderKind, items: &mut Vec<Record>, context
             .unwrap_or_else(|| "default".to_owned()),
     };
     let name = format!("{kind}: place of new VMs");
-    items.push(record(&name, place.map(|place| place.to_string()).as_deref(), &source));
+    let value = location.map(|location| location.to_string());
+    items.push(new_record(&name, value.as_deref(), &source));
     Ok(())
 }
 
-fn row(name: &str, setting: &Setting<String>) -> Record {
-    record(name, setting.value.as_deref(), &setting.source.to_string())
+fn setting_record(name: &str, setting: &Setting<String>) -> Record {
+    new_record(name, setting.value.as_deref(), &setting.source.to_string())
 }
 
-fn record(name: &str, value: Option<&str>, source: &str) -> Record {
+fn new_record(name: &str, value: Option<&str>, source: &str) -> Record {
     Record::new(vec![
         ("setting", json!(name)),
         ("value", json!(value.map(redact_value))),

@@ -1,4 +1,4 @@
-//! `cloudctl describe`
+//! `cloudctl describe`: shows all fields of VMs.
 
 use futures_util::future::join_all;
 
@@ -14,7 +14,7 @@ pub struct Args {
     targets: InstanceArgs,
 }
 
-/// Shows each VM whole.
+/// Shows all fields of each VM.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&INSTANCES)?;
     let found = find_all(&args.targets.references, context).await?;
@@ -32,11 +32,11 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         }
     }
     for instance in &instances {
-        if let Some(doubt) = &instance.label_problem {
-            let who = &instance.reference;
-            context
-                .printer
-                .warn(&format!("{who}: cloudctl's own labels on it make no sense: {doubt}"));
+        if let Some(problem) = &instance.label_problem {
+            let reference = &instance.reference;
+            context.printer.warn(&format!(
+                "{reference}: cloudctl's own labels on it make no sense: {problem}"
+            ));
         }
     }
     let status = ExitStatus::from_batch(instances.len(), &errors);

@@ -1,4 +1,4 @@
-//! `cloudctl doctor`
+//! `cloudctl doctor`: checks credentials, account, default location and connectivity of each cloud.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::output::{DOCTOR, Record, Report};
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {}
 
-/// Looks at each cloud and says what works; changes nothing.
+/// Checks each cloud and reports what works. Changes nothing.
 pub async fn run(_: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&DOCTOR)?;
     let named = context.settings.providers.value.clone();
@@ -26,9 +26,12 @@ pub async fn run(_: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let mut report = Report::default();
     for kind in kinds {
         if named.is_none() && !context.has_credentials(kind) {
-            report
-                .items
-                .push(row(kind, "credentials", "none", "none found; this cloud is not asked"));
+            report.items.push(check_record(
+                kind,
+                "credentials",
+                "none",
+                "none found; this cloud is not asked",
+            ));
             continue;
         }
         check_cloud(kind, context, &mut report).await;
@@ -37,8 +40,8 @@ pub async fn run(_: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     if all_absent {
         report.errors.push(context.no_credentials_error());
     }
-    let good = report.items.iter().filter(|item| item.get("result") == "ok").count();
-    let status = ExitStatus::from_batch(good, &report.errors);
+    let passed = report.items.iter().filter(|item| item.get("result") == "ok").count();
+    let status = ExitStatus::from_batch(passed, &report.errors);
     let now = context.now();
     context.printer.print_report(&report, &DOCTOR, now)?;
     Ok(status)
@@ -48,29 +51,30 @@ async fn check_cloud(kind: ProviderKind, context: &Context, report: &mut Report)
     let provider = context.clouds().get(kind);
     match provider.identity().await {
         Ok(identity) => {
-            let who = identity
+            let principal = identity
                 .principal
                 .map(|principal| format!(" as {principal}"))
                 .unwrap_or_default();
-            report
-                .items
-                .push(row(kind, "credentials", "ok", &format!("{}{who}", identity.account)));
+            let detail = format!("{}{principal}", identity.account);
+            report.items.push(check_record(kind, "credentials", "ok", &detail));
         }
         // Without credentials every other check would fail for the same reason.
-        Err(error) => return fail(kind, "credentials", error, report),
+        Err(error) => return record_failure(kind, "credentials", error, report),
     }
     if context.settings.expected_account(context.info(kind)).is_some() {
         match check_account_of(provider.clone(), context).await {
-            Ok(()) => report.items.push(row(kind, "account", "ok", "the expected one")),
-            Err(error) => fail(kind, "account", error, report),
+            Ok(()) => report
+                .items
+                .push(check_record(kind, "account", "ok", "the expected one")),
+            Err(error) => record_failure(kind, "account", error, report),
         }
     }
     match provider.default_location().await {
-        Ok(Some(place)) => report.items.push(row(kind, "default place", "ok", &place.to_string())),
-        Ok(None) => report
-            .items
-            .push(row(kind, "default place", "none", "create needs --region")),
-        Err(error) => fail(kind, "default place", error, report),
+        Ok(location) => report.items.push(match location {
+            Some(location) => check_record(kind, "default place", "ok", &location.to_string()),
+            None => check_record(kind, "default place", "none", "create needs --region"),
+        }),
+        Err(error) => record_failure(kind, "default place", error, report),
     }
     check_connectivity(provider, report).await;
 }
@@ -80,28 +84,29 @@ async fn check_connectivity(provider: std::sync::Arc<dyn Provider>, report: &mut
     let started = Instant::now();
     match list_all(&[provider], &RegionSelection::default(), &Default::default()).await {
         Ok(inventory) => {
-            let (asked, found) = (inventory.queried, inventory.instances.len());
-            let millis = started.elapsed().as_millis();
             let result = if inventory.gaps.is_empty() { "ok" } else { "warning" };
             let detail = format!(
-                "{} of {asked} locations answered in {millis} ms, {found} VMs",
-                inventory.answered
+                "{} of {} locations answered in {} ms, {} VMs",
+                inventory.answered,
+                inventory.queried,
+                started.elapsed().as_millis(),
+                inventory.instances.len(),
             );
-            report.items.push(row(kind, "reach", result, &detail));
+            report.items.push(check_record(kind, "reach", result, &detail));
             report.errors.extend(inventory.gaps.into_iter().map(Error::from));
         }
-        Err(error) => fail(kind, "reach", error, report),
+        Err(error) => record_failure(kind, "reach", error, report),
     }
 }
 
-fn fail(kind: ProviderKind, check: &str, error: Error, report: &mut Report) {
+fn record_failure(kind: ProviderKind, check: &str, error: Error, report: &mut Report) {
     report
         .items
-        .push(row(kind, check, "failed", ErrorKind::as_str(error.kind())));
+        .push(check_record(kind, check, "failed", ErrorKind::as_str(error.kind())));
     report.errors.push(error.at_if_unset(kind));
 }
 
-fn row(kind: ProviderKind, check: &str, result: &str, detail: &str) -> Record {
+fn check_record(kind: ProviderKind, check: &str, result: &str, detail: &str) -> Record {
     Record::new(vec![
         ("provider", json!(kind.as_str())),
         ("check", json!(check)),

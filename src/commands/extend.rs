@@ -1,4 +1,4 @@
-//! `cloudctl extend`
+//! `cloudctl extend`: gives VMs a new TTL.
 
 use std::time::Duration;
 
@@ -24,53 +24,53 @@ pub struct Args {
     ttl: Duration,
 }
 
-/// Extends each VM, and shows when it ends now.
+/// Extends each VM, and shows when it expires now.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&INSTANCES)?;
     let targets = find_for_change(&args.targets.references, context).await?;
     check_accounts(&targets, context).await?;
-    if let Some(foreign) = targets.iter().find(|target| !target.managed) {
-        let why = foreign
+    if let Some(unmanaged) = targets.iter().find(|target| !target.managed) {
+        let problem = unmanaged
             .label_problem
             .as_deref()
-            .map(|doubt| format!(" ({doubt})"))
+            .map(|problem| format!(" ({problem})"))
             .unwrap_or_default();
         let message = format!(
-            "{} was not made by cloudctl{why}; nothing was changed",
-            foreign.reference
+            "{} was not made by cloudctl{problem}; nothing was changed",
+            unmanaged.reference
         );
         return Err(Error::new(ErrorKind::Refused, message)
             .with_hint("only what cloudctl made has a TTL")
             .into());
     }
-    let _change = context.shutdown.enter_critical_section()?;
-    let (mut done, mut errors) = (Vec::new(), Vec::new());
+    let _section = context.shutdown.enter_critical_section()?;
+    let (mut extended, mut errors) = (Vec::new(), Vec::new());
     for target in &targets {
         match extend(target, args.ttl, context, &context.shutdown).await {
-            Ok(extended) => done.push(extended),
+            Ok(instance) => extended.push(instance),
             Err(error) => errors.push(error),
         }
     }
-    print_expiry(&done, context);
-    let status = ExitStatus::from_batch(done.len(), &errors);
+    print_expiry(&extended, context);
+    let status = ExitStatus::from_batch(extended.len(), &errors);
     let now = context.now();
     context
         .printer
-        .print_report(&Report::from_instances(&done, errors), &INSTANCES, now)?;
+        .print_report(&Report::from_instances(&extended, errors), &INSTANCES, now)?;
     Ok(status)
 }
 
-async fn extend(target: &Instance, lifetime: Duration, context: &Context, interrupt: &Shutdown) -> Result<Instance> {
+async fn extend(target: &Instance, lifetime: Duration, context: &Context, shutdown: &Shutdown) -> Result<Instance> {
     let provider = context.clouds().get(target.provider);
-    interrupt.check()?;
-    // What was listed may lack what only a look at one instance tells.
-    let current = interrupt.run_until_signal(provider.get(&target.reference)).await?;
+    shutdown.check()?;
+    // A listing can lack fields that only a read of one instance has.
+    let current = shutdown.run_until_signal(provider.get(&target.reference)).await?;
     let ttl = compute_extended_ttl(
         &current,
         lifetime,
-        interrupt.run_until_signal(provider.server_time()).await?,
+        shutdown.run_until_signal(provider.server_time()).await?,
     )?;
-    match interrupt
+    match shutdown
         .finish_in_grace_period(provider.set_ttl(&target.reference, ttl))
         .await
     {
@@ -85,17 +85,15 @@ async fn extend(target: &Instance, lifetime: Duration, context: &Context, interr
                 .with_leftover(&target.reference));
         }
     }
-    // The cloud took it on: whatever keeps us from seeing that is no reason to say otherwise.
-    Ok(
-        match interrupt.run_until_signal(provider.get(&target.reference)).await {
-            Ok(extended) => extended,
-            Err(_) => Instance {
-                ttl: Some(ttl),
-                expires_at: current
-                    .created_at
-                    .and_then(|created| created.checked_add(SignedDuration::try_from(ttl).ok()?).ok()),
-                ..current
-            },
+    // The cloud accepted the change. If the instance cannot be read, the result is computed.
+    Ok(match shutdown.run_until_signal(provider.get(&target.reference)).await {
+        Ok(extended) => extended,
+        Err(_) => Instance {
+            ttl: Some(ttl),
+            expires_at: current
+                .created_at
+                .and_then(|created| created.checked_add(SignedDuration::try_from(ttl).ok()?).ok()),
+            ..current
         },
-    )
+    })
 }

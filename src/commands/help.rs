@@ -1,4 +1,4 @@
-//! `cloudctl help`: of commands, and of topics that are no command.
+//! `cloudctl help`: prints help on commands and on topics.
 
 use clap::Command;
 
@@ -42,13 +42,13 @@ Every key is optional, and an unknown key is an error.
   ttl = \"8h\"                         # how long new VMs live, unless --ttl says something else
 ";
 
-/// The topic `environment`.
+/// Formats the topic `environment`.
 fn environment_text(infos: CloudInfos) -> String {
-    let of_keys = infos.iter().flat_map(|info| {
-        let of_keys = info.settings.iter().filter_map(|key| key.variable.as_ref());
-        of_keys.chain(info.variables)
+    let variables = infos.iter().flat_map(|info| {
+        let of_settings = info.settings.iter().filter_map(|key| key.variable.as_ref());
+        of_settings.chain(info.variables)
     });
-    let rows: String = of_keys
+    let rows: String = variables
         .map(|variable| format!("  {:<23}  {}\n", variable.name, variable.help))
         .collect();
     let examples = infos.iter().map(|info| info.vendor_variables);
@@ -62,17 +62,17 @@ lists them all.
     )
 }
 
-/// The topic `context-file`.
+/// Formats the topic `context-file`.
 fn context_file_text(infos: CloudInfos) -> String {
     let sections = infos.iter().map(|info| {
-        let rows: String = info.settings.iter().map(example_row).collect();
+        let rows: String = info.settings.iter().map(format_key).collect();
         format!("\n  [contexts.dev.{}]\n{rows}", info.kind)
     });
     CONTEXT_FILE.to_owned() + &sections.collect::<String>()
 }
 
-/// A key with an example, and what it does if its name does not say it.
-fn example_row(key: &SettingKey) -> String {
+/// Formats a key with an example, and with its help if it has one.
+fn format_key(key: &SettingKey) -> String {
     let example = format!("{} = \"{}\"", key.name, key.example);
     match key.help {
         "" => format!("  {example}\n"),
@@ -80,7 +80,7 @@ fn example_row(key: &SettingKey) -> String {
     }
 }
 
-/// Prints the help asked for; `settings` are those of the clouds' own tools.
+/// Prints the requested help. `settings` are those of the clouds' own tools.
 pub fn run(
     args: &Args,
     command: Command,
@@ -102,7 +102,7 @@ pub fn run(
     Ok(ExitStatus::DONE)
 }
 
-/// The command behind a path such as `context use`.
+/// Finds a command by a path such as `context use`.
 pub(super) fn find_command(root: Command, path: &[String]) -> Result<Command> {
     let mut command = root;
     command.build();

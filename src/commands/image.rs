@@ -1,4 +1,4 @@
-//! `cloudctl image`
+//! `cloudctl image`: lists the images of the image aliases.
 
 use std::sync::Arc;
 
@@ -19,11 +19,11 @@ use crate::settings::one_of;
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(subcommand)]
-    verb: Verb,
+    command: Subcommands,
 }
 
 #[derive(Clone, Debug, Subcommand)]
-enum Verb {
+enum Subcommands {
     /// List what the image aliases mean on each cloud now, and who logs in
     ///
     /// An image has an id of its own in each region of EC2: that of -r, else of the region where new VMs go.
@@ -34,22 +34,22 @@ enum Verb {
     },
 }
 
-/// Lists images.
+/// Lists the images of each cloud.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    let Verb::List { arch } = args.verb;
+    let Subcommands::List { arch } = args.command;
     context.printer.check(&IMAGES)?;
     let providers = context.providers_to_query()?;
-    let named = context.settings.regions.value.clone().unwrap_or_default();
+    let words = context.settings.regions.value.clone().unwrap_or_default();
     let zone = context.settings.zone.value.clone();
-    let asked = providers
+    let queries = providers
         .iter()
-        .map(|provider| list_images(provider, &named, zone.as_deref()));
-    let answers = join_all(asked).await;
+        .map(|provider| list_images(provider, &words, zone.as_deref()));
+    let answers = join_all(queries).await;
     let (mut found, mut gaps, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
     for (provider, answer) in providers.iter().zip(answers) {
         match answer {
             Ok(listed) => {
-                if listed.is_guessed {
+                if listed.is_region_guessed {
                     let (kind, region) = (provider.kind(), &listed.images[0].0);
                     context
                         .printer
@@ -62,7 +62,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
                     }
                 }
             }
-            // A region of another cloud.
+            // The region may be one of another cloud.
             Err(error) if providers.len() > 1 && error.kind() == ErrorKind::InvalidSpec => refusals.push(error),
             Err(error) => gaps.push(Gap::new(error, provider.kind())),
         }
@@ -81,51 +81,55 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         (image.provider, region.clone(), position, image.architecture.as_str())
     });
     let key = own_key(context);
-    let user = |image: &Image| {
+    let login_user = |image: &Image| {
         let cloud = context.info(image.provider);
-        let of_image = image_alias(&image.alias).and_then(|alias| alias.login_user(cloud));
-        let of_key = || (cloud.key_user)(key.as_deref());
-        let has_key = image_alias(&image.alias).is_none_or(|alias| alias.has_key_login());
-        of_image.map(str::to_owned).or_else(|| of_key().filter(|_| has_key))
+        let alias = image_alias(&image.alias);
+        let image_user = alias.and_then(|alias| alias.login_user(cloud));
+        let has_key_login = alias.is_none_or(|alias| alias.has_key_login());
+        let key_user = || (cloud.key_user)(key.as_deref()).filter(|_| has_key_login);
+        image_user.map(str::to_owned).or_else(key_user)
     };
     let items = found
         .iter()
-        .map(|(region, image)| Record::from_image(image, region, user(image).as_deref()));
+        .map(|(region, image)| Record::from_image(image, region, login_user(image).as_deref()));
     let items = items.collect();
     finish_listing(items, gaps, &IMAGES, context)
 }
 
 /// The images of each region of a cloud.
-struct Listed {
-    /// Whether nothing named a region.
-    is_guessed: bool,
+struct RegionImages {
+    /// Whether no region is set, so that the example region was used.
+    is_region_guessed: bool,
     images: Vec<(String, Result<Vec<Image>>)>,
 }
 
-async fn list_images(provider: &Arc<dyn Provider>, named: &[String], zone: Option<&str>) -> Result<Listed> {
+/// Lists the images of a cloud, in the regions and areas that `words` name, or in its default region.
+async fn list_images(provider: &Arc<dyn Provider>, words: &[String], zone: Option<&str>) -> Result<RegionImages> {
     let mut regions = Vec::new();
-    for word in named {
-        let places = match zone {
+    for word in words {
+        let locations = match zone {
             None => resolve_region_or_area(provider.as_ref(), word).await?,
             Some(_) => vec![provider.resolve_location(Some(word), zone).await?],
         };
-        regions.extend(places.into_iter().map(|place| place.region));
+        regions.extend(locations.into_iter().map(|location| location.region));
     }
-    if let (true, Some(zone)) = (named.is_empty(), zone) {
+    if words.is_empty()
+        && let Some(zone) = zone
+    {
         regions.push(provider.resolve_location(None, Some(zone)).await?.region);
     }
-    let mut is_guessed = false;
+    let mut is_region_guessed = false;
     if regions.is_empty() {
-        let home = provider.default_location().await?.map(|home| home.region);
-        is_guessed = home.is_none();
-        // Looking costs nothing, so the region may be guessed.
-        regions.push(home.unwrap_or_else(|| provider.info().example_region.to_owned()));
+        let default = provider.default_location().await?.map(|location| location.region);
+        is_region_guessed = default.is_none();
+        // The query costs nothing, so the region may be guessed.
+        regions.push(default.unwrap_or_else(|| provider.info().example_region.to_owned()));
     }
     regions.sort_unstable();
     regions.dedup();
     let answers = join_all(regions.iter().map(|region| provider.images(region))).await;
-    Ok(Listed {
-        is_guessed,
+    Ok(RegionImages {
+        is_region_guessed,
         images: regions.into_iter().zip(answers).collect(),
     })
 }

@@ -1,4 +1,4 @@
-//! `cloudctl list`
+//! `cloudctl list`: lists VMs, or sums what they cost.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -53,12 +53,12 @@ pub struct Args {
     cost: Option<String>,
 }
 
-/// The order where none is asked for.
+/// The order if none is requested.
 const DEFAULT_SORT: &str = "provider,region,name,id";
 
 impl Args {
-    /// Whether what is printed needs anything that the catalogue fills in.
-    fn needs_catalogue(&self, context: &Context) -> bool {
+    /// Whether the output, a filter or the order needs a field that the catalog fills in.
+    fn needs_catalog(&self, context: &Context) -> bool {
         let is_compared = |field: &str| {
             self.filter.iter().any(|filter| filter.uses_field(field))
                 || self.sort.iter().any(|sort| sort.uses_field(field))
@@ -68,6 +68,7 @@ impl Args {
             || FILLED_IN_FIELDS.into_iter().any(is_compared)
     }
 
+    /// Whether an instance is to be listed.
     fn matches(&self, instance: &Instance, selectors: &mut Selectors<'_>, now: Timestamp) -> bool {
         (self.all || instance.state != InstanceState::Terminated)
             && self.filter.iter().all(|filter| filter.matches(instance, now))
@@ -75,7 +76,7 @@ impl Args {
     }
 }
 
-/// Lists, and names what is missing.
+/// Lists instances, and names the locations that did not answer.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let view = if args.cost.is_some() { &COSTS } else { &INSTANCES };
     context.printer.check(view)?;
@@ -83,7 +84,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         check_selectable(label)?;
     }
     let mut selectors = Selectors::new(&args.selectors)?;
-    let catalog = args.needs_catalogue(context).then(|| context.catalog());
+    let catalog = args.needs_catalog(context).then(|| context.catalog());
     let catalog = catalog.as_deref();
     let providers = context.providers_to_query()?;
     let filter = ListFilter {
@@ -94,15 +95,15 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         return match stream_pages(&args, &mut selectors, &providers, &filter, catalog, context).await? {
             Some((inventory, count)) => {
                 selectors.check_unambiguous()?;
-                print_listing(inventory, Shown::Instances { before: count }, context)
+                print_listing(inventory, Shown::Instances { already_printed: count }, context)
             }
-            // Whoever reads along has seen enough.
+            // The reader of the output closed the pipe.
             None => Ok(ExitStatus::DONE),
         };
     }
     let mut inventory = list_with_progress(&providers, &filter, context).await?;
     let now = context.now();
-    fill_in(&mut inventory.instances, catalog);
+    fill_in_all_prices(&mut inventory.instances, catalog);
     inventory
         .instances
         .retain(|instance| args.matches(instance, &mut selectors, now));
@@ -117,30 +118,30 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     }
     let sort = args.sort.clone().map_or_else(|| DEFAULT_SORT.parse(), Ok)?;
     sort.sort(&mut inventory.instances, now);
-    print_listing(inventory, Shown::Instances { before: 0 }, context)
+    print_listing(inventory, Shown::Instances { already_printed: 0 }, context)
 }
 
-/// Takes the inventory, and says meanwhile how far it is.
+/// Lists instances, and shows progress.
 async fn list_with_progress(
     providers: &[Arc<dyn Provider>],
     filter: &ListFilter,
     context: &mut Context,
 ) -> anyhow::Result<Inventory> {
-    let scope = region_selection(context);
+    let selection = region_selection(context);
     let (mut answered, mut found) = (0, 0);
     let printer = &mut context.printer;
-    let mut tell = |instances| {
+    let mut on_answer = |instances| {
         answered += 1;
         found += instances;
         printer.show_progress(&format!("{} answered, VMs: {found}", format_locations(answered)));
     };
-    let inventory = list_all_with_progress(providers, &scope, filter, &mut tell).await;
+    let inventory = list_all_with_progress(providers, &selection, filter, &mut on_answer).await;
     context.printer.end_progress();
     Ok(inventory?)
 }
 
-/// Fills in what the catalogue knows, if it is wanted.
-fn fill_in(instances: &mut [Instance], catalog: Option<&Catalog>) {
+/// Fills in the prices of all instances, if there is a catalog.
+fn fill_in_all_prices(instances: &mut [Instance], catalog: Option<&Catalog>) {
     if let Some(catalog) = catalog {
         for instance in instances {
             fill_in_prices(instance, catalog);
@@ -148,11 +149,11 @@ fn fill_in(instances: &mut [Instance], catalog: Option<&Catalog>) {
     }
 }
 
-/// What the output is made of.
+/// The content of the output.
 enum Shown<'a> {
-    /// The instances of the inventory, and so many that were printed before.
-    Instances { before: usize },
-    /// What they cost.
+    /// The instances of the inventory. Others may have been printed already.
+    Instances { already_printed: usize },
+    /// The costs of the instances.
     Costs(&'a [Cost]),
 }
 
@@ -167,8 +168,8 @@ fn cost_record(cost: &Cost) -> Record {
     ])
 }
 
-/// Prints each page as it comes, and keeps none. Gives what else there is to say and how many VMs were printed; nothing
-/// if nobody reads any more.
+/// Prints each page as it comes, and keeps none. Gives the gaps and skipped clouds, and how many VMs were printed; `None` if
+/// the reader of the output closed the pipe.
 async fn stream_pages(
     args: &Args,
     selectors: &mut Selectors<'_>,
@@ -177,13 +178,14 @@ async fn stream_pages(
     catalog: Option<&Catalog>,
     context: &mut Context,
 ) -> anyhow::Result<Option<(Inventory, usize)>> {
-    let (scope, now, printer) = (region_selection(context), context.now(), &mut context.printer);
+    let (selection, now) = (region_selection(context), context.now());
+    let printer = &mut context.printer;
     let (mut count, mut failure) = (0, None);
     let mut print = |mut page: Vec<Instance>| {
-        fill_in(&mut page, catalog);
-        let admitted = page.iter().filter(|instance| args.matches(instance, selectors, now));
+        fill_in_all_prices(&mut page, catalog);
+        let matching = page.iter().filter(|instance| args.matches(instance, selectors, now));
         let part = Report {
-            items: admitted.map(Record::from).collect(),
+            items: matching.map(Record::from).collect(),
             errors: Vec::new(),
         };
         count += part.items.len();
@@ -194,20 +196,20 @@ async fn stream_pages(
             ControlFlow::Continue(())
         }
     };
-    let inventory = stream_all(providers, &scope, filter, &mut print).await?;
+    let inventory = stream_all(providers, &selection, filter, &mut print).await?;
     match failure {
         Some(failure) => Err(failure.into()),
         None => Ok(inventory.map(|inventory| (inventory, count))),
     }
 }
 
-/// Prints what is not printed yet, and says what is missing.
+/// Prints the rest of the output, and names the locations that did not answer.
 fn print_listing(inventory: Inventory, shown: Shown<'_>, context: &mut Context) -> anyhow::Result<ExitStatus> {
     note_skipped_clouds(&inventory.skipped, context);
     let now = context.now();
-    let blind = inventory.nothing_answered();
+    let nothing_answered = inventory.nothing_answered();
     let gaps = inventory.gaps;
-    let status = if blind {
+    let status = if nothing_answered {
         ExitStatus::from_batch(0, &gaps.iter().map(|gap| gap.error.clone()).collect::<Vec<_>>())
     } else if gaps.is_empty() {
         ExitStatus::DONE
@@ -215,7 +217,7 @@ fn print_listing(inventory: Inventory, shown: Shown<'_>, context: &mut Context) 
         ExitStatus::PARTIAL
     };
     let report = Report {
-        // Each instance goes as its record comes: there may be very many.
+        // Frees each instance once it has a record: there can be very many.
         items: match &shown {
             Shown::Costs(costs) => costs.iter().map(cost_record).collect(),
             Shown::Instances { .. } => inventory
@@ -226,27 +228,27 @@ fn print_listing(inventory: Inventory, shown: Shown<'_>, context: &mut Context) 
         },
         errors: gaps.iter().cloned().map(Error::from).collect(),
     };
-    let (view, printed) = match shown {
+    let (view, already_printed) = match shown {
         Shown::Costs(_) => (&COSTS, 0),
-        Shown::Instances { before } => (&INSTANCES, before),
+        Shown::Instances { already_printed } => (&INSTANCES, already_printed),
     };
-    if blind {
+    if nothing_answered {
         context.printer.print_report(&report, view, now)?;
         return Ok(status);
     }
     context.printer.print_items(&report, view, now)?;
-    if report.items.is_empty() && printed == 0 && report.errors.is_empty() {
+    if report.items.is_empty() && already_printed == 0 && report.errors.is_empty() {
         context.printer.note("no VMs");
     }
     for gap in &gaps {
         warn_about_gap(gap, context);
     }
-    match gaps.len() {
-        0 => {}
-        missing => context.printer.warn(&format!(
-            "the list is incomplete: {missing} of {} did not answer",
-            format_locations(inventory.queried.max(missing))
-        )),
+    if !gaps.is_empty() {
+        context.printer.warn(&format!(
+            "the list is incomplete: {} of {} did not answer",
+            gaps.len(),
+            format_locations(inventory.queried.max(gaps.len()))
+        ));
     }
     Ok(status)
 }

@@ -1,4 +1,4 @@
-//! Saying what a machine must have, and where, to commands that look into the catalogue.
+//! Arguments and checks that `price` and `type` share: requirements for machine types, clouds and regions.
 
 use clap::Args;
 
@@ -28,7 +28,7 @@ pub(super) struct MachineArgs {
 }
 
 impl MachineArgs {
-    /// The need in words that mean the same on every cloud.
+    /// The requirements that the arguments set.
     pub(super) fn requirements(&self) -> MachineRequirements {
         MachineRequirements {
             cpus: self.cpus,
@@ -39,16 +39,22 @@ impl MachineArgs {
     }
 }
 
-/// Adds the accelerators that are needed to a machine that takes them.
-pub(super) fn attach_gpu(machine: &mut MachineType, kind: ProviderKind, need: &MachineRequirements, catalog: &Catalog) {
-    if let (None, Some(gpu)) = (&machine.gpu, &need.gpu)
+/// Attaches the required GPUs to a machine type that has none and allows it.
+pub(super) fn attach_gpu(
+    machine: &mut MachineType,
+    kind: ProviderKind,
+    requirements: &MachineRequirements,
+    catalog: &Catalog,
+) {
+    if machine.gpu.is_none()
+        && let Some(gpu) = &requirements.gpu
         && catalog.can_attach(kind, machine, gpu)
     {
         machine.gpu = Some(gpu.clone());
     }
 }
 
-/// The clouds that were named, or else those that have prices.
+/// The named clouds, or else those that publish prices.
 pub(super) fn priced_providers(context: &Context) -> Vec<ProviderKind> {
     let named = context.settings.providers.value.clone();
     let with_prices = context.infos().iter().filter(|info| info.price_source.is_some());
@@ -58,19 +64,22 @@ pub(super) fn priced_providers(context: &Context) -> Vec<ProviderKind> {
     kinds
 }
 
-/// Refuses -z: machine types and prices are by region.
+/// Refuses the flag `-z`: machine types and prices are by region.
+///
+/// # Errors
+/// `InvalidSpec` if the flag is set.
 pub(super) fn reject_zone(context: &Context) -> Result<()> {
-    let zone = &context.settings.zone;
-    match (&zone.value, &zone.source) {
-        (Some(zone), Source::Flag(_)) => {
-            let error = Error::invalid(format!("{zone} is a zone, and machine types and prices are by region"));
-            Err(error.with_hint("pass -r REGION in the place of -z"))
-        }
-        _ => Ok(()),
+    let setting = &context.settings.zone;
+    if let Some(zone) = &setting.value
+        && matches!(setting.source, Source::Flag(_))
+    {
+        let error = Error::invalid(format!("{zone} is a zone, and machine types and prices are by region"));
+        return Err(error.with_hint("pass -r REGION in the place of -z"));
     }
+    Ok(())
 }
 
-/// The regions and areas that were named, which must be known to one of these clouds at least.
+/// Checks that at least one of these clouds has each of the named regions and areas, and gives the names.
 ///
 /// # Errors
 /// `InvalidSpec` for a region that none of them is known to have, or a zone.
@@ -109,13 +118,13 @@ pub(super) fn check_region_words(
     Ok(words)
 }
 
-/// Those regions of a cloud that are meant by names of regions and areas.
+/// The regions of a cloud that `words` mean: names of regions and areas.
 pub(super) fn matching_regions(cloud: &CloudInfo, words: &[String], known: &[String]) -> Vec<String> {
-    let is_meant = |region: &&String| {
+    let is_named = |region: &&String| {
         words.iter().any(|word| match word.parse::<Area>() {
             Ok(area) => (cloud.area_of)(region) == Some(area),
             Err(_) => word == *region,
         })
     };
-    known.iter().filter(is_meant).cloned().collect()
+    known.iter().filter(is_named).cloned().collect()
 }

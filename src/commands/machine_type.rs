@@ -1,4 +1,4 @@
-//! `cloudctl type`
+//! `cloudctl type`: lists machine types.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -19,11 +19,11 @@ use crate::output::{MACHINE_TYPES, Record, Report};
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(subcommand)]
-    verb: Verb,
+    command: Subcommands,
 }
 
 #[derive(Clone, Debug, Subcommand)]
-enum Verb {
+enum Subcommands {
     List(ListArgs),
 }
 
@@ -37,11 +37,11 @@ struct ListArgs {
     requirements: MachineArgs,
     /// Order
     #[arg(long, value_name = "FIELD", default_value = "price")]
-    sort: Order,
+    sort: SortBy,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Order {
+enum SortBy {
     /// The cheapest first, those of unknown price last
     Price,
     /// The fewest CPUs first
@@ -71,36 +71,39 @@ impl From<&Row> for Record {
     }
 }
 
-/// Lists.
+/// Lists the machine types of each cloud.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    let Verb::List(args) = args.verb;
+    let Subcommands::List(args) = args.command;
     context.printer.check(&MACHINE_TYPES)?;
     reject_zone(context)?;
     let catalog = context.catalog();
     let words = context.settings.regions.value.clone().unwrap_or_default();
-    let need = args.requirements.requirements();
-    let shelves = join_all(kinds_to_list(context).into_iter().map(|kind| {
+    let requirements = args.requirements.requirements();
+    let listings = join_all(kinds_to_list(context).into_iter().map(|kind| {
         let can_be_asked = !context.info(kind).needs_credentials || context.has_credentials(kind);
         let provider = can_be_asked.then(|| context.clouds().get(kind));
-        list_machine_types(context.info(kind), provider, &words, &need, &catalog)
+        list_machine_types(context.info(kind), provider, &words, &requirements, &catalog)
     }));
-    let shelves = shelves.await;
-    let known: BTreeSet<usize> = shelves.iter().flat_map(|shelf| shelf.known.iter().copied()).collect();
+    let listings = listings.await;
+    let known: BTreeSet<usize> = listings
+        .iter()
+        .flat_map(|listing| listing.known.iter().copied())
+        .collect();
     let (mut rows, mut errors, mut notes, mut unknown) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for shelf in shelves {
-        rows.extend(shelf.rows);
-        errors.extend(shelf.errors);
-        notes.extend(shelf.note);
-        unknown.extend(shelf.unknown);
+    for listing in listings {
+        rows.extend(listing.rows);
+        errors.extend(listing.errors);
+        notes.extend(listing.note);
+        unknown.extend(listing.unknown);
     }
-    // A region of one cloud is unknown to the others, and a mistake only if all of them say so.
+    // A region of one cloud is unknown to the others. It is an error only if no cloud has it.
     if errors.is_empty()
         && let Some((_, error)) = unknown.into_iter().find(|(index, _)| !known.contains(index))
     {
         return Err(error.into());
     }
     let answered = rows.len();
-    rows.retain(|row| meets_requirements(&need, &row.machine));
+    rows.retain(|row| meets_requirements(&requirements, &row.machine));
     rows.sort_by(|one, other| args.sort.compare(one, other));
     let status = ExitStatus::from_batch(answered, &errors);
     let report = Report {
@@ -118,25 +121,25 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     Ok(status)
 }
 
-/// The clouds that are named; else those with credentials, and without any those that something is known of.
+/// The named clouds; else those with credentials; else those that publish prices.
 fn kinds_to_list(context: &Context) -> Vec<ProviderKind> {
-    let found = context.configured_providers();
+    let configured = context.configured_providers();
     match &context.settings.providers.value {
-        None if !found.is_empty() => found.iter().map(|provider| provider.kind()).collect(),
+        None if !configured.is_empty() => configured.iter().map(|provider| provider.kind()).collect(),
         _ => priced_providers(context),
     }
 }
 
-/// Whether a machine has what is needed; one with accelerators is listed also where none are needed.
-fn meets_requirements(need: &MachineRequirements, machine: &MachineType) -> bool {
-    let mut seen = machine.clone();
-    if need.gpu.is_none() {
-        seen.gpu = None;
+/// Whether a machine type meets the requirements. Unlike `create` this includes machine types with GPUs if none are required.
+fn meets_requirements(requirements: &MachineRequirements, machine: &MachineType) -> bool {
+    let mut compared = machine.clone();
+    if requirements.gpu.is_none() {
+        compared.gpu = None;
     }
-    need.are_met_by(&seen)
+    requirements.are_met_by(&compared)
 }
 
-impl Order {
+impl SortBy {
     fn compare(self, one: &Row, other: &Row) -> Ordering {
         let name = || (&one.machine.name, one.kind, &one.region).cmp(&(&other.machine.name, other.kind, &other.region));
         let usd = |row: &Row| row.usd_per_hour.unwrap_or(f64::INFINITY);

@@ -1,4 +1,4 @@
-//! `cloudctl man`
+//! `cloudctl man`: prints a manual page.
 
 use clap::Command;
 

@@ -1,4 +1,4 @@
-//! One file for each verb: its arguments, and what it does with them.
+//! One file for each command: its arguments, and the function that runs it.
 
 pub mod catalog;
 pub mod completion;

@@ -1,4 +1,4 @@
-//! `cloudctl start`, `stop`, `reboot`, `protect`, `unprotect`
+//! `cloudctl start`, `stop`, `reboot`, `protect`, `unprotect`: change the state or the protection of VMs.
 
 use super::targets::{InstanceArgs, check_accounts, find_for_change};
 use crate::cloud::InstanceAction;
@@ -14,18 +14,18 @@ pub struct Args {
     targets: InstanceArgs,
 }
 
-/// Changes each VM, and shows what it is now.
+/// Applies the action to each VM, and shows the VMs afterwards.
 pub async fn run(args: Args, action: InstanceAction, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&INSTANCES)?;
     let targets = find_for_change(&args.targets.references, context).await?;
     check_accounts(&targets, context).await?;
-    let _change = context.shutdown.enter_critical_section()?;
+    let _section = context.shutdown.enter_critical_section()?;
     let clouds = context.clouds();
-    let (done, errors) = apply(&|kind| clouds.get(kind), &targets, action, &context.shutdown).await;
-    let status = ExitStatus::from_batch(done.len(), &errors);
+    let (changed, errors) = apply(&|kind| clouds.get(kind), &targets, action, &context.shutdown).await;
+    let status = ExitStatus::from_batch(changed.len(), &errors);
     let now = context.now();
     context
         .printer
-        .print_report(&Report::from_instances(&done, errors), &INSTANCES, now)?;
+        .print_report(&Report::from_instances(&changed, errors), &INSTANCES, now)?;
     Ok(status)
 }

@@ -1,4 +1,4 @@
-//! `cloudctl price`
+//! `cloudctl price`: compares the prices of machine types without a call to a cloud.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{PRICES, Record, Report};
 
-/// Hours in a month, as the clouds' own calculators have it.
-pub(super) const HOURS_A_MONTH: f64 = 730.0;
+/// The hours of a month, as the clouds' own price calculators count.
+pub(super) const HOURS_PER_MONTH: f64 = 730.0;
 
 /// Compare what machines cost on AWS and Google Cloud, without asking them
 ///
@@ -31,14 +31,14 @@ pub struct Args {
     limit: u32,
 }
 
-/// A machine in a region.
+/// A machine type in a region, with its price.
 struct Row {
     kind: ProviderKind,
-    /// None where it is not known to be anywhere.
+    /// `None` if no region is known to have it.
     region: Option<String>,
     machine: MachineType,
     price: Option<Price>,
-    /// What rows are compared by where the price itself is unknown.
+    /// The on-demand price per hour, by which rows without a price are compared.
     on_demand: f64,
 }
 
@@ -65,17 +65,17 @@ impl Row {
     }
 }
 
-/// Memory as it is shown: types of Compute Engine have odd parts of a GiB.
+/// Rounds memory for output: machine types of Compute Engine have odd fractions of a GiB.
 pub(super) fn round_gib(memory_gib: f64) -> f64 {
     (memory_gib * 100.0).round() / 100.0
 }
 
-/// What an hourly price comes to in a month, in cents.
+/// The price for a month, rounded to cents.
 pub(super) fn monthly_price(usd_per_hour: f64) -> f64 {
-    (usd_per_hour * HOURS_A_MONTH * 100.0).round() / 100.0
+    (usd_per_hour * HOURS_PER_MONTH * 100.0).round() / 100.0
 }
 
-/// Compares; asks no cloud.
+/// Compares prices. Sends no call to a cloud.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&PRICES)?;
     let kinds = priced_providers(context);
@@ -90,15 +90,15 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     }
     let catalog = context.catalog();
     let words = check_region_words(&kinds, &|kind| catalog.regions(kind), context)?;
-    let mut need = args.requirements.requirements();
-    // As `create` has it: nobody gets Arm who did not ask for it.
-    need.architecture.get_or_insert(Architecture::X86_64);
+    let mut requirements = args.requirements.requirements();
+    // As in `create`, the default architecture is x86.
+    requirements.architecture.get_or_insert(Architecture::X86_64);
     let mut rows = Vec::new();
     for kind in &kinds {
-        rows.extend(select_rows(context.info(*kind), &words, &need, &args, &catalog));
+        rows.extend(select_rows(context.info(*kind), &words, &requirements, &args, &catalog));
     }
     if rows.is_empty() {
-        return Err(no_match_error(&need, &kinds, &catalog).into());
+        return Err(no_match_error(&requirements, &kinds, &catalog).into());
     }
     rows.sort_by(|one, other| one.price_or_infinity().total_cmp(&other.price_or_infinity()));
     let report = Report {
@@ -111,7 +111,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         if !rows.iter().any(|row| row.kind == kind) {
             context
                 .printer
-                .note(&format!("{kind}: no known machine type there has {need}"));
+                .note(&format!("{kind}: no known machine type there has {requirements}"));
         }
     }
     if let Some(oldest) = rows.iter().filter_map(|row| row.price).map(|price| price.as_of).min() {
@@ -123,11 +123,11 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     Ok(ExitStatus::DONE)
 }
 
-/// The rows of one cloud that are shown.
+/// Selects the rows of one cloud to show.
 fn select_rows(
     cloud: &CloudInfo,
     words: &[String],
-    need: &MachineRequirements,
+    requirements: &MachineRequirements,
     args: &Args,
     catalog: &Catalog,
 ) -> Vec<Row> {
@@ -135,8 +135,14 @@ fn select_rows(
     let known = catalog.regions(kind);
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
     let in_region = |region: &String| {
-        let fitting = matching_machines(catalog.machine_types(kind, region), kind, need, args.spot, catalog);
-        let mut rows: Vec<_> = fitting
+        let matching = matching_machines(
+            catalog.machine_types(kind, region),
+            kind,
+            requirements,
+            args.spot,
+            catalog,
+        );
+        let mut rows: Vec<_> = matching
             .into_iter()
             .map(|machine| price_row(kind, region, machine, args.spot, catalog))
             .collect();
@@ -144,7 +150,7 @@ fn select_rows(
         rows.truncate(limit);
         rows
     };
-    // Each region that was named has a place of its own; of all others the cheapest stands for its area, or the world.
+    // Each named region has rows of its own. Of an area, or of all regions, only the cheapest region is shown.
     let areas: Vec<Vec<String>> = if words.is_empty() {
         vec![known.clone()]
     } else {
@@ -163,51 +169,51 @@ fn select_rows(
             shown.insert(region.clone(), rows);
         }
     }
-    // Where nothing is priced no region goes before another.
+    // Without any price there is no cheapest region.
     let is_priced = |row: &Row| row.price_or_infinity().is_finite() || row.on_demand.is_finite();
     if words.is_empty() && !shown.values().flatten().any(is_priced) {
-        return rows_without_region(kind, need, args, limit, catalog);
+        return rows_without_region(kind, requirements, args, limit, catalog);
     }
     shown.into_values().flatten().collect()
 }
 
-/// What fits but is not known to be in any region.
+/// The matching machine types of any region, smallest first, without a region.
 fn rows_without_region(
     kind: ProviderKind,
-    need: &MachineRequirements,
+    requirements: &MachineRequirements,
     args: &Args,
     limit: usize,
     catalog: &Catalog,
 ) -> Vec<Row> {
-    let mut machines = matching_machines(catalog.all_machine_types(kind), kind, need, args.spot, catalog);
+    let mut machines = matching_machines(catalog.all_machine_types(kind), kind, requirements, args.spot, catalog);
     machines.sort_by(|one, other| {
         let size = |machine: &MachineType| (machine.cpus, machine.memory_gib.ceil() as u64, machine.name.clone());
         size(one).cmp(&size(other))
     });
     machines.truncate(limit);
-    let unknown = |machine| Row {
+    let to_row = |machine| Row {
         kind,
         region: None,
         machine,
         price: None,
         on_demand: f64::INFINITY,
     };
-    machines.into_iter().map(unknown).collect()
+    machines.into_iter().map(to_row).collect()
 }
 
-/// The machines that fit, of current generations if there are such, as `create` has it.
+/// The machine types that meet the requirements; only current ones if there are any, as in `create`.
 fn matching_machines(
     machines: Vec<MachineType>,
     kind: ProviderKind,
-    need: &MachineRequirements,
+    requirements: &MachineRequirements,
     spot: bool,
     catalog: &Catalog,
 ) -> Vec<MachineType> {
     let mut machines = machines;
     for machine in &mut machines {
-        attach_gpu(machine, kind, need, catalog);
+        attach_gpu(machine, kind, requirements, catalog);
     }
-    machines.retain(|machine| need.are_met_by(machine) && (machine.has_spot || !spot));
+    machines.retain(|machine| requirements.are_met_by(machine) && (machine.has_spot || !spot));
     if machines.iter().any(|machine| machine.is_current) {
         machines.retain(|machine| machine.is_current);
     }
@@ -244,14 +250,19 @@ fn compare_first(one: &[Row], other: &[Row]) -> std::cmp::Ordering {
     one.total_cmp(&other).then(one_on_demand.total_cmp(&other_on_demand))
 }
 
-fn no_match_error(need: &MachineRequirements, kinds: &[ProviderKind], catalog: &Catalog) -> Error {
+/// Creates the error for requirements that no known machine type meets.
+fn no_match_error(requirements: &MachineRequirements, kinds: &[ProviderKind], catalog: &Catalog) -> Error {
     let clouds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
-    let error = Error::invalid(format!("no known machine type of {} has {need}", clouds.join(" or ")));
+    let error = Error::invalid(format!(
+        "no known machine type of {} has {requirements}",
+        clouds.join(" or ")
+    ));
     let all = kinds.iter().flat_map(|kind| catalog.all_machine_types(*kind));
-    let alike = all.filter(|machine| {
-        need.gpu.is_none() || need.gpu.as_ref().map(|gpu| &gpu.kind) == machine.gpu.as_ref().map(|gpu| &gpu.kind)
+    let with_same_gpu = all.filter(|machine| {
+        requirements.gpu.is_none()
+            || requirements.gpu.as_ref().map(|gpu| &gpu.kind) == machine.gpu.as_ref().map(|gpu| &gpu.kind)
     });
-    let largest = alike.max_by(|one, other| {
+    let largest = with_same_gpu.max_by(|one, other| {
         one.memory_gib
             .total_cmp(&other.memory_gib)
             .then(one.cpus.cmp(&other.cpus))

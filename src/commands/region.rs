@@ -1,4 +1,4 @@
-//! `cloudctl region`
+//! `cloudctl region`: lists the regions of the clouds.
 
 use clap::Subcommand;
 use futures_util::future::join_all;
@@ -15,23 +15,23 @@ use crate::settings::{Setting, Source};
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(subcommand)]
-    verb: Verb,
+    command: Subcommands,
 }
 
 #[derive(Clone, Debug, Subcommand)]
-enum Verb {
+enum Subcommands {
     /// List the regions that this account can use, and the areas they are in
     ///
     /// An area stands for all of its regions: `create -r europe`. With -r, only those regions and areas.
     List,
 }
 
-/// Lists regions.
+/// Lists the regions of each cloud.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    let Verb::List = args.verb;
+    let Subcommands::List = args.command;
     context.printer.check(&REGIONS)?;
     let named = match &context.settings.regions {
-        // What a variable or a context says is where VMs go, and does not shorten this list.
+        // A variable or a context sets where to create VMs. Only the flag limits this list.
         Setting {
             value: Some(named),
             source: Source::Flag(_),
@@ -39,10 +39,10 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         _ => Vec::new(),
     };
     let providers = context.providers_to_query()?;
-    let asked = providers.iter().map(|provider| provider.regions());
+    let queries = providers.iter().map(|provider| provider.regions());
     let (mut items, mut gaps) = (Vec::new(), Vec::new());
     let mut unknown = named.clone();
-    for (provider, answer) in providers.iter().zip(join_all(asked).await) {
+    for (provider, answer) in providers.iter().zip(join_all(queries).await) {
         let kind = provider.kind();
         match answer {
             Ok(mut regions) if !named.is_empty() => {
@@ -55,8 +55,10 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             Err(error) => gaps.push(Gap::new(error, kind)),
         }
     }
-    // A cloud that did not answer may have it.
-    if let (true, Some(word)) = (gaps.is_empty(), unknown.first()) {
+    // With a gap the region may exist: the cloud that did not answer may have it.
+    if gaps.is_empty()
+        && let Some(word) = unknown.first()
+    {
         for provider in &providers {
             provider.resolve_location(Some(word), None).await?;
         }

@@ -1,4 +1,4 @@
-//! `cloudctl schema`
+//! `cloudctl schema`: prints JSON Schemas.
 
 use clap::ValueEnum;
 use serde_json::Value;

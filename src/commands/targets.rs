@@ -1,4 +1,4 @@
-//! Arguments and steps that several verbs share: naming instances, and where to look for them.
+//! Arguments and functions that several commands share: instance queries, regions, account checks and gaps.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::exit::ExitStatus;
 use crate::operations::{RegionSelection, ResolvedInstances, check_account, resolve};
 use crate::output::{ColumnSet, Record, Report, format_expiry, no_enforcer_warning};
 
-/// How long is waited where nothing else is said.
+/// The default of `--timeout`.
 pub(super) const DEFAULT_TIMEOUT: &str = "5m";
 
 /// Instances by name or id.
@@ -22,12 +22,10 @@ pub(super) struct InstanceArgs {
     pub references: Vec<InstanceQuery>,
 }
 
-/// A duration on the command line.
-pub(super) fn duration_argument(text: &str) -> Result<Duration> {
-    parse_duration(text)
-}
-
-/// How long something shall live: a duration in whole seconds, and not none at all.
+/// Parses the value of `--ttl`: a duration in whole seconds, and not zero.
+///
+/// # Errors
+/// `InvalidSpec` for anything else.
 pub(super) fn parse_ttl(text: &str) -> Result<Duration> {
     let ttl = parse_duration(text)?;
     if ttl.is_zero() {
@@ -41,7 +39,7 @@ pub(super) fn parse_ttl(text: &str) -> Result<Duration> {
     Ok(ttl)
 }
 
-/// Says when VMs that were just made or given more time end. That nothing but cloudctl ends one is said in any case.
+/// Prints when VMs expire that were just created or extended. Always warns about VMs that only cloudctl terminates.
 pub(super) fn print_expiry(instances: &[Instance], context: &mut Context) {
     let now = context.now();
     if let Some(text) = format_expiry(instances, now) {
@@ -52,7 +50,7 @@ pub(super) fn print_expiry(instances: &[Instance], context: &mut Context) {
     }
 }
 
-/// The scope that -r and -z set.
+/// The regions and the zone of the settings.
 pub(super) fn region_selection(context: &Context) -> RegionSelection {
     RegionSelection {
         regions: context.settings.regions.value.clone().unwrap_or_default(),
@@ -60,7 +58,7 @@ pub(super) fn region_selection(context: &Context) -> RegionSelection {
     }
 }
 
-/// Finds what the references mean. Unseen locations are warned of.
+/// Finds the instances that the queries mean. Warns about locations that did not answer.
 pub(super) async fn find_instances(references: &[InstanceQuery], context: &mut Context) -> Result<ResolvedInstances> {
     let providers = if references.iter().all(|reference| reference.scope.is_some()) {
         Vec::new()
@@ -70,32 +68,35 @@ pub(super) async fn find_instances(references: &[InstanceQuery], context: &mut C
     for scope in references.iter().filter_map(|reference| reference.scope.as_ref()) {
         context.cloud(scope.0)?;
     }
-    let scope = region_selection(context);
+    let selection = region_selection(context);
     let clouds = context.clouds();
-    let selection = resolve(references, &providers, &|kind| clouds.get(kind), &scope).await?;
-    note_skipped_clouds(&selection.skipped, context);
-    for gap in &selection.gaps {
+    let resolved = resolve(references, &providers, &|kind| clouds.get(kind), &selection).await?;
+    note_skipped_clouds(&resolved.skipped, context);
+    for gap in &resolved.gaps {
         warn_about_gap(gap, context);
     }
-    Ok(selection)
+    Ok(resolved)
 }
 
-/// Finds what the references mean, every one of them.
+/// Finds the instances that the queries mean.
 ///
 /// # Errors
-/// `NotFound` if one means nothing.
+/// `NotFound` if a query means none.
 pub(super) async fn find_all(references: &[InstanceQuery], context: &mut Context) -> Result<Vec<Instance>> {
     find_instances(references, context).await?.into_all()
 }
 
-/// The same for a change: `Refused` if a name may mean another instance in a place that did not answer.
+/// Finds the instances that the queries mean, to change them.
+///
+/// # Errors
+/// `NotFound` if a query means none. `Refused` if a name may mean another instance in a location that did not answer.
 pub(super) async fn find_for_change(references: &[InstanceQuery], context: &mut Context) -> Result<Vec<Instance>> {
-    let selection = find_instances(references, context).await?;
-    selection.check_unambiguous()?;
-    selection.into_all()
+    let resolved = find_instances(references, context).await?;
+    resolved.check_unambiguous()?;
+    resolved.into_all()
 }
 
-/// Checks the account pins of every cloud that one of these instances is on, before any of them is changed.
+/// Checks the expected account of every cloud that has one of these instances, before any of them is changed.
 pub(super) async fn check_accounts(instances: &[Instance], context: &Context) -> Result<()> {
     for kind in ProviderKind::ALL {
         if instances.iter().any(|instance| instance.provider == kind) {
@@ -105,27 +106,27 @@ pub(super) async fn check_accounts(instances: &[Instance], context: &Context) ->
     Ok(())
 }
 
-/// Checks the account pin of one cloud.
+/// Checks the expected account of one cloud.
 pub(super) async fn check_account_of(provider: Arc<dyn Provider>, context: &Context) -> Result<()> {
     check_account(provider.as_ref(), context.settings.expected_account(provider.info())).await
 }
 
-/// Warns that a location did not answer.
+/// Prints a warning about a location that did not answer.
 pub(super) fn warn_about_gap(gap: &Gap, context: &mut Context) {
     let (location, error) = (&gap.location, &gap.error);
     let code = error.code().map(|code| format!(" ({code})")).unwrap_or_default();
     context.printer.warn(&format!("{location}: {error}{code}"));
 }
 
-/// Says which clouds were not asked, and why.
+/// Prints which clouds were not queried, and why.
 pub(super) fn note_skipped_clouds(skipped: &[SkippedCloud], context: &mut Context) {
     for SkippedCloud { provider, reason } in skipped {
         context.printer.note(&format!("{provider} is left out: {reason}"));
     }
 }
 
-/// Prints what clouds listed of themselves, and names those that did not answer. With gaps the exit code is that of an
-/// incomplete list; if nothing answered, that of the failures.
+/// Prints the items that the clouds listed, and warns about those that did not answer. With gaps the exit code is that of an
+/// incomplete list; without any item, that of the errors.
 ///
 /// # Errors
 /// Those of writing.
@@ -135,13 +136,13 @@ pub(super) fn finish_listing(
     view: &ColumnSet,
     context: &mut Context,
 ) -> anyhow::Result<ExitStatus> {
-    let is_blind = items.is_empty() && !gaps.is_empty();
+    let nothing_answered = items.is_empty() && !gaps.is_empty();
     let is_complete = gaps.is_empty();
     let report = Report {
         items,
         errors: gaps.iter().cloned().map(Error::from).collect(),
     };
-    let status = if is_blind {
+    let status = if nothing_answered {
         ExitStatus::from_batch(0, &report.errors)
     } else if is_complete {
         ExitStatus::DONE
@@ -149,7 +150,7 @@ pub(super) fn finish_listing(
         ExitStatus::PARTIAL
     };
     let now = context.now();
-    if is_blind {
+    if nothing_answered {
         context.printer.print_report(&report, view, now)?;
         return Ok(status);
     }

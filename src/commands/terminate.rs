@@ -1,12 +1,10 @@
-//! `cloudctl terminate`
+//! `cloudctl terminate`: terminates VMs.
 
 use std::time::Duration;
 
-use super::targets::{
-    DEFAULT_TIMEOUT, check_accounts, duration_argument, find_instances, note_skipped_clouds, region_selection,
-};
+use super::targets::{DEFAULT_TIMEOUT, check_accounts, find_instances, note_skipped_clouds, region_selection};
 use super::wait::{wait_with_steps, with_goal};
-use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery, ListFilter, ProviderKind, Result};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery, ListFilter, Result, parse_duration};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
@@ -46,7 +44,7 @@ pub struct Args {
     #[arg(long)]
     wait: bool,
     /// How long to wait at most
-    #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = duration_argument)]
+    #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = parse_duration)]
     timeout: Duration,
     /// Do not fail for a REF that does not exist (any more)
     #[arg(long)]
@@ -56,10 +54,10 @@ pub struct Args {
     include_unmanaged: bool,
 }
 
-/// Above this many VMs the answer to the question is their number, and a script must say `--expect`.
-const MANY: usize = 10;
+/// Above this many VMs the user must answer with their number, and a script must pass `--expect`.
+const MAX_SIMPLE_CONFIRM: usize = 10;
 
-/// Selects, plans, asks, terminates, and reads back.
+/// Selects instances, asks the user, terminates them, and shows them afterwards.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&INSTANCES)?;
     if args.references.is_empty() && args.selectors.is_empty() && !args.expired {
@@ -69,12 +67,12 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     }
     let Expired {
         instances: selected,
-        errors: untold,
-    } = select(&args, context).await?;
-    let shown = if args.dry_run { selected.clone() } else { Vec::new() };
+        errors: unreported,
+    } = select_instances(&args, context).await?;
+    let dry_run_selection = if args.dry_run { selected.clone() } else { Vec::new() };
     let mut plan = match plan_termination(selected, args.include_unmanaged, args.expect) {
         Ok(plan) => plan,
-        Err(refusal) if args.dry_run => return print_refusal(shown, refusal, context),
+        Err(refusal) if args.dry_run => return print_refusal(dry_run_selection, refusal, context),
         Err(refusal) => return Err(refusal.into()),
     };
     if args.expired {
@@ -88,7 +86,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         };
         let clouds = context.clouds();
         let plan = leave_out_protected(&|kind| clouds.get(kind), plan, &context.shutdown).await?;
-        return print_dry_run(plan, refusal, untold, context);
+        return print_dry_run(plan, refusal, unreported, context);
     }
     if !plan.to_terminate().is_empty() {
         check_accounts(plan.to_terminate(), context).await?;
@@ -104,65 +102,71 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         .run_until_signal(plan.recheck(&|kind| clouds.get(kind)))
         .await?;
     let plan = if args.wait { plan } else { plan.without_terminating() };
-    let _change = context.shutdown.enter_critical_section()?;
-    let (mut ended, mut errors) = terminate(&|kind| clouds.get(kind), plan, &context.shutdown).await;
-    for instance in &ended {
+    let _section = context.shutdown.enter_critical_section()?;
+    let (mut terminated, mut errors) = terminate(&|kind| clouds.get(kind), plan, &context.shutdown).await;
+    for instance in &terminated {
         context
             .printer
             .report_step(instance.state.as_str(), &instance.reference.to_string());
     }
     if args.wait {
-        let waited = wait_with_steps(with_goal(WaitGoal::Terminated, &ended), args.timeout, context).await;
+        let waited = wait_with_steps(with_goal(WaitGoal::Terminated, &terminated), args.timeout, context).await;
         errors.extend(waited.errors);
-        let disks = ended;
-        ended = waited.reached.into_iter().chain(waited.unreached).collect();
-        for instance in &mut ended {
-            let before = disks.iter().find(|known| known.reference == instance.reference);
+        let before_wait = terminated;
+        terminated = waited.reached.into_iter().chain(waited.unreached).collect();
+        // A listing no longer has the disks and ingress rules of an instance that is gone.
+        for instance in &mut terminated {
+            let before = before_wait.iter().find(|known| known.reference == instance.reference);
             instance.disks = before.map(|known| known.disks.clone()).unwrap_or_default();
             instance.ingress_rules = before.map(|known| known.ingress_rules.clone()).unwrap_or_default();
         }
     }
     let clouds = context.clouds();
-    errors.extend(report_kept_disks(&|kind| clouds.get(kind), &ended, &context.shutdown).await);
-    for kept in delete_unused_firewall_rules(&|kind| clouds.get(kind), &ended, &context.shutdown).await {
+    errors.extend(report_kept_disks(&|kind| clouds.get(kind), &terminated, &context.shutdown).await);
+    for kept in delete_unused_firewall_rules(&|kind| clouds.get(kind), &terminated, &context.shutdown).await {
         context.printer.note(&kept);
     }
-    errors.extend(untold);
-    let status = ExitStatus::from_batch(ended.len(), &errors);
+    errors.extend(unreported);
+    let status = ExitStatus::from_batch(terminated.len(), &errors);
     let now = context.now();
     context
         .printer
-        .print_report(&Report::from_instances(&ended, errors), &INSTANCES, now)?;
+        .print_report(&Report::from_instances(&terminated, errors), &INSTANCES, now)?;
     Ok(status)
 }
 
-/// Says where there is nothing to terminate, and what is terminating already. `waits` is whether that is waited for.
+/// Prints that there is nothing to terminate, and which instances are terminating already. `waits` says whether the command
+/// waits for those.
 fn note_terminating(plan: &TerminationPlan, waits: bool, context: &mut Context) {
-    let is_nothing = plan.to_terminate().is_empty() && plan.skipped().is_empty();
-    let going = match plan.terminating() {
-        [] => None,
-        [one] => Some(format!("{} is terminating already", one.reference)),
-        several => Some(format!("{} are terminating already", format_count(several))),
+    let is_empty = plan.to_terminate().is_empty() && plan.skipped().is_empty();
+    let terminating = match plan.terminating() {
+        [] => {
+            if is_empty {
+                context.printer.note("nothing to terminate");
+            }
+            return;
+        }
+        [one] => format!("{} is terminating already", one.reference),
+        several => format!("{} are terminating already", format_count(several)),
     };
-    match (is_nothing, going) {
-        (true, None) => context.printer.note("nothing to terminate"),
-        (true, Some(going)) if !waits => context.printer.note(&format!("nothing to terminate: {going}")),
-        (_, Some(going)) => context.printer.note(&going),
-        (false, None) => {}
+    match is_empty && !waits {
+        true => context.printer.note(&format!("nothing to terminate: {terminating}")),
+        false => context.printer.note(&terminating),
     }
 }
 
-/// Shows what a plan comes to, with the exit code that carrying it out would have: that of the refusal, if there is one.
+/// Prints the result of a dry run. The exit code is the one that the termination would have: that of the refusal, if there is
+/// one.
 fn print_dry_run(
     plan: TerminationPlan,
     refusal: Option<Error>,
-    untold: Vec<Error>,
+    unreported: Vec<Error>,
     context: &mut Context,
 ) -> anyhow::Result<ExitStatus> {
     let to_terminate = plan.to_terminate().to_vec();
     let refused = refusal.as_ref().map(|refusal| ExitStatus::from_kind(refusal.kind()));
     let skipped = plan.skipped().iter().map(SkippedInstance::to_error);
-    let errors: Vec<_> = refusal.into_iter().chain(skipped).chain(untold).collect();
+    let errors: Vec<_> = refusal.into_iter().chain(skipped).chain(unreported).collect();
     if !to_terminate.is_empty() {
         context.printer.note(&format!(
             "would terminate {}; nothing was terminated",
@@ -177,7 +181,7 @@ fn print_dry_run(
     Ok(status)
 }
 
-/// Shows what was selected, and why none of it would be terminated.
+/// Prints the selected instances, and why none of them would be terminated.
 fn print_refusal(selected: Vec<Instance>, refusal: Error, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let alive: Vec<_> = selected
         .into_iter()
@@ -191,28 +195,29 @@ fn print_refusal(selected: Vec<Instance>, refusal: Error, context: &mut Context)
     Ok(status)
 }
 
-async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
+/// Selects the instances that the arguments mean.
+async fn select_instances(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
     let found = |instances| Expired {
         instances,
         errors: Vec::new(),
     };
     if args.selectors.is_empty() && !args.expired {
-        let mut selection = find_instances(&args.references, context).await?;
-        selection.check_unambiguous()?;
-        selection.add_terminating();
-        return match selection.missing_error() {
+        let mut resolved = find_instances(&args.references, context).await?;
+        resolved.check_unambiguous()?;
+        resolved.add_terminating();
+        return match resolved.missing_error() {
             Some(error) if args.ignore_not_found && error.kind() == ErrorKind::NotFound => {
                 context.printer.note(error.message());
-                Ok(found(selection.instances))
+                Ok(found(resolved.instances))
             }
             Some(error) => Err(error.into()),
-            None => Ok(found(selection.instances)),
+            None => Ok(found(resolved.instances)),
         };
     }
     let mut selectors = Selectors::new(&args.selectors)?;
     let providers = context.providers_to_query()?;
     let filter = ListFilter {
-        // What claims to be ours and is not must be seen to be said.
+        // Instances whose management labels are invalid must be in the list, so that they are reported.
         managed: !args.include_unmanaged && !args.expired,
         ..ListFilter::default()
     };
@@ -226,9 +231,9 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
             .map_or_else(|| Error::invalid("no location"), Error::from)
             .into());
     }
-    // What is past its time is so whatever the others are; how many fit, and which by their labels, is not known then.
-    let is_whole_needed = !args.expired || args.expect.is_some();
-    if let Some(gap) = inventory.gaps.first().filter(|_| is_whole_needed) {
+    // An instance is expired whether or not others are listed. A selection by labels and a number need a complete list.
+    let needs_complete_list = !args.expired || args.expect.is_some();
+    if let Some(gap) = inventory.gaps.first().filter(|_| needs_complete_list) {
         return Err(Error::new(
             ErrorKind::Refused,
             format!(
@@ -256,18 +261,21 @@ async fn select(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
     Ok(expired)
 }
 
-/// Asks on the terminal; elsewhere the answer is no.
+/// Asks the user to confirm.
+///
+/// # Errors
+/// `InvalidSpec` without a terminal; `Refused` if the user does not confirm.
 fn confirm(plan: &TerminationPlan, context: &mut Context) -> anyhow::Result<()> {
     let to_terminate = plan.to_terminate();
-    let what = format!("{} in {}", format_count(to_terminate), format_accounts(to_terminate));
+    let targets = format!("{} in {}", format_count(to_terminate), format_accounts(to_terminate));
     if !context.printer.terminal().input {
         return Err(
-            Error::invalid(format!("this would terminate {what}; pass -y to confirm"))
+            Error::invalid(format!("this would terminate {targets}; pass -y to confirm"))
                 .with_hint("look at them with --dry-run, then pass -y")
                 .into(),
         );
     }
-    for instance in to_terminate.iter().take(MANY) {
+    for instance in to_terminate.iter().take(MAX_SIMPLE_CONFIRM) {
         let name = display_name(instance.name.as_deref().unwrap_or("-"));
         context
             .printer
@@ -278,23 +286,23 @@ fn confirm(plan: &TerminationPlan, context: &mut Context) -> anyhow::Result<()> 
             .printer
             .note(&format!("  left out: {}", skipped.to_error().message()));
     }
-    let many = to_terminate.len() > MANY;
-    let question = if many {
-        format!("terminate {what} for good? Type the number to confirm:")
+    let needs_number = to_terminate.len() > MAX_SIMPLE_CONFIRM;
+    let question = if needs_number {
+        format!("terminate {targets} for good? Type the number to confirm:")
     } else {
-        format!("terminate {what} for good? [y/N]")
+        format!("terminate {targets} for good? [y/N]")
     };
     let answer = context.prompt(&question)?.unwrap_or_default();
-    let agreed = if many {
+    let is_confirmed = if needs_number {
         answer == to_terminate.len().to_string()
     } else {
         matches!(answer.to_lowercase().as_str(), "y" | "yes")
     };
-    if agreed {
+    if is_confirmed {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Refused, "not confirmed; nothing was terminated")
-        .with_hint(if many {
+        .with_hint(if needs_number {
             "answer with their number, or pass -y"
         } else {
             "answer y, or pass -y"
@@ -302,14 +310,21 @@ fn confirm(plan: &TerminationPlan, context: &mut Context) -> anyhow::Result<()> 
         .into())
 }
 
-/// Where nobody can be asked, many that were selected by their labels are terminated only by their number.
+/// Checks that a script passes `--expect` to terminate many instances by label.
+///
+/// # Errors
+/// `InvalidSpec` if it is missing and there is no terminal to ask on.
 fn check_number(args: &Args, plan: &TerminationPlan, context: &Context) -> Result<()> {
     let is_by_label = !args.selectors.is_empty() && !args.expired;
-    if !is_by_label || args.expect.is_some() || plan.to_terminate().len() <= MANY || context.printer.terminal().input {
+    if !is_by_label
+        || args.expect.is_some()
+        || plan.to_terminate().len() <= MAX_SIMPLE_CONFIRM
+        || context.printer.terminal().input
+    {
         return Ok(());
     }
     let to_terminate = plan.to_terminate();
-    // What is protected counts as selected.
+    // Protected instances count as selected.
     let selected = to_terminate.len() + plan.skipped().len();
     Err(Error::invalid(format!(
         "this would terminate {} in {}; pass --expect {selected} to confirm so many",
@@ -326,24 +341,23 @@ fn format_count(instances: &[Instance]) -> String {
     }
 }
 
-/// The accounts that instances are in: `aws 123456789012 (us-east-1), gcp acme-dev (us-central1)`.
+/// Formats the accounts that instances are in: `aws 123456789012 (us-east-1), gcp acme-dev (us-central1)`.
 fn format_accounts(instances: &[Instance]) -> String {
-    let mut accounts: Vec<(ProviderKind, String, Vec<&str>)> = Vec::new();
+    // Each account with its regions, in the order of the instances.
+    let mut accounts: Vec<(String, Vec<&str>)> = Vec::new();
     for instance in instances {
-        let account = instance.account.clone().unwrap_or_default();
+        let account = instance.account.as_deref().unwrap_or_default();
+        let account = format!("{} {account}", instance.provider).trim_end().to_owned();
         let region = instance.region.as_str();
-        match accounts
-            .iter_mut()
-            .find(|(kind, known, _)| *kind == instance.provider && *known == account)
-        {
-            Some((_, _, regions)) if regions.contains(&region) => {}
-            Some((_, _, regions)) => regions.push(region),
-            None => accounts.push((instance.provider, account, vec![region])),
+        match accounts.iter_mut().find(|(known, _)| *known == account) {
+            Some((_, regions)) if regions.contains(&region) => {}
+            Some((_, regions)) => regions.push(region),
+            None => accounts.push((account, vec![region])),
         }
     }
     let accounts: Vec<_> = accounts
         .iter()
-        .map(|(kind, account, regions)| format!("{} ({})", format!("{kind} {account}").trim_end(), regions.join(", ")))
+        .map(|(account, regions)| format!("{account} ({})", regions.join(", ")))
         .collect();
     accounts.join(", ")
 }

@@ -1,11 +1,11 @@
-//! `cloudctl wait`
+//! `cloudctl wait`: waits until VMs are in a state.
 
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
-use super::targets::{DEFAULT_TIMEOUT, InstanceArgs, duration_argument, find_instances};
-use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery};
+use super::targets::{DEFAULT_TIMEOUT, InstanceArgs, find_instances};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery, parse_duration};
 use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{SSH_PORT, WaitGoal, WaitResult, run_first_listing, wait_for};
@@ -20,7 +20,7 @@ pub struct Args {
     #[arg(long = "for", value_name = "STATE", default_value = "running")]
     goal: GoalValue,
     /// How long to wait at most
-    #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = duration_argument)]
+    #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = parse_duration)]
     timeout: Duration,
     /// The port that SSH is waited for on
     #[arg(long, value_name = "PORT", default_value_t = SSH_PORT, value_parser = clap::value_parser!(u16).range(1..))]
@@ -42,7 +42,7 @@ pub enum GoalValue {
 }
 
 impl GoalValue {
-    fn goal(self, ssh_port: u16) -> WaitGoal {
+    fn to_goal(self, ssh_port: u16) -> WaitGoal {
         match self {
             Self::Running => WaitGoal::Running,
             Self::Stopped => WaitGoal::Stopped,
@@ -56,8 +56,8 @@ impl GoalValue {
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&INSTANCES)?;
     let started = Instant::now();
-    let found = find_instances(&args.targets.references, context);
-    let Some(selection) = run_first_listing(args.timeout, found).await else {
+    let search = find_instances(&args.targets.references, context);
+    let Some(resolved) = run_first_listing(args.timeout, search).await else {
         let names: Vec<_> = args.targets.references.iter().map(ToString::to_string).collect();
         let message = format!(
             "{} could not be looked at within {} s",
@@ -66,27 +66,27 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         );
         return Err(Error::new(ErrorKind::Network, message).into());
     };
-    let mut selection = selection?;
-    let goal = args.goal.goal(args.ssh_port);
+    let mut resolved = resolved?;
+    let goal = args.goal.to_goal(args.ssh_port);
     if goal == WaitGoal::Terminated {
-        selection.add_terminating();
+        resolved.add_terminating();
     }
-    let mut unseen = None;
-    match selection.missing_error() {
-        // What is not there any more is what was waited for.
+    let mut incomplete = None;
+    match resolved.missing_error() {
+        // An instance that does not exist has reached the goal.
         Some(error) if goal == WaitGoal::Terminated && error.kind() == ErrorKind::NotFound => {
-            note_absent(&selection.missing, context);
+            note_missing(&resolved.missing, context);
         }
-        // What a region that does not answer may have is no reason to leave the others alone.
-        Some(error) if error.kind() == ErrorKind::Incomplete && !selection.instances.is_empty() => {
-            unseen = Some(error);
+        // A location that did not answer may have one of the instances. The others are waited for.
+        Some(error) if error.kind() == ErrorKind::Incomplete && !resolved.instances.is_empty() => {
+            incomplete = Some(error);
         }
         Some(error) => return Err(error.into()),
         None => {}
     }
-    let left = args.timeout.saturating_sub(started.elapsed());
-    let mut waited = wait_with_steps(with_goal(goal, &selection.instances), left, context).await;
-    waited.errors.extend(unseen);
+    let remaining = args.timeout.saturating_sub(started.elapsed());
+    let mut waited = wait_with_steps(with_goal(goal, &resolved.instances), remaining, context).await;
+    waited.errors.extend(incomplete);
     let status = ExitStatus::from_batch(waited.reached.len(), &waited.errors);
     let now = context.now();
     let shown: Vec<Instance> = waited.reached.into_iter().chain(waited.unreached).collect();
@@ -96,32 +96,32 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     Ok(status)
 }
 
-fn note_absent(missing: &[InstanceQuery], context: &mut Context) {
+fn note_missing(missing: &[InstanceQuery], context: &mut Context) {
     for reference in missing {
         context.printer.note(&format!("{reference} does not exist"));
     }
 }
 
-/// The same goal for all of them.
+/// Gives each instance the same goal.
 pub(super) fn with_goal(goal: WaitGoal, instances: &[Instance]) -> Vec<(Instance, WaitGoal)> {
     instances.iter().map(|instance| (instance.clone(), goal)).collect()
 }
 
-/// Waits, and shows each arrival as a step on the terminal.
+/// Waits, and prints a step on the terminal for each instance that reaches its goal.
 pub(super) async fn wait_with_steps(
     targets: Vec<(Instance, WaitGoal)>,
     timeout: Duration,
     context: &mut Context,
 ) -> WaitResult {
     let started = Instant::now();
-    let several = targets.len() > 1;
-    let interrupt = context.shutdown.clone();
+    let shows_names = targets.len() > 1;
+    let shutdown = context.shutdown.clone();
     let (printer, clouds) = context.printer_and_clouds();
     let mut on_reached = |goal: WaitGoal, instance: &Instance| {
-        let name = instance.name.as_deref().filter(|_| several).unwrap_or_default();
+        let name = instance.name.as_deref().filter(|_| shows_names).unwrap_or_default();
         let address = instance.public_ip.as_deref().unwrap_or_default();
         let detail = format!("{}s   {name} {address}", started.elapsed().as_secs());
         printer.report_step(goal.as_str(), detail.trim_end());
     };
-    wait_for(&|kind| clouds.get(kind), targets, timeout, &interrupt, &mut on_reached).await
+    wait_for(&|kind| clouds.get(kind), targets, timeout, &shutdown, &mut on_reached).await
 }

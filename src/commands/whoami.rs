@@ -1,4 +1,4 @@
-//! `cloudctl whoami`
+//! `cloudctl whoami`: shows the account and the user of each cloud.
 
 use futures_util::future::join_all;
 
@@ -10,7 +10,7 @@ use crate::output::{IDENTITIES, Record, Report};
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {}
 
-/// Asks every cloud who we are to it.
+/// Shows the identity of the credentials of each cloud.
 pub async fn run(_: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check(&IDENTITIES)?;
     let providers = context.providers_to_query()?;

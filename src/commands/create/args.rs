@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::cloud::{Architecture, Error, Gpu, IngressRule, Result, Secret, quoted};
-use crate::commands::targets::{DEFAULT_TIMEOUT, duration_argument};
+use crate::cloud::{Architecture, Error, Gpu, IngressRule, Result, Secret, parse_duration, quoted};
+use crate::commands::targets::DEFAULT_TIMEOUT;
 use crate::operations::{Fallback, SSH_PORT};
 use crate::settings::one_of;
 
@@ -108,7 +108,7 @@ pub struct Args {
     #[arg(long, value_name = "STATE")]
     pub(super) wait: Option<WaitValue>,
     /// How long to wait at most
-    #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = duration_argument)]
+    #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = parse_duration)]
     pub(super) timeout: Duration,
     /// The port that SSH is waited for on
     #[arg(long, value_name = "PORT", default_value_t = SSH_PORT, value_parser = clap::value_parser!(u16).range(1..))]

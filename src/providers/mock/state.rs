@@ -146,7 +146,7 @@ impl StoredInstance {
     /// Sets its TTL, which counts from its creation.
     ///
     /// # Errors
-    /// As [`end_of`].
+    /// As [`expiry_time`].
     pub(super) fn set_ttl(&mut self, ttl: Duration) -> Result<()> {
         self.ends_at = Some(expiry_time(self.created_at, ttl)?);
         self.labels.insert(LABEL_TTL.to_owned(), format_duration(ttl));

@@ -235,7 +235,7 @@ pub(crate) async fn resolve_machine_and_image(
 }
 
 /// Lists the images of all aliases, with one call for each publisher; see
-/// [`Provider::images`](crate::cloud::Provider::images).
+/// [`CatalogSource::images`](crate::cloud::CatalogSource::images).
 pub(crate) async fn list_images(client: &Client, region: &str) -> Result<Vec<Image>> {
     let partition = Partition::of_region(region).name();
     let mut owners: BTreeMap<&str, Vec<AliasPattern>> = BTreeMap::new();

@@ -82,7 +82,7 @@ pub(crate) async fn find_machine_type(client: &Client, region: &str, name: &str)
 }
 
 /// Lists the machine types of a region, or those with the given names; see
-/// [`Provider::machine_types`](crate::cloud::Provider::machine_types).
+/// [`CatalogSource::machine_types`](crate::cloud::CatalogSource::machine_types).
 pub(crate) async fn list_machine_types(client: &Client, region: &str, among: &[String]) -> Result<Vec<MachineType>> {
     if among.is_empty() {
         return list_all_pages(client, region, None).await;

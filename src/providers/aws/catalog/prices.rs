@@ -133,7 +133,7 @@ pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<Publi
     Ok(prices.into_iter().map(price).collect())
 }
 
-/// Finds the current spot price; see [`Provider::spot_price`](crate::cloud::Provider::spot_price). Without a zone
+/// Finds the current spot price; see [`CatalogSource::spot_price`](crate::cloud::CatalogSource::spot_price). Without a zone
 /// this is the price in the most expensive zone: EC2 picks the zone by capacity, and a price limit must hold in each.
 ///
 /// A history that begins now has the current price of each zone:

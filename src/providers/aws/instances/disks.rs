@@ -16,7 +16,7 @@ use crate::providers::aws::api::filters::{MAX_FILTER_VALUES, build_filter};
 const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
 const DELETE_PAUSE: Duration = Duration::from_secs(1);
 
-/// Finds the orphaned disks of gone instances; see [`Provider::orphaned_disks`](crate::cloud::Provider::orphaned_disks).
+/// Finds the orphaned disks of gone instances; see [`Cleanup::orphaned_disks`](crate::cloud::Cleanup::orphaned_disks).
 pub(crate) async fn find_orphaned_disks(clients: &Clients, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
     let mut regions: BTreeMap<&str, HashMap<&str, &InstanceRef>> = BTreeMap::new();
     for instance in gone {

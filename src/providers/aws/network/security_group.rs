@@ -108,7 +108,7 @@ pub(crate) async fn delete_if_unused(client: &Client, region: &str, id: &str, er
 }
 
 /// Deletes the groups that only gone instances used; returns a message for each that stays. See
-/// [`Provider::delete_unused_firewall_rules`](crate::cloud::Provider::delete_unused_firewall_rules).
+/// [`Cleanup::delete_unused_firewall_rules`](crate::cloud::Cleanup::delete_unused_firewall_rules).
 pub(crate) async fn delete_unused_groups(clients: &Clients, gone: &[cloud::Instance]) -> Result<Vec<String>> {
     let mut regions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for instance in gone {

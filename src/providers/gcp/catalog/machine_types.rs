@@ -67,7 +67,7 @@ pub(crate) async fn find_in_first_zone(
 /// Returns those of `zones` that have a machine type, in the same order.
 ///
 /// # Errors
-/// As for [`first_with`].
+/// As for [`find_in_first_zone`].
 pub(crate) async fn select_zones_with_type(client: &Client, zones: &[String], name: &str) -> Result<Vec<String>> {
     check_name(name)?;
     let answers = join_all(zones.iter().map(|zone| get_machine_type(client, zone, name))).await;

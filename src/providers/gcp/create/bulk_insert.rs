@@ -42,7 +42,7 @@ pub(crate) struct GroupCreate<'a> {
     body: BulkInsertInstanceResource,
 }
 
-/// Creates the members of a generation; see [`Provider::create_members`](crate::cloud::Provider::create_members). If
+/// Creates the members of a generation; see [`Instances::create`](crate::cloud::Instances::create). If
 /// managed instances already hold some of the names, returns those.
 pub(crate) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
     let count = spec.members.as_ref().map_or(0, |members| members.len());

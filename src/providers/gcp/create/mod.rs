@@ -22,7 +22,7 @@ use super::instances::list::is_being_deleted;
 use super::network::ingress;
 use crate::cloud::{CreateOutcome, InstanceSpec, Result};
 
-/// Creates the instance of a generation; see [`Provider::create`](crate::cloud::Provider::create).
+/// Creates the instance of a generation; see [`Instances::create`](crate::cloud::Instances::create).
 pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
     let call = CreateCall::prepare(client, spec, generation).await?;
     let list_created = |outcome: &CreateOutcome| match outcome {

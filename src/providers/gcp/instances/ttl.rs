@@ -30,7 +30,7 @@ const MAX_LABEL_CONFLICTS: u32 = 8;
 /// By how much the announced end of a run may differ from its start plus its limit.
 const MAX_END_DEVIATION: SignedDuration = SignedDuration::from_secs(90);
 
-/// Sets the TTL of an instance; see [`Provider::set_ttl`](crate::cloud::Provider::set_ttl).
+/// Sets the TTL of an instance; see [`Instances::set_ttl`](crate::cloud::Instances::set_ttl).
 pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration) -> Result<()> {
     let extension = Extension {
         client,
