@@ -2,8 +2,8 @@
 
 #![allow(clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 
-#[path = "house/circles.rs"]
-mod circles;
+#[path = "house/import_cycles.rs"]
+mod import_cycles;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -5,14 +5,15 @@
 
 mod area;
 mod batch;
+mod cloud_info;
+mod did_you_mean;
 mod error;
-mod group;
+mod group_members;
 mod idempotency;
-mod info;
 mod ingress_rule;
 mod instance;
 mod instance_ref;
-mod label_text;
+mod label_syntax;
 mod labels;
 mod listing;
 mod location;
@@ -24,23 +25,23 @@ mod provider;
 mod provider_kind;
 mod public_key;
 mod spec;
-mod suggestion;
 mod time;
 mod user_data;
 
 pub use area::Area;
 pub use batch::{BatchTracker, InstanceAction, TargetOutcome};
+pub use cloud_info::{CloudInfo, CloudInfos, ImageUser, SettingKey, SettingVariable, TokenScope};
+pub use did_you_mean::{closest, did_you_mean};
 pub use error::{Error, ErrorKind, ErrorLocation, Gap, Leftover, Result, SkippedCloud, Subject};
-pub use group::GroupMembers;
+pub use group_members::GroupMembers;
 pub use idempotency::IdempotencyToken;
 pub use idempotency::{Fingerprint, SPEC_FIELDS};
-pub use info::{CloudInfo, CloudInfos, ImageUser, SettingKey, SettingVariable, TokenScope};
 pub use ingress_rule::IngressRule;
 pub use instance::{
     Disk, ExpiryEnforcer, FieldKind, Instance, InstanceField, InstanceQuery, InstanceState, OrphanedDisk,
 };
 pub use instance_ref::InstanceRef;
-pub use label_text::{
+pub use label_syntax::{
     Requirement, TypedLabel, check_selectable, format_label, parse_label, parse_quoted, parse_requirements,
 };
 pub use labels::{
@@ -61,6 +62,5 @@ pub use provider::{
 pub use provider_kind::{ProviderKind, UnknownProvider, join_with_or};
 pub use public_key::{key_fingerprint, remove_key_comment};
 pub use spec::{InstanceSpec, LaunchPreview, Secret, SshKey};
-pub use suggestion::{closest, did_you_mean};
 pub use time::{Clock, format_duration, parse_duration};
 pub use user_data::{UserDataReader, find_user_data_problem, is_gzip};

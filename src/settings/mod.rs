@@ -11,18 +11,18 @@ use crate::cloud::{CloudInfo, CloudInfos, Error, ProviderKind, Result};
 mod environment;
 mod file;
 mod file_text;
-mod located;
+mod located_value;
 mod values;
 mod vendor_setting;
-mod vendor_settings_page;
+mod vendor_settings_help;
 
 pub use environment::{Environment, is_cloud_setting, is_setting};
 pub use file::{ConfigFile, ContextEntry, parse_toml};
 pub use file_text::{NotText, io_reason, utf8_text};
-pub use located::Located;
+pub use located_value::Located;
 pub use values::{ProviderChoice, one_of};
 pub use vendor_setting::{ResolvedSetting, SettingPlace, Topic, Treatment, VendorSetting, refuse_unsupported};
-pub use vendor_settings_page::{settings_page, settings_text};
+pub use vendor_settings_help::{settings_page, settings_text};
 
 /// The flags that mean the same for every command.
 #[derive(Args, Clone, Debug, Default)]

@@ -2,8 +2,8 @@
 
 mod args;
 mod dry_run;
-mod placement;
 mod progress;
+mod requested_locations;
 mod spec_file;
 mod ssh_key;
 mod vm_request;

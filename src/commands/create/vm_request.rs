@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::args::{Args, WaitValue};
-use super::placement::{RegionArgs, find_locations, find_providers};
+use super::requested_locations::{RegionArgs, find_locations, find_providers};
 use super::spec_file::merge::SpecFile;
 use super::ssh_key;
 use crate::catalog::Catalog;

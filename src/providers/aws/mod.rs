@@ -4,10 +4,10 @@
 
 mod api;
 mod catalog;
+mod cloud_info;
 mod configuration;
 mod create;
 mod credentials;
-mod info;
 mod instances;
 mod native_options;
 mod network;
@@ -33,7 +33,7 @@ use crate::settings::Settings;
 
 /// How cloudctl comes to EC2.
 pub(super) const DRIVER: Driver = Driver {
-    info: &info::INFO,
+    info: &cloud_info::INFO,
     connect: |settings, _clock| Arc::new(Aws::new(settings)),
     has_credentials: credentials::source::has_credentials,
     vendor_settings: vendor_settings::VENDOR_SETTINGS,
@@ -53,7 +53,7 @@ impl Aws {
         Self {
             clients: Clients::new(settings),
             region: settings
-                .cloud_setting(info::INFO.kind, setting_keys::REGION)
+                .cloud_setting(cloud_info::INFO.kind, setting_keys::REGION)
                 .value
                 .clone(),
         }
@@ -91,11 +91,11 @@ impl Instances for Aws {
         targets: &[InstanceRef],
         tracker: &BatchTracker<'_>,
     ) -> Vec<TargetOutcome> {
-        instances::change::apply(&self.clients, action, targets, tracker).await
+        instances::actions::apply(&self.clients, action, targets, tracker).await
     }
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
-        instances::change::set_ttl(&self.clients.ec2(&target.scope).await, target, ttl).await
+        instances::actions::set_ttl(&self.clients.ec2(&target.scope).await, target, ttl).await
     }
 
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {
@@ -184,6 +184,6 @@ impl Cleanup for Aws {
 
 impl Provider for Aws {
     fn info(&self) -> &'static CloudInfo {
-        &info::INFO
+        &cloud_info::INFO
     }
 }

@@ -6,11 +6,11 @@
 
 mod api;
 mod catalog;
+mod cloud_info;
 mod configuration;
 mod connection_errors;
 mod create;
 mod credentials;
-mod info;
 mod instances;
 mod labels;
 mod native_options;
@@ -27,7 +27,7 @@ use jiff::Timestamp;
 use self::api::client::{Client, with_call_options};
 use self::configuration::gcloud_config::GcloudConfiguration;
 use self::configuration::vendor_settings;
-use self::instances::change_batch::change_all;
+use self::instances::batch_actions::change_all;
 use crate::cloud::{
     Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, ErrorKind, Gap, Identity, Image,
     Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LaunchPreview, ListScope, Location,
@@ -38,7 +38,7 @@ use crate::settings::Settings;
 
 /// How cloudctl comes to Compute Engine.
 pub(super) const DRIVER: Driver = Driver {
-    info: &info::INFO,
+    info: &cloud_info::INFO,
     connect: |settings, _clock| Arc::new(Gcp::new(settings)),
     has_credentials,
     vendor_settings: vendor_settings::VENDOR_SETTINGS,
@@ -107,7 +107,7 @@ impl Instances for Gcp {
     }
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
-        instances::ttl::set_ttl(&self.client, target, ttl).await
+        instances::set_ttl::set_ttl(&self.client, target, ttl).await
     }
 
     /// Returns the most recent megabyte of the first serial port.
@@ -207,6 +207,6 @@ impl Cleanup for Gcp {
 
 impl Provider for Gcp {
     fn info(&self) -> &'static CloudInfo {
-        &info::INFO
+        &cloud_info::INFO
     }
 }

@@ -6,11 +6,11 @@
 
 use self::state::StoredInstance;
 
+mod actions;
 mod catalog;
-mod change;
+mod cloud_info;
 mod create;
 mod faults;
-mod info;
 mod phase;
 mod regions;
 mod state;
@@ -26,7 +26,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use self::change::{Change, CloudState, change_instances};
+use self::actions::{Change, CloudState, change_instances};
 use self::create::ResolvedSpec;
 use self::faults::simulate_call;
 use self::faults::{FaultSite, Faults};
@@ -41,7 +41,7 @@ use crate::settings::{Environment, Settings};
 
 /// How cloudctl comes to the mock cloud.
 pub(super) const DRIVER: Driver = Driver {
-    info: &info::INFO,
+    info: &cloud_info::INFO,
     connect: |settings, clock| Arc::new(Mock::new(settings, clock)),
     has_credentials: |_| false,
     vendor_settings: &[],
@@ -62,7 +62,7 @@ pub(super) struct Mock {
 /// The file that the mock cloud is in; `None` without a home folder.
 fn state_file(environment: &Environment) -> Option<PathBuf> {
     let named = environment
-        .get(info::STATE_VARIABLE)
+        .get(cloud_info::STATE_VARIABLE)
         .map(|path| environment.expand_path(path));
     named.or_else(|| {
         let folder = environment.xdg_folder("XDG_STATE_HOME", ".local/state")?;
@@ -80,8 +80,11 @@ impl Mock {
         Self {
             store: Store::new(state_file(environment)),
             clock,
-            faults: environment.get(info::FAULTS_VARIABLE).map(str::to_owned),
-            region: settings.cloud_setting(info::INFO.kind, info::REGION).value.clone(),
+            faults: environment.get(cloud_info::FAULTS_VARIABLE).map(str::to_owned),
+            region: settings
+                .cloud_setting(cloud_info::INFO.kind, cloud_info::REGION)
+                .value
+                .clone(),
             user: user.unwrap_or("you").to_owned(),
         }
     }
@@ -298,7 +301,7 @@ impl Cleanup for Mock {
 
 impl Provider for Mock {
     fn info(&self) -> &'static CloudInfo {
-        &info::INFO
+        &cloud_info::INFO
     }
 }
 

@@ -3,7 +3,7 @@
 //! Compute Engine has `ttl` and `expiry` besides: it ends instances itself. On EC2 a timer in the instance does,
 //! which goes by a tag that `change` sets. `describe_instances` is EC2's own: its XML is slow to parse.
 
-pub(super) mod change;
+pub(super) mod actions;
 pub(super) mod convert;
 pub(super) mod describe_instances;
 pub(super) mod disks;

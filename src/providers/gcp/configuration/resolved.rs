@@ -3,7 +3,7 @@
 
 use http::HeaderValue;
 
-use super::endpoint::parse_endpoint;
+use super::endpoints::parse_endpoint;
 use super::gcloud_config::{GcloudConfiguration, Located};
 use crate::cloud::{Error, Result, quoted};
 use crate::settings::Settings;

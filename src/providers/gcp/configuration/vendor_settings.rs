@@ -1,7 +1,7 @@
 //! The settings of gcloud and Google's client libraries that matter for Compute Engine, and what cloudctl does with
 //! each. <https://cloud.google.com/sdk/docs/properties>
 
-use super::endpoint::parse_endpoint;
+use super::endpoints::parse_endpoint;
 use super::gcloud_config::{GcloudConfiguration, Located};
 use super::resolved;
 use super::resolved::QuotaProject;

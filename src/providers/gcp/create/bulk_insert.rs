@@ -26,7 +26,7 @@ use crate::providers::gcp::api::resource_name::last_segment;
 use crate::providers::gcp::api::retry::ChangeFailure;
 use crate::providers::gcp::api::timestamp::parse_time;
 
-use crate::providers::gcp::instances::change_batch::change_all;
+use crate::providers::gcp::instances::batch_actions::change_all;
 use crate::providers::gcp::instances::convert::to_instance;
 use crate::providers::gcp::instances::list;
 use crate::providers::gcp::instances::list::{Deletions, mark_terminating, members_expression};

@@ -18,7 +18,7 @@ use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::catalog::images::ResolvedImage;
 use crate::providers::gcp::catalog::machine_types::with_gpu;
 use crate::providers::gcp::catalog::{images, machine_types};
-use crate::providers::gcp::instances::expiry::{check_limit, with_run_limit};
+use crate::providers::gcp::instances::run_limit::{check_limit, with_run_limit};
 use crate::providers::gcp::labels::{build_labels, check_network_tags, is_resource_name};
 use crate::providers::gcp::native_options::{OnHostMaintenance, Options};
 use crate::providers::gcp::network::firewall_rule::FirewallRules;

@@ -8,7 +8,7 @@ use google_cloud_compute_v1::model::scheduling::ProvisioningModel;
 use google_cloud_compute_v1::model::{self, MachineType};
 use serde_json::json;
 
-use super::expiry::find_expiry;
+use super::run_limit::find_expiry;
 use crate::cloud::{
     Architecture, Disk, Error, ErrorKind, Gpu, Instance, InstanceRef, InstanceState, Labels, NativeName, Ownership,
     ProviderKind, RESERVED_PREFIX, Result, key_fingerprint, normalize_gpu_kind,

@@ -4,10 +4,10 @@
 //! name, so the id behind the name is checked before and after, and the operation of the call is followed. Compute
 //! Engine itself enforces a TTL by a run limit; on EC2 a timer in the guest does.
 
-pub(super) mod change;
-pub(super) mod change_batch;
+pub(super) mod actions;
+pub(super) mod batch_actions;
 pub(super) mod convert;
 pub(super) mod disks;
-pub(super) mod expiry;
 pub(super) mod list;
-pub(super) mod ttl;
+pub(super) mod run_limit;
+pub(super) mod set_ttl;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::cloud::{Fingerprint, ProviderKind, Secret, SshKey};
-use crate::providers::mock::info::REGION;
+use crate::providers::mock::cloud_info::REGION;
 use crate::settings::Setting;
 
 #[test]

@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use jiff::SignedDuration;
 use tempfile::TempDir;
 
-use super::info::{FAULTS_VARIABLE, STATE_VARIABLE};
+use super::cloud_info::{FAULTS_VARIABLE, STATE_VARIABLE};
 use super::*;
 use crate::cloud::{ErrorKind, InstanceState, ListFilter, Listing};
 

@@ -10,9 +10,9 @@ use google_cloud_gax::Result as SdkResult;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::change::wrong_instance_error;
-use super::expiry::{MIN_RUN_LIMIT, announced_end, check_limit, run_limit, run_start, with_run_limit};
+use super::actions::wrong_instance_error;
 use super::list::{get_by_ref, is_being_deleted};
+use super::run_limit::{MIN_RUN_LIMIT, announced_end, check_limit, run_limit, run_start, with_run_limit};
 use crate::cloud::{Error, ErrorKind, InstanceRef, LABEL_TTL, Result, format_duration};
 use crate::providers::gcp::api::client::{Client, fresh_request_id, with_call_options};
 use crate::providers::gcp::api::error::{call_error, error_location, operation_error};

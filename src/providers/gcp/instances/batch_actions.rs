@@ -9,7 +9,7 @@ use google_cloud_compute_v1::model;
 use google_cloud_compute_v1::model::instance::Status;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::change::{
+use super::actions::{
     FIRST_PAUSE, MAX_PAUSE, START_DEADLINE, StartedChange, WATCH_DEADLINE, await_change, change_one, final_result,
     instance_shows, operation_result, start_change,
 };

@@ -2,7 +2,7 @@
 
 use super::{Architecture, Area, Instance, ProviderKind};
 
-/// Fixed data about a cloud. Each driver has one, in its `info.rs`.
+/// Fixed data about a cloud. Each driver has one, in its `cloud_info.rs`.
 #[derive(Debug)]
 pub struct CloudInfo {
     /// Which cloud this is.
