@@ -195,7 +195,7 @@ fn render(criterion: &mut Criterion, many: Vec<Instance>) {
         let mut printer = Printer::new(streams, Terminal::default());
         printer.set_format(Some(format), false).expect("a format");
         group.bench_function(format, |bencher| {
-            bencher.iter(|| printer.items(&report, &INSTANCES, now).expect("printed"));
+            bencher.iter(|| printer.print_items(&report, &INSTANCES, now).expect("printed"));
         });
     }
     group.finish();
