@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use cloudctl::cloud::ProviderKind;
 use cloudctl::providers::Drivers;
-use cloudctl::settings::{SettingPlace, is_setting_of};
+use cloudctl::settings::{SettingPlace, is_cloud_setting};
 
 use crate::support::sandbox::{Run, Sandbox};
 use crate::support::threads::in_threads;
@@ -274,8 +274,8 @@ fn fault_of(case: &Case, run: &Run) -> Option<&'static str> {
     let is_unreadable = case.value.to_str().is_none();
     let cloud = |kind| Drivers::default().get(kind).info;
     let is_meant = match case.command {
-        ["list", "-p", "aws", ..] => is_setting_of(cloud(ProviderKind::Aws), &case.name),
-        ["list", "-p", "gcp", ..] => is_setting_of(cloud(ProviderKind::Gcp), &case.name),
+        ["list", "-p", "aws", ..] => is_cloud_setting(cloud(ProviderKind::Aws), &case.name),
+        ["list", "-p", "gcp", ..] => is_cloud_setting(cloud(ProviderKind::Gcp), &case.name),
         _ => case.name.starts_with("CLOUDCTL_"),
     };
     let shows = |text: &str| run.stdout.contains(text) || run.stderr.contains(text);
