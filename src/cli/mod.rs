@@ -14,8 +14,8 @@ use crate::settings::GlobalArgs;
 
 /// Virtual machines on AWS EC2 and Google Compute Engine, through one command line
 ///
-/// A name is an idempotency key: running the same command again never makes a second VM. Results go to stdout,
-/// everything else to stderr; `cloudctl help exit-codes` lists what a script can tell from the exit code.
+/// A name is an idempotency key: running the same command again never creates a second VM. Results go to stdout,
+/// everything else to stderr; `cloudctl help exit-codes` lists the meanings of the exit codes.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "cloudctl",
@@ -53,7 +53,7 @@ pub enum Command {
     Extend(extend::Args),
     /// Protect VMs against termination
     Protect(power::Args),
-    /// Lift the protection of VMs against termination
+    /// Remove the protection of VMs against termination
     Unprotect(power::Args),
     Wait(wait::Args),
     Console(console::Args),

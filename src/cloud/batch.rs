@@ -147,7 +147,7 @@ fn unknown_outcome_error(target: &InstanceRef) -> Error {
     Error::new(ErrorKind::UnknownOutcome, message)
         .naming(target)
         .with_leftover(target)
-        .with_hint("run the same command again, if `cloudctl describe` shows that it was not changed")
+        .with_hint("run the same command again if `cloudctl describe` shows that the VM was not changed")
 }
 
 #[cfg(test)]

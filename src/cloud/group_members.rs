@@ -41,7 +41,7 @@ impl GroupMembers {
     }
 
     /// The number of members.
-    #[expect(clippy::len_without_is_empty, reason = "there is always at least one member")]
+    #[allow(clippy::len_without_is_empty, reason = "there is always at least one member")]
     pub fn len(&self) -> usize {
         self.0.len()
     }

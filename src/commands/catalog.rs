@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{CATALOGUES, Record, Report, UPDATES};
 
-/// Show and refresh what is known of machine types and prices
+/// Show and update the known machine types and prices
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(subcommand)]
@@ -22,12 +22,12 @@ pub struct Args {
 
 #[derive(Clone, Debug, Subcommand)]
 enum Subcommands {
-    /// Show the sources, licence, date and size of what is known
+    /// Show the sources, licence, date and size of the data
     Show,
     /// Fetch the prices that the clouds publish
     ///
-    /// Needs credentials: on AWS for pricing:GetProducts, on Google Cloud for the Cloud Billing API. What is fetched is
-    /// kept in the cache folder, or in the file that CLOUDCTL_CATALOG names.
+    /// Needs credentials: on AWS for pricing:GetProducts, on Google Cloud for the Cloud Billing API. The prices are stored
+    /// in the cache folder, or in the file that CLOUDCTL_CATALOG names.
     Update,
 }
 

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{INSTANCES, Report};
 
-/// Show all that is known of VMs
+/// Show all fields of VMs
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(flatten)]

@@ -11,7 +11,7 @@ use crate::exit::ExitStatus;
 use crate::operations::{RegionSelection, list_all};
 use crate::output::{DOCTOR, Record, Report};
 
-/// Check credentials, account, default place and reach of each cloud
+/// Check credentials, account, default location and connectivity of each cloud
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {}
 

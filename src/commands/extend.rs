@@ -14,12 +14,12 @@ use crate::shutdown::Shutdown;
 
 /// Give VMs more time to live
 ///
-/// They then end that long from now, and never sooner than before. A VM that had no end gets one.
+/// They then expire this long from now, and never earlier than before. A VM without a TTL gets one.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(flatten)]
     targets: InstanceArgs,
-    /// How long they shall live from now on
+    /// How long they may live from now on
     #[arg(long, value_name = "DURATION", required = true, value_parser = parse_ttl)]
     ttl: Duration,
 }

@@ -24,9 +24,9 @@ pub struct Args {
 
 #[derive(Clone, Debug, Subcommand)]
 enum Subcommands {
-    /// List what the image aliases mean on each cloud now, and who logs in
+    /// List the current image of each image alias on each cloud, and the login user
     ///
-    /// An image has an id of its own in each region of EC2: that of -r, else of the region where new VMs go.
+    /// On EC2 an image has another id in each region. The ids are those of -r, or of the region where new VMs go.
     List {
         /// Only images for this instruction set
         #[arg(long, value_name = "ARCH", value_parser = one_of::<Architecture>(&["x86_64", "arm64"]))]

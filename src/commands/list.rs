@@ -21,34 +21,34 @@ use crate::output::{COSTS, INSTANCES, Record, Report};
 
 /// List VMs of all regions of all clouds
 ///
-/// Asks every enabled region of every cloud whose credentials are found, at once. A location that does not answer is
-/// named, and the exit code is then 7.
+/// Queries every enabled region of every cloud whose credentials are found, all at the same time. If a location does not
+/// answer, a warning names it and the exit code is 7.
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
     /// Only VMs with these labels: key=value, key!=value, key, !key, key in (a,b)
     ///
-    /// Several are joined by "and". Text that was taken as a label by create selects it: Roles=app,web is one value.
+    /// Several are joined by "and". A text that create accepts as a label selects that label: Roles=app,web is one value.
     /// Double quotes keep special characters in a value: Roles="a=1,b=2".
     #[arg(short = 'l', long = "label", value_name = "SELECTOR")]
     selectors: Vec<LabelSelector>,
-    /// Only VMs whose fields are so: state=running,age>2h,label.env~ci
+    /// Only VMs whose fields match: state=running,age>2h,label.env~ci
     #[arg(long, value_name = "FILTER")]
     filter: Vec<Filter>,
-    /// Order by these fields; a hyphen turns one round [default: provider,region,name,id]
+    /// Order by these fields; a hyphen reverses a field [default: provider,region,name,id]
     ///
-    /// With -o jsonl the default is no order: each VM is printed as soon as its region answers.
+    /// With -o jsonl the default is no order: VMs are printed as soon as their region answers.
     #[arg(long, value_name = "FIELDS", allow_hyphen_values = true)]
     sort: Option<SortOrder>,
     /// Also VMs that are gone but still listed by their cloud
     #[arg(short, long)]
     all: bool,
-    /// Only VMs made by cloudctl
+    /// Only VMs created by cloudctl
     #[arg(long)]
     managed: bool,
     /// Sum what they cost by the values of this label, or by cloud if none is named
     ///
-    /// Stopped VMs cost no more than their disks, and are counted apart. Those of unknown price are counted, and are not in
-    /// the sum: spare capacity on AWS, systems with a licence that is charged for, types that are not known.
+    /// Stopped VMs are counted apart: they cost only their disks. VMs of unknown price are counted too, but not in the sum:
+    /// spot VMs on AWS, systems with a licence fee, unknown machine types.
     #[arg(long, value_name = "LABEL", num_args = 0..=1, default_missing_value = "")]
     cost: Option<String>,
 }

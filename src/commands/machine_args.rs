@@ -13,10 +13,10 @@ use crate::settings::{Source, one_of};
 /// What a machine must have at least.
 #[derive(Args, Clone, Debug)]
 pub(super) struct MachineArgs {
-    /// At least so many virtual CPUs
+    /// Minimum number of virtual CPUs
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     cpus: Option<u32>,
-    /// At least so much memory in GiB
+    /// Minimum memory in GiB
     #[arg(long, value_name = "GIB", value_parser = memory_argument)]
     memory: Option<f64>,
     /// Instruction set

@@ -29,13 +29,13 @@ enum Subcommands {
 
 /// List machine types, with what they cost
 ///
-/// A cloud is asked for those of its regions that -r names, or of its own default region, if there are credentials for
-/// it; else those that cloudctl knows by itself are listed, and it says so. An unknown price is shown as unknown.
+/// With credentials cloudctl asks each cloud, for the regions of -r or for the default region; else it lists the built-in
+/// machine types, and says so. An unknown price is shown as unknown.
 #[derive(clap::Args, Clone, Debug)]
 struct ListArgs {
     #[command(flatten)]
     requirements: MachineArgs,
-    /// Order
+    /// Sort order
     #[arg(long, value_name = "FIELD", default_value = "price")]
     sort: SortBy,
 }

@@ -9,7 +9,7 @@ use crate::output::Printer;
 /// Print a manual page
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
-    /// The command whose page is wanted, such as `create`; none is cloudctl itself
+    /// The command, such as `create`; without one the page is that of cloudctl itself
     #[arg(value_name = "COMMAND")]
     path: Vec<String>,
 }

@@ -14,16 +14,16 @@ use crate::output::{PRICES, Record, Report};
 /// The hours of a month, as the clouds' own price calculators count.
 pub(super) const HOURS_PER_MONTH: f64 = 730.0;
 
-/// Compare what machines cost on AWS and Google Cloud, without asking them
+/// Compare prices of machine types on AWS and Google Cloud, without calls to them
 ///
-/// Shows the cheapest machine types of each cloud that have what is needed: of the regions that -r names, of the cheapest
-/// region of an area such as europe, or else of the cheapest region of all. Prices are those that cloudctl was built
-/// with or that `catalog update` fetched; an unknown one is shown as unknown, as those of spare capacity on AWS are.
+/// Shows the cheapest machine types of each cloud that meet the requirements: in each region of -r, in the cheapest region
+/// of an area such as europe, or else in the cheapest region of all. Prices are built in or fetched by `catalog update`. An
+/// unknown price is shown as unknown; spot prices on AWS always are.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(flatten)]
     requirements: MachineArgs,
-    /// Prices of spare capacity, which the cloud can take back
+    /// Spot prices, for spare capacity that the cloud can take back
     #[arg(long)]
     spot: bool,
     /// How many machine types of each cloud and region to show

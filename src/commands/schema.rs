@@ -11,7 +11,7 @@ use crate::output::{Printer, error_schema, instance_schema};
 /// Print the JSON Schema of what cloudctl reads or prints
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
-    /// What it is the schema of
+    /// The document to print the schema of
     #[arg(value_name = "WHAT")]
     what: What,
 }

@@ -15,8 +15,8 @@ use crate::output::{INSTANCES, Report, display_name};
 
 /// Terminate VMs for good, with their disks
 ///
-/// By name or id, or all VMs made by cloudctl that a label selector fits or whose time is over. Asks before it does so;
-/// a script passes -y.
+/// By name or id, or all VMs created by cloudctl that match a label selector or are expired. Asks for confirmation; a script
+/// passes -y.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// Name, id, or provider/region/id of a VM
@@ -24,20 +24,20 @@ pub struct Args {
     references: Vec<InstanceQuery>,
     /// All of cloudctl's VMs with these labels: key=value, key!=value, key, !key, key in (a,b)
     ///
-    /// Several are joined by "and". Text that was taken as a label by create selects it: Roles=app,web is one value.
+    /// Several are joined by "and". A text that create accepts as a label selects that label: Roles=app,web is one value.
     /// Double quotes keep special characters in a value: Roles="a=1,b=2".
     #[arg(short = 'l', long = "label", value_name = "SELECTOR")]
     selectors: Vec<LabelSelector>,
-    /// All of cloudctl's VMs that are past their TTL by their cloud's own clock; with -l those of them that it selects
+    /// All of cloudctl's VMs that are expired by their cloud's own clock; with -l only those that it selects
     #[arg(long, conflicts_with = "references")]
     expired: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     yes: bool,
     /// Show what would be terminated, and terminate nothing; with the exit code that terminating with -y would have
     #[arg(long)]
     dry_run: bool,
-    /// Refuse unless exactly so many VMs are selected; needed for more than 10 by label where nobody can be asked
+    /// Refuse unless exactly this many VMs are selected; required for more than 10 by label without a terminal
     #[arg(long, value_name = "N")]
     expect: Option<usize>,
     /// Wait until they are gone, also those that are terminating already
@@ -49,7 +49,7 @@ pub struct Args {
     /// Do not fail for a REF that does not exist (any more)
     #[arg(long)]
     ignore_not_found: bool,
-    /// Also VMs that cloudctl did not make
+    /// Also VMs that cloudctl did not create
     #[arg(long)]
     include_unmanaged: bool,
 }

@@ -22,7 +22,7 @@ pub struct Args {
     /// How long to wait at most
     #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = parse_duration)]
     timeout: Duration,
-    /// The port that SSH is waited for on
+    /// The port on which to wait for SSH
     #[arg(long, value_name = "PORT", default_value_t = SSH_PORT, value_parser = clap::value_parser!(u16).range(1..))]
     ssh_port: u16,
 }

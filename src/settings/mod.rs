@@ -27,7 +27,7 @@ pub use vendor_settings_help::{settings_page, settings_text};
 /// The flags that mean the same for every command.
 #[derive(Args, Clone, Debug, Default)]
 pub struct GlobalArgs {
-    /// Cloud to use; may be given several times where several can be asked
+    /// Cloud to use; can be repeated for commands that query several clouds
     #[arg(
         short,
         long = "provider",
@@ -37,7 +37,7 @@ pub struct GlobalArgs {
         help_heading = "Global options"
     )]
     pub providers: Vec<ProviderChoice>,
-    /// Region; may be given several times where several can be asked
+    /// Region; can be repeated for commands that query several regions
     #[arg(
         short,
         long = "region",
@@ -60,7 +60,7 @@ pub struct GlobalArgs {
         help_heading = "Global options"
     )]
     pub output: Option<String>,
-    /// Print ids alone
+    /// Print only ids
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub quiet: bool,
     /// Context of the configuration file to use

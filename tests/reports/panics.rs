@@ -55,10 +55,10 @@ fn process_that_panics() {
         return;
     };
     let report = PanicReport::install();
-    let interrupt = Shutdown::default();
-    report.set_shutdown(&interrupt);
+    let shutdown = Shutdown::default();
+    report.set_shutdown(&shutdown);
     let _change = match scenario.as_str() {
-        "change" => Some(interrupt.enter_critical_section().unwrap()),
+        "change" => Some(shutdown.enter_critical_section().unwrap()),
         _ => None,
     };
     match scenario.as_str() {
