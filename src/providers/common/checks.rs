@@ -62,18 +62,23 @@ pub(crate) fn check_disk_gib(given: Option<u32>, image: &str, min: Option<u32>) 
     }
 }
 
-/// Refuses a TTL outside of the limits of the cloud.
+/// Refuses a TTL outside of the limits of the cloud. A cloud without one of them passes 0 or [`Duration::MAX`].
 pub(crate) fn check_ttl(cloud: ProviderKind, ttl: Duration, limits: RangeInclusive<Duration>) -> Result<()> {
-    let (fault, bound, limit, other) = match ttl {
-        ttl if ttl < *limits.start() => ("short", "at least", limits.start(), "more"),
-        ttl if ttl > *limits.end() => ("long", "at most", limits.end(), "less"),
-        _ => return Ok(()),
+    if limits.contains(&ttl) {
+        return Ok(());
+    }
+    let nearest = format_duration(ttl.clamp(*limits.start(), *limits.end()));
+    let (min, max) = (format_duration(*limits.start()), format_duration(*limits.end()));
+    let allowed = match *limits.start() {
+        Duration::ZERO => format!("at most {max}"),
+        _ if *limits.end() == Duration::MAX => format!("at least {min}"),
+        _ => format!("{min} to {max}"),
     };
-    let (given, limit) = (format_duration(ttl), format_duration(*limit));
-    Err(Error::invalid(format!(
-        "a TTL of {given} is too {fault}: on {cloud} it is {bound} {limit}"
-    ))
-    .with_hint(format!("use --ttl {limit} or {other}")))
+    let given = format_duration(ttl);
+    Err(
+        Error::invalid(format!("a TTL of {given} is out of range: on {cloud} it is {allowed}"))
+            .with_hint(format!("use another one, such as --ttl {nearest}")),
+    )
 }
 
 /// How the kinds of OpenSSH's keys begin. <https://man.openbsd.org/sshd#AUTHORIZED_KEYS_FILE_FORMAT>
@@ -140,11 +145,19 @@ mod tests {
 
     #[test]
     fn ttl_limits_are_inclusive() {
-        let limits = Duration::from_secs(60)..=Duration::from_secs(3_600);
-        let check = |seconds| check_ttl(CLOUD, Duration::from_secs(seconds), limits.clone());
-        assert!(check(60).is_ok() && check(3_600).is_ok());
-        assert!(check(59).unwrap_err().message().ends_with("at least 1m"));
-        assert!(check(3_601).unwrap_err().message().ends_with("at most 1h"));
+        let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3_600));
+        for (limits, seconds, allowed, hint) in [
+            (minute..=hour, 59, "1m to 1h", "--ttl 1m"),
+            (minute..=hour, 3_601, "1m to 1h", "--ttl 1h"),
+            (minute..=Duration::MAX, 59, "at least 1m", "--ttl 1m"),
+            (Duration::ZERO..=hour, 3_601, "at most 1h", "--ttl 1h"),
+        ] {
+            let check = |ttl| check_ttl(CLOUD, ttl, limits.clone());
+            assert!(check(minute).is_ok() && check(hour).is_ok());
+            let error = check(Duration::from_secs(seconds)).unwrap_err();
+            assert!(error.message().ends_with(allowed), "{error}");
+            assert!(error.hint().is_some_and(|text| text.ends_with(hint)));
+        }
     }
 
     #[test]
