@@ -213,5 +213,5 @@ fn list_shows_only_regions_that_the_cloud_names(backend: &Backend) {
     assert_eq!(run.stdout, "web-2\n");
     emulator.list_only(&[]);
     let run = backend.run(&["list"]).expect(7);
-    assert!(run.stderr.contains("it named no region"), "{}", run.stderr);
+    assert!(run.stderr.contains("named no region"), "{}", run.stderr);
 }

@@ -139,7 +139,7 @@ fn gce_partial_list_does_not_mean_absent(backend: &Backend) {
     // A disk that is missing may be left.
     answer_instead(backend, "disks.list", 200, &partial);
     let run = backend.run(&["terminate", "web-1", "-y", "--wait"]).expect(0);
-    assert!(run.stderr.contains("could not be seen whether disks"), "{}", run.stderr);
+    assert!(run.stderr.contains("cannot list the disks"), "{}", run.stderr);
     assert_eq!(cloud.instance_count(), 1);
 }
 
