@@ -106,7 +106,7 @@ fn read_key_file(path: &Path) -> Result<String> {
         let public_file = path_text(&public_path);
         return Err(
             Error::invalid(format!("{shown_path} is a private key")).with_hint(match Path::new(&public_path).is_file() {
-                true => format!("pass the public key next to it: --ssh-key {public_file}"),
+                true => format!("pass the public key beside it: --ssh-key {public_file}"),
                 false => format!(
                     "make the public key with `ssh-keygen -y -f {shown_path}`, and pass its file: --ssh-key {public_file}"
                 ),
