@@ -96,7 +96,7 @@ pub fn parse_label(text: &str) -> Result<TypedLabel> {
     }
 }
 
-/// Parses the requirements of a selector, all of which must hold: `env=ci,team!=web,gpu,!temporary,stage in (a,b)`.
+/// Parses the requirements of a selector: `env=ci,team!=web,gpu,!temporary,stage in (a,b)`. An instance must meet each.
 ///
 /// # Errors
 /// `InvalidSpec` if it is not a selector, can be read in two ways, or has a label of cloudctl's own.

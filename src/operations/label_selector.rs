@@ -38,7 +38,7 @@ fn is_met(requirement: &Requirement, instance: &Instance) -> bool {
     }
 }
 
-/// Several selectors, all of which must match.
+/// Several selectors. An instance must match each of them.
 #[derive(Clone, Debug)]
 pub struct Selectors<'a> {
     selectors: &'a [LabelSelector],

@@ -76,7 +76,7 @@ impl LocationQuery {
 /// Lists one scope and gives each page to `on_page`.
 ///
 /// # Errors
-/// `Network` after too long a silence; those of the listing.
+/// `Network` if the cloud does not answer within the idle timeout; those of the listing.
 pub(super) async fn list_with_idle_timeout(
     provider: &dyn Provider,
     query: &LocationQuery,

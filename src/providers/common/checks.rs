@@ -22,7 +22,7 @@ pub(crate) fn check_count(cloud: ProviderKind, what: &str, given: usize, own: us
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "{given} {what} are too many: {cloud} takes {max}, of which cloudctl needs {own}"
+        "{given} {what} are too many: {cloud} takes {max}, and cloudctl uses {own} of them"
     ))
     .with_hint(format!("use at most {}", max.saturating_sub(own))))
 }

@@ -189,8 +189,8 @@ mod tests {
         },
     };
 
-    /// Sends a call whose attempts fail as given, the last of them for ever. Gives the result, the number of attempts
-    /// and the time that passed.
+    /// Sends a call whose attempts fail as given; further attempts fail as the last one. Gives the result, the number of
+    /// attempts and the time that passed.
     async fn send(policy: RetryPolicy, results: &[AttemptResult]) -> (Result<(), CallFailure<()>>, u32, Duration) {
         let attempts = Cell::new(0);
         let started_at = Instant::now();

@@ -60,8 +60,8 @@ impl Gcp {
     }
 }
 
-/// Says whether there are credentials; makes no network call. A credentials file that exists but is broken counts: its
-/// error is better than silence.
+/// Says whether there are credentials; makes no network call. A credentials file that exists but is broken counts, so that
+/// its error is reported.
 fn has_credentials(settings: &Settings) -> bool {
     let environment = &settings.environment;
     let gcloud = GcloudConfiguration::read(environment);
