@@ -17,8 +17,8 @@
 //! | [`output`] | tables, JSON, errors and hints, progress | cloud, exit |
 //! | [`panic_report`] | the error that is printed for a panic | cloud, exit, shutdown, output |
 //! | [`providers`] | the table of drivers, a folder for each cloud, and the code that drivers share | cloud, catalog, settings |
-//! | [`context`] | streams, environment, clock and terminal of the process, as values | cloud, catalog, shutdown, settings, providers, output, panic_report |
-//! | [`commands`] | one file for each command: its `Args`, then `run(args, context)` | cloud, catalog, context, exit, shutdown, operations, output, settings |
+//! | [`command_context`] | streams, environment, clock and terminal of the process, as values | cloud, catalog, shutdown, settings, providers, output, panic_report |
+//! | [`commands`] | one file for each command: its `Args`, then `run(args, context)` | cloud, catalog, command_context, exit, shutdown, operations, output, settings |
 //! | [`cli`] | the command line, and the errors for mistakes in it | cloud, commands, settings |
 //!
 //! ## Where code belongs
@@ -27,7 +27,7 @@
 //! - Code that knows an SDK type or a field of a cloud: the folder of that cloud in `providers`.
 //! - Code that holds for every cloud: `cloud` if it is pure, `operations` if it needs time or concurrency.
 //! - Code that chooses words for the user: `output`.
-//! - Code that reads the environment, the clock or the terminal: `context`.
+//! - Code that reads the environment, the clock or the terminal: `command_context`.
 //!
 //! ## Rules
 //!
@@ -46,8 +46,8 @@
 pub mod catalog;
 pub mod cli;
 pub mod cloud;
+pub mod command_context;
 pub mod commands;
-pub mod context;
 pub mod exit;
 pub mod operations;
 pub mod output;
@@ -69,7 +69,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::cli::{Cli, Command};
 use crate::cloud::{Error, ErrorKind, InstanceAction, quoted};
-use crate::context::{Context, Host};
+use crate::command_context::{Context, Host};
 use crate::exit::ExitStatus;
 use crate::output::{Printer, Redactor};
 use crate::providers::Drivers;
@@ -164,11 +164,11 @@ async fn execute_with_clouds(command: Command, context: &mut Context) -> anyhow:
         Command::Create(args) => commands::create::run(args, context).await,
         Command::List(args) => commands::list::run(args, context).await,
         Command::Describe(args) => commands::describe::run(args, context).await,
-        Command::Start(args) => commands::power::run(args, InstanceAction::Start, context).await,
-        Command::Stop(args) => commands::power::run(args, InstanceAction::Stop, context).await,
-        Command::Reboot(args) => commands::power::run(args, InstanceAction::Reboot, context).await,
-        Command::Protect(args) => commands::power::run(args, InstanceAction::Protect, context).await,
-        Command::Unprotect(args) => commands::power::run(args, InstanceAction::Unprotect, context).await,
+        Command::Start(args) => commands::change_instances::run(args, InstanceAction::Start, context).await,
+        Command::Stop(args) => commands::change_instances::run(args, InstanceAction::Stop, context).await,
+        Command::Reboot(args) => commands::change_instances::run(args, InstanceAction::Reboot, context).await,
+        Command::Protect(args) => commands::change_instances::run(args, InstanceAction::Protect, context).await,
+        Command::Unprotect(args) => commands::change_instances::run(args, InstanceAction::Unprotect, context).await,
         Command::Extend(args) => commands::extend::run(args, context).await,
         Command::Terminate(args) => commands::terminate::run(args, context).await,
         Command::Wait(args) => commands::wait::run(args, context).await,

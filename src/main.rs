@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
-use cloudctl::context::Host;
+use cloudctl::command_context::Host;
 use cloudctl::panic_report::PanicReport;
 use cloudctl::providers::Drivers;
 use cloudctl::settings::is_setting;

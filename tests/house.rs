@@ -21,7 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("panic_report", &["cloud", "exit", "shutdown", "output"]),
     ("providers", &["cloud", "catalog", "settings"]),
     (
-        "context",
+        "command_context",
         &[
             "cloud",
             "catalog",
@@ -37,7 +37,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "cloud",
             "catalog",
-            "context",
+            "command_context",
             "exit",
             "shutdown",
             "operations",
@@ -56,7 +56,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("google_cloud_", &["providers/gcp"]),
     ("clap::", &["cli", "commands", "settings", "lib.rs"]),
     ("tokio::", &["shutdown.rs", "operations", "providers", "lib.rs"]),
-    ("std::env", &["context.rs", "main.rs"]),
+    ("std::env", &["command_context.rs", "main.rs"]),
     ("println!", &[]),
     ("providers::aws", &["providers/mod.rs", "providers/aws"]),
     ("aws::Aws", &["providers/mod.rs"]),

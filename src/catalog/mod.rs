@@ -13,13 +13,15 @@ use std::sync::OnceLock;
 
 use crate::cloud::{Gpu, MachineType, ProviderKind};
 
-mod embedded;
-mod images;
-mod price_file;
+mod built_in_rows;
+mod fetched_price_file;
+mod image_aliases;
 
-pub use embedded::{CatalogMetadata, Cell, EmbeddedRow, EmbeddedRows, embedded_as_of, embedded_rows, metadata};
-pub use images::{DEFAULT_IMAGE, IMAGE_ALIASES, ImageAlias, LoginMethod, closest_alias, has_license_fee, image_alias};
-pub use price_file::{CloudPrices, Price, PriceFile};
+pub use built_in_rows::{CatalogMetadata, Cell, EmbeddedRow, EmbeddedRows, embedded_as_of, embedded_rows, metadata};
+pub use fetched_price_file::{CloudPrices, Price, PriceFile};
+pub use image_aliases::{
+    DEFAULT_IMAGE, IMAGE_ALIASES, ImageAlias, LoginMethod, closest_alias, has_license_fee, image_alias,
+};
 
 /// The built-in data of one cloud. `fetched` are the prices that `catalog update` fetched, if they are newer; they go before
 /// the built-in ones.

@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 pub use usage_errors::{find_output_format, usage_error};
 
 use crate::commands::{
-    catalog, completion, console, context, create, describe, doctor, extend, help, image, list, machine_type, man,
-    power, price, region, schema, terminate, wait, whoami,
+    catalog, change_instances, completion, console, context, create, describe, doctor, extend, help, image, list,
+    machine_type, man, price, region, schema, terminate, wait, whoami,
 };
 use crate::settings::GlobalArgs;
 
@@ -44,17 +44,17 @@ pub enum Command {
     List(list::Args),
     Describe(describe::Args),
     /// Start stopped VMs
-    Start(power::Args),
+    Start(change_instances::Args),
     /// Stop running VMs, keeping their disks
-    Stop(power::Args),
+    Stop(change_instances::Args),
     /// Restart running VMs
-    Reboot(power::Args),
+    Reboot(change_instances::Args),
     Terminate(terminate::Args),
     Extend(extend::Args),
     /// Protect VMs against termination
-    Protect(power::Args),
+    Protect(change_instances::Args),
     /// Remove the protection of VMs against termination
-    Unprotect(power::Args),
+    Unprotect(change_instances::Args),
     Wait(wait::Args),
     Console(console::Args),
     Image(image::Args),

@@ -3,8 +3,7 @@
 //! This room does no I/O, uses no SDK and names no flag. The drivers in `providers` implement [`Provider`]; all other rooms
 //! use only the types of this room.
 
-mod area;
-mod batch;
+mod batch_tracker;
 mod cloud_info;
 mod did_you_mean;
 mod error;
@@ -12,24 +11,24 @@ mod group_members;
 mod idempotency;
 mod ingress_rule;
 mod instance;
+mod instance_name;
 mod instance_ref;
+mod instance_spec;
 mod label_syntax;
 mod labels;
 mod listing;
 mod location;
 mod machine_type;
+mod management_labels;
 mod message_text;
-mod name;
-mod ownership;
 mod provider;
 mod provider_kind;
 mod public_key;
-mod spec;
 mod time;
-mod user_data;
+mod user_data_check;
+mod world_area;
 
-pub use area::Area;
-pub use batch::{BatchTracker, InstanceAction, TargetOutcome};
+pub use batch_tracker::{BatchTracker, InstanceAction, TargetOutcome};
 pub use cloud_info::{CloudInfo, CloudInfos, ImageUser, SettingKey, SettingVariable, TokenScope};
 pub use did_you_mean::{closest, did_you_mean};
 pub use error::{Error, ErrorKind, ErrorLocation, Gap, Leftover, Result, SkippedCloud, Subject};
@@ -40,7 +39,9 @@ pub use ingress_rule::IngressRule;
 pub use instance::{
     Disk, ExpiryEnforcer, FieldKind, Instance, InstanceField, InstanceQuery, InstanceState, OrphanedDisk,
 };
+pub use instance_name::InstanceName;
 pub use instance_ref::InstanceRef;
+pub use instance_spec::{InstanceSpec, LaunchPreview, Secret, SshKey};
 pub use label_syntax::{
     Requirement, TypedLabel, check_selectable, format_label, parse_label, parse_quoted, parse_requirements,
 };
@@ -51,16 +52,15 @@ pub use labels::{
 pub use listing::{InstanceSink, ListFilter, Listing};
 pub use location::{ListScope, Location, region_given_as_zone_error, zone_given_as_region_error};
 pub use machine_type::{Architecture, Gpu, Image, MachineRequirements, MachineType, normalize_gpu_kind};
+pub use management_labels::{NativeName, Ownership, management_labels};
 pub use message_text::{
     is_content, is_safe_key, may_be_secret, path_text, quoted, redact_parser_message, redact_value,
 };
-pub use name::InstanceName;
-pub use ownership::{NativeName, Ownership, management_labels};
 pub use provider::{
     Access, CatalogSource, Cleanup, CreateOutcome, Identity, Instances, Locations, Provider, PublishedPrice,
 };
 pub use provider_kind::{ProviderKind, UnknownProvider, join_with_or};
 pub use public_key::{key_fingerprint, remove_key_comment};
-pub use spec::{InstanceSpec, LaunchPreview, Secret, SshKey};
 pub use time::{Clock, format_duration, parse_duration};
-pub use user_data::{UserDataReader, find_user_data_problem, is_gzip};
+pub use user_data_check::{UserDataReader, find_user_data_problem, is_gzip};
+pub use world_area::Area;

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::catalog::{PriceFile, metadata};
 use crate::cloud::{CloudInfo, Error, ErrorKind, path_text};
-use crate::context::Context;
+use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{CATALOGUES, Record, Report, UPDATES};
 

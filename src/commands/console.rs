@@ -1,8 +1,8 @@
 //! `cloudctl console`: prints the console output of a VM.
 
-use super::targets::find_all;
+use super::instance_args::find_all;
 use crate::cloud::{Error, InstanceQuery};
-use crate::context::Context;
+use crate::command_context::Context;
 use crate::exit::ExitStatus;
 
 /// Print what a VM wrote to its serial console

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::cloud::{Error, ProviderKind, Result, path_text, redact_value};
-use crate::context::Context;
+use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{CONTEXTS, Record, Report, SETTINGS};
 use crate::settings::{ConfigFile, Setting};

@@ -2,8 +2,8 @@
 
 use futures_util::future::join_all;
 
-use super::targets::{InstanceArgs, find_all};
-use crate::context::Context;
+use super::instance_args::{InstanceArgs, find_all};
+use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{INSTANCES, Report};
 

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::targets::check_account_of;
+use super::instance_args::check_account_of;
 use crate::cloud::{Error, ErrorKind, Provider, ProviderKind};
-use crate::context::Context;
+use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{RegionSelection, list_all};
 use crate::output::{DOCTOR, Record, Report};

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::targets::{InstanceArgs, check_accounts, find_for_change, parse_ttl, print_expiry};
+use super::instance_args::{InstanceArgs, check_accounts, find_for_change, parse_ttl, print_expiry};
 use crate::cloud::{Error, ErrorKind, Instance, Result};
-use crate::context::Context;
+use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::compute_extended_ttl;
 use crate::output::{INSTANCES, Report};

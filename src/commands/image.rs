@@ -6,10 +6,10 @@ use clap::Subcommand;
 use futures_util::future::join_all;
 
 use super::create::own_key;
-use super::targets::finish_listing;
+use super::instance_args::finish_listing;
 use crate::catalog::{IMAGE_ALIASES, image_alias};
 use crate::cloud::{Architecture, ErrorKind, ErrorLocation, Gap, Image, Provider, Result};
-use crate::context::Context;
+use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::resolve_region_or_area;
 use crate::output::{IMAGES, Record};

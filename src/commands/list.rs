@@ -7,11 +7,11 @@ use clap::Args as ClapArgs;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::instance_args::{note_skipped_clouds, region_selection, warn_about_gap};
 use super::price::monthly_price;
-use super::targets::{note_skipped_clouds, region_selection, warn_about_gap};
 use crate::catalog::Catalog;
 use crate::cloud::{Error, Instance, InstanceState, ListFilter, Provider, check_selectable};
-use crate::context::Context;
+use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
     Cost, FILLED_IN_FIELDS, Filter, Inventory, LabelSelector, Selectors, SortOrder, fill_in_prices,

@@ -7,11 +7,11 @@ use clap::{Subcommand, ValueEnum};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::machine_args::{MachineArgs, priced_providers, reject_zone};
+use super::machine_type_args::{MachineArgs, priced_providers, reject_zone};
 use super::machine_type_listing::{Row, list_machine_types};
 use super::price::round_gib;
 use crate::cloud::{MachineRequirements, MachineType, ProviderKind};
-use crate::context::Context;
+use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{MACHINE_TYPES, Record, Report};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::machine_args::{attach_gpu, matching_regions};
+use super::machine_type_args::{attach_gpu, matching_regions};
 use crate::catalog::{Catalog, Price};
 use crate::cloud::{
     CloudInfo, Error, ErrorKind, MachineRequirements, MachineType, Provider, ProviderKind, Result, quoted,

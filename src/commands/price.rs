@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::machine_args::{MachineArgs, attach_gpu, check_region_words, matching_regions, priced_providers};
+use super::machine_type_args::{MachineArgs, attach_gpu, check_region_words, matching_regions, priced_providers};
 use crate::catalog::{Catalog, Price};
 use crate::cloud::{Architecture, CloudInfo, Error, MachineRequirements, MachineType, ProviderKind};
-use crate::context::Context;
+use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{PRICES, Record, Report};
 

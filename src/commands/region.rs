@@ -3,10 +3,10 @@
 use clap::Subcommand;
 use futures_util::future::join_all;
 
-use super::machine_args::matching_regions;
-use super::targets::finish_listing;
+use super::instance_args::finish_listing;
+use super::machine_type_args::matching_regions;
 use crate::cloud::{Error, Gap, quoted};
-use crate::context::Context;
+use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{REGIONS, Record};
 use crate::settings::{Setting, Source};

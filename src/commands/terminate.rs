@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::targets::{DEFAULT_TIMEOUT, check_accounts, find_instances, note_skipped_clouds, region_selection};
+use super::instance_args::{DEFAULT_TIMEOUT, check_accounts, find_instances, note_skipped_clouds, region_selection};
 use super::wait::{wait_with_steps, with_goal};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery, ListFilter, Result, parse_duration};
-use crate::context::Context;
+use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
     Expired, LabelSelector, Selectors, SkippedInstance, TerminationPlan, WaitGoal, delete_unused_firewall_rules,

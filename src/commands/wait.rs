@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
-use super::targets::{DEFAULT_TIMEOUT, InstanceArgs, find_instances};
+use super::instance_args::{DEFAULT_TIMEOUT, InstanceArgs, find_instances};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery, parse_duration};
-use crate::context::Context;
+use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{SSH_PORT, WaitGoal, WaitResult, run_first_listing, wait_for};
 use crate::output::{INSTANCES, Report};

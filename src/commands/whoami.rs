@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use crate::context::Context;
+use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{IDENTITIES, Record, Report};
 

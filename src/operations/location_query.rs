@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::idle_timeout::{ActiveTimer, IdleTimeout};
+use super::listing_timeout::{ActiveTimer, IdleTimeout};
 use crate::cloud::{
     Area, Error, ErrorKind, ErrorLocation, Gap, Instance, InstanceSink, ListFilter, ListScope, Location, Provider,
     Result,

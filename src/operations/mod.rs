@@ -1,35 +1,35 @@
 //! What cloudctl does with every cloud alike: list, resolve names, create, change, terminate, wait.
 //! Everything here calls [`Provider`](crate::cloud::Provider) and no driver.
 
-mod batch;
-mod costs;
+mod apply_action;
 mod create;
-mod expiry;
-mod filter;
-mod idle_timeout;
-mod inventory;
+mod expired_instances;
+mod instance_costs;
+mod instance_filter;
 mod label_selector;
+mod list_instances;
+mod listing_timeout;
 mod location_query;
-mod resolve;
-mod ssh;
+mod resolve_instances;
+mod ssh_probe;
 mod terminate;
 mod wait;
 
-pub use batch::apply;
-pub use costs::{Cost, FILLED_IN_FIELDS, fill_in_prices, sum_costs};
+pub use apply_action::apply;
 pub use create::offers::{CreateRequest, Offer, format_usd};
-pub use create::placement::{
+pub use create::placement_search::{
     Fallback, PlacementRefusal, PlacementScope, ProviderLocation, SelectedOffer, deduplicate_providers,
 };
 pub use create::preview::{PreviewReport, preview_by_name};
 pub use create::{CreateReport, CreatedInstance, create_by_name};
-pub use expiry::{Expired, compute_extended_ttl, find_expired};
-pub use filter::{Filter, SortOrder};
-pub use inventory::{Inventory, RegionSelection, list_all, list_all_with_progress, stream_all};
+pub use expired_instances::{Expired, compute_extended_ttl, find_expired};
+pub use instance_costs::{Cost, FILLED_IN_FIELDS, fill_in_prices, sum_costs};
+pub use instance_filter::{Filter, SortOrder};
 pub use label_selector::{LabelSelector, Selectors};
+pub use list_instances::{Inventory, RegionSelection, list_all, list_all_with_progress, stream_all};
 pub use location_query::resolve_region_or_area;
-pub use resolve::{ResolvedInstances, resolve};
-pub use ssh::SSH_PORT;
+pub use resolve_instances::{ResolvedInstances, resolve};
+pub use ssh_probe::SSH_PORT;
 pub use terminate::{
     SkipReason, SkippedInstance, TerminationPlan, check_account, delete_unused_firewall_rules, leave_out_protected,
     plan_termination, report_kept_disks, terminate,

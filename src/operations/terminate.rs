@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 
-use super::batch::{index_by_reference, relist, relist_until_signal, send};
+use super::apply_action::{index_by_reference, relist, relist_until_signal, send};
 use crate::cloud::{
     Disk, Error, ErrorKind, ErrorLocation, Instance, InstanceAction, InstanceRef, InstanceState, Leftover,
     OrphanedDisk, Provider, ProviderKind, Result,

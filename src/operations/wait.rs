@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use tokio::time::Instant;
 
-use super::batch::{Relisted, relist};
-use super::ssh::{ProbeTarget, SshFailure, address, probe_all};
+use super::apply_action::{Relisted, relist};
+use super::ssh_probe::{ProbeTarget, SshFailure, address, probe_all};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceState, Provider, ProviderKind, Result};
 use crate::shutdown::Shutdown;
 

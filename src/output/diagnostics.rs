@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::hints::hint_for;
 use super::printer::Printer;
-use super::text::escape;
+use super::terminal_text::escape;
 use crate::cloud::{CloudInfos, Error, Leftover, Subject};
 
 impl Printer {

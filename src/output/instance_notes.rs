@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::text::time_left;
+use super::terminal_text::time_left;
 use crate::cloud::{CloudInfo, ExpiryEnforcer, Instance};
 
 /// Says when VMs expire: `expires in 2h (guest timer)`. For several VMs it is the first to expire; `None` if none has a TTL.

@@ -6,29 +6,29 @@ use std::io::Write;
 
 mod columns;
 mod diagnostics;
-mod formats;
 mod hints;
 mod instance_notes;
+mod json_schemas;
+mod output_formats;
+mod output_record;
 mod printer;
-mod record;
 mod redaction;
 mod sanitize;
-mod schemas;
 mod table;
-mod text;
+mod terminal_text;
 
 pub use columns::account::{CONTEXTS, DOCTOR, IDENTITIES, SETTINGS};
 pub use columns::catalog::{CATALOGUES, COSTS, MACHINE_TYPES, PRICES, UPDATES};
 pub use columns::{Column, ColumnSet, IMAGES, INSTANCES, PLANS, REGIONS};
 pub use diagnostics::format_error;
-pub use formats::Format;
 pub use hints::hint_for;
 pub use instance_notes::{format_expiry, no_enforcer_warning, password_hint, ssh_hint};
+pub use json_schemas::{error_schema, instance_schema};
+pub use output_formats::Format;
+pub use output_record::{Record, Report};
 pub use printer::Printer;
-pub use record::{Record, Report};
 pub use redaction::Redactor;
-pub use schemas::{error_schema, instance_schema};
-pub use text::{age, display_name, escape};
+pub use terminal_text::{age, display_name, escape};
 
 /// Which streams are terminals, how wide they are, and whether to use colours.
 #[derive(Clone, Copy, Debug, Default)]

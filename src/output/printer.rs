@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
 use super::columns::ColumnSet;
-use super::formats::{Format, write_csv, write_json, write_jsonl, write_yaml};
-use super::record::{Record, Report};
+use super::output_formats::{Format, write_csv, write_json, write_jsonl, write_yaml};
+use super::output_record::{Record, Report};
 use super::redaction::Redactor;
 use super::table::{Layout, write_named, write_record, write_table};
-use super::text::{escape, escape_lines};
+use super::terminal_text::{escape, escape_lines};
 use super::{Streams, Terminal};
 use crate::cloud::{CloudInfos, Error, Result};
 

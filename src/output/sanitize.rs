@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
-use super::text::is_unsafe;
+use super::terminal_text::is_unsafe;
 
 /// The output language. The two differ in the escapes of characters beyond 16 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

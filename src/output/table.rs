@@ -8,8 +8,8 @@ use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
 use super::columns::{CellFormat, Column};
-use super::record::Record;
-use super::text::{age, display_name, format_cell, format_short_cell, time_left};
+use super::output_record::Record;
+use super::terminal_text::{age, display_name, format_cell, format_short_cell, time_left};
 
 /// The maximum width of a cell that counts for the width of its column. A wider cell breaks only its own row. Names of
 /// managed instances are never wider.

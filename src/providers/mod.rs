@@ -2,7 +2,7 @@
 
 mod aws;
 mod common;
-mod driver;
+mod driver_table;
 mod gcp;
 mod mock;
 
@@ -12,7 +12,7 @@ use crate::catalog::Catalog;
 use crate::cloud::{CloudInfo, CloudInfos, ProviderKind};
 use crate::settings::VendorSetting;
 
-pub use driver::Driver;
+pub use driver_table::Driver;
 
 /// A driver for each cloud.
 #[derive(Clone, Copy)]

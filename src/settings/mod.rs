@@ -8,21 +8,21 @@ use clap::Args;
 
 use crate::cloud::{CloudInfo, CloudInfos, Error, ProviderKind, Result};
 
+mod cloud_tool_setting;
+mod cloud_tool_settings_help;
+mod config_file;
 mod environment;
-mod file;
-mod file_text;
-mod located_value;
-mod values;
-mod vendor_setting;
-mod vendor_settings_help;
+mod flag_values;
+mod sourced_value;
+mod text_file;
 
+pub use cloud_tool_setting::{ResolvedSetting, SettingPlace, Topic, Treatment, VendorSetting, refuse_unsupported};
+pub use cloud_tool_settings_help::{settings_page, settings_text};
+pub use config_file::{ConfigFile, ContextEntry, parse_toml};
 pub use environment::{Environment, is_cloud_setting, is_setting};
-pub use file::{ConfigFile, ContextEntry, parse_toml};
-pub use file_text::{NotText, io_reason, utf8_text};
-pub use located_value::Located;
-pub use values::{ProviderChoice, one_of};
-pub use vendor_setting::{ResolvedSetting, SettingPlace, Topic, Treatment, VendorSetting, refuse_unsupported};
-pub use vendor_settings_help::{settings_page, settings_text};
+pub use flag_values::{ProviderChoice, one_of};
+pub use sourced_value::Located;
+pub use text_file::{NotText, io_reason, utf8_text};
 
 /// The flags that mean the same for every command.
 #[derive(Args, Clone, Debug, Default)]

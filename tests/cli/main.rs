@@ -13,26 +13,26 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod access;
-mod any_provider;
+mod adding_a_cloud;
 mod bad_input;
 mod catalog;
 mod contexts;
 mod dry_run;
-mod exit_codes;
 mod expiry;
-mod fourth_cloud;
+mod files_read;
 mod help;
-mod interrupts;
-mod limits;
+mod images_and_ssh;
+mod output_streams;
+mod price_limits;
+mod provider_any;
 mod regions;
 mod secrets;
+mod signals;
 mod spec_files;
 mod spec_formats;
-mod startup;
-mod streams;
 mod terminal;
 mod terminate_guard;
+mod unanswered_locations;
 
 use serde_json::Value;
 

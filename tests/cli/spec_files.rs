@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::sandbox::Sandbox;
 use crate::{create, names};
-use cloud_emulators::python;
+use cloud_emulators::python_environment;
 
 fn example(name: &str) -> String {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -169,7 +169,7 @@ fn refused_by(schema: &Value, documents: &[(String, Value)]) -> Vec<String> {
                   jsonschema.Draft202012Validator.check_schema(given['schema'])\n\
                   check = jsonschema.Draft202012Validator(given['schema'])\n\
                   print('\\n'.join(name for name, one in given['documents'] if not check.is_valid(one)), end='')";
-    let mut child = Command::new(python::programs().join("python"))
+    let mut child = Command::new(python_environment::programs().join("python"))
         .args(["-c", script])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -14,7 +14,7 @@ use cloudctl::providers::Drivers;
 use cloudctl::settings::{Environment, Settings};
 use serde_json::{Value, json};
 
-use crate::support::backend::Backend;
+use crate::support::backends::Backend;
 
 /// The first argument of a test binary that shall be a driver.
 pub const ARGUMENT: &str = "--drive";

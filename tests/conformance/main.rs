@@ -23,7 +23,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use support::backend::{Backend, BackendKind};
+use support::backends::{Backend, BackendKind};
 
 /// A case, and the backends that it makes sense for.
 pub struct Case {

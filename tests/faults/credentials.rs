@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::Row;
-use crate::background_run::{lists_before_recheck, while_held};
-use crate::seeds::alive_ids;
-use crate::support::backend::{Backend, BackendKind};
+use crate::background_command::{lists_before_recheck, while_held};
+use crate::existing_instances::alive_ids;
+use crate::support::backends::{Backend, BackendKind};
 
 pub fn rows() -> Vec<Row> {
     crate::rows![BackendKind::EMULATORS;

@@ -17,23 +17,23 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod background_run;
-mod child_process;
-mod clocks;
+mod background_command;
 mod create;
 mod credentials;
+mod existing_instances;
 mod list;
 mod process;
-mod seeds;
+mod process_under_test;
 mod terminate;
 mod throttling;
+mod wrong_clock;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use support::backend::{Backend, BackendKind};
+use support::backends::{Backend, BackendKind};
 
 /// A row of the matrix, and the backends that it is about.
 pub struct Row {
@@ -63,7 +63,7 @@ const HEAVY: &[&str] = &[
 
 fn rows() -> Vec<Row> {
     [
-        clocks::rows(),
+        wrong_clock::rows(),
         create::rows(),
         credentials::rows(),
         list::rows(),
@@ -115,8 +115,8 @@ fn main() -> ExitCode {
 /// must go red. On Compute Engine there is no such test: it is the name that guards there, and it cannot be switched off.
 fn guard() -> Result<(), Failed> {
     let rows = rows![BackendKind::EMULATORS;
-        2 => process::kills::kill_after_each_effect_then_adopt,
-        5 => create::replies::reset_after_the_effect_is_replayed,
+        2 => process::kill_at_each_call::kill_after_each_effect_then_adopt,
+        5 => create::lost_replies::reset_after_the_effect_is_replayed,
         52 => create::races::fifty_processes_create_one,
     ];
     for Row { number, run, .. } in rows {

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::Row;
-use crate::background_run::Running;
-use crate::seeds::{alive_ids, own, seed};
-use crate::support::backend::{Backend, BackendKind};
+use crate::background_command::Running;
+use crate::existing_instances::{alive_ids, own, seed};
+use crate::support::backends::{Backend, BackendKind};
 use cloud_emulators::faults::Fault;
 
 pub fn rows() -> Vec<Row> {

@@ -18,8 +18,8 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use cloud_emulators::clients::{self, Gcloud};
-use cloud_emulators::python;
+use cloud_emulators::client_commands::{self, Gcloud};
+use cloud_emulators::python_environment;
 use cloud_emulators::{ec2, gce};
 use support::clouds::moto::Moto;
 use support::sandbox::Sandbox;
@@ -51,7 +51,7 @@ fn aws_and_cloudctl_see_the_same_vms_on_moto() {
 fn aws_and_cloudctl_see_the_same_vms(url: &str) {
     let mut sandbox = Sandbox::new();
     sandbox.point_at_aws(url);
-    let image = clients::aws(
+    let image = client_commands::aws(
         url,
         &[
             "ec2",
@@ -65,7 +65,7 @@ fn aws_and_cloudctl_see_the_same_vms(url: &str) {
         provider: "aws",
         managed_name: Some("Name"),
         look: &|| {
-            let answer = clients::aws(url, &["ec2", "describe-instances"]);
+            let answer = client_commands::aws(url, &["ec2", "describe-instances"]);
             let reservations = rows(&answer["Reservations"]);
             let instances = reservations.iter().flat_map(|one| rows(&one["Instances"]));
             instances.map(|one| of_ec2(&one)).collect()
@@ -80,7 +80,7 @@ fn aws_and_cloudctl_see_the_same_vms(url: &str) {
                 "--instance-type",
                 "t3.small",
             ];
-            clients::aws(url, &[&arguments[..], &["--tag-specifications", &tags]].concat());
+            client_commands::aws(url, &[&arguments[..], &["--tag-specifications", &tags]].concat());
         },
     };
     both_see_the_same_vms(&sandbox, &witness);
@@ -92,7 +92,7 @@ fn gcloud_and_cloudctl_see_the_same_vms() {
     if !has_gcloud() {
         return;
     }
-    let emulator = gce::Emulator::start_with_discovery(&python::discovery_document());
+    let emulator = gce::Emulator::start_with_discovery(&python_environment::discovery_document());
     let gcloud = Gcloud::at(&emulator.url(), gce::PROJECT);
     let look = || rows(&gcloud.instances(&["list"])).iter().map(of_gce).collect();
     let make = |name: &str, key: &str, value: &str| {
@@ -105,11 +105,11 @@ fn gcloud_and_cloudctl_see_the_same_vms() {
 
 #[test]
 fn google_cloud_compute_and_cloudctl_see_the_same_vms() {
-    let emulator = gce::Emulator::start_with_discovery(&python::discovery_document());
+    let emulator = gce::Emulator::start_with_discovery(&python_environment::discovery_document());
     let script = |arguments: &[&str]| {
-        let mut script = clients::script("gce_vms.py");
+        let mut script = client_commands::script("gce_vms.py");
         script.args([&emulator.url(), gce::PROJECT]).args(arguments);
-        clients::json(script)
+        client_commands::json(script)
     };
     let look = || rows(&script(&["list"])).iter().map(of_gce).collect();
     let make = |name: &str, key: &str, value: &str| {

@@ -15,20 +15,20 @@
     reason = "tests"
 )]
 
-mod clouds;
 mod compare;
-mod corpus;
+mod contract_parts;
+mod emulated_clouds;
 mod normalize;
-mod outline;
-mod run;
-mod stored;
+mod recorded_scenarios;
+mod scenario_run;
+mod stored_data;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use corpus::Scenario;
-use run::StepResult;
+use recorded_scenarios::Scenario;
+use scenario_run::StepResult;
 
 /// Scenarios mostly wait for the mock cloud's clock, so there are more of them at once than processors.
 const WORKERS: usize = 8;
@@ -54,7 +54,7 @@ fn read_jobs() -> Vec<Job> {
     for path in files {
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&path).expect("a file of the corpus");
-        for scenario in corpus::parse(&file, &text) {
+        for scenario in recorded_scenarios::parse(&file, &text) {
             if file.contains(&only) || scenario.name.contains(&only) {
                 jobs.push(Job {
                     file: file.clone(),
@@ -76,7 +76,7 @@ fn run_all(jobs: Vec<Job>) -> Vec<Job> {
             scope.spawn(|| {
                 while let Some(slot) = slots.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let mut job = slot.lock().expect("a scenario");
-                    job.results = run::run_scenario(&job.scenario);
+                    job.results = scenario_run::run_scenario(&job.scenario);
                 }
             });
         }
@@ -111,9 +111,13 @@ fn record(jobs: &[Job]) {
             .map(|job| (&job.scenario, job.results.as_slice()))
             .collect();
         let file = &chunk[0].file;
-        std::fs::write(folder("corpus").join(file), corpus::write(&scenarios)).expect("the corpus is written");
-        std::fs::write(folder("wording").join(file), corpus::write_wording(&scenarios))
-            .expect("the wording is written");
+        std::fs::write(folder("corpus").join(file), recorded_scenarios::write(&scenarios))
+            .expect("the corpus is written");
+        std::fs::write(
+            folder("wording").join(file),
+            recorded_scenarios::write_wording(&scenarios),
+        )
+        .expect("the wording is written");
     }
 }
 
@@ -148,7 +152,7 @@ fn list_wording(jobs: &[Job]) {
     for chunk in jobs.chunk_by(|one, other| one.file == other.file) {
         let file = &chunk[0].file;
         let text = std::fs::read_to_string(folder("wording").join(file)).unwrap_or_default();
-        let recorded = corpus::parse_wording(&text);
+        let recorded = recorded_scenarios::parse_wording(&text);
         for job in chunk {
             for (index, (step, result)) in job.scenario.steps.iter().zip(&job.results).enumerate() {
                 let old = recorded.get(&(job.scenario.name.clone(), index + 1));

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use crate::support::sandbox::{Run, Sandbox};
-use cloud_emulators::call::{Operation, Reply, Request};
 use cloud_emulators::ec2;
 use cloud_emulators::http::{Server, Service};
+use cloud_emulators::recorded_call::{Operation, Reply, Request};
 
 const ID: &str = "AKIAWORKWORKWORKWORK";
 

@@ -1,6 +1,6 @@
 //! EC2 error codes that look like a lack of capacity: fallback happens only where another zone can help.
 
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 use crate::support::sandbox::Run;
 use cloud_emulators::faults::{Effect, Fault};
 

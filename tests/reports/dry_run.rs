@@ -1,8 +1,8 @@
 //! A dry run has the exit code of the real run, and changes nothing.
 
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 use crate::support::sandbox::Run;
-use cloud_emulators::clients::aws;
+use cloud_emulators::client_commands::aws;
 
 const CLOUDS: &[BackendKind] = BackendKind::STEERED;
 

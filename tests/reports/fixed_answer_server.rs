@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::support::sandbox::Sandbox;
-use cloud_emulators::call::{Operation, Reply, Request};
 use cloud_emulators::gce;
 use cloud_emulators::http::{Server, Service};
+use cloud_emulators::recorded_call::{Operation, Reply, Request};
 
 /// Gives this status and body.
 pub struct StandIn {

@@ -168,7 +168,7 @@ fn every_honoured_setting_has_a_test_of_its_effect() {
         include_str!("gcp_settings.rs"),
         include_str!("gcp_endpoints.rs"),
         include_str!("gcp_credentials.rs"),
-        include_str!("gcp_causes.rs")
+        include_str!("gcp_connection_errors.rs")
     );
     let shown: BTreeMap<_, _> = SHOWN_BY.iter().copied().collect();
     assert_eq!(shown.len(), SHOWN_BY.len(), "a setting is there twice");

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 use crate::support::sandbox::{Run, Sandbox};
-use cloud_emulators::clients::aws;
+use cloud_emulators::client_commands::aws;
 use cloud_emulators::faults::{Effect, Fault};
 use cloud_emulators::gce;
 

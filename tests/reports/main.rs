@@ -15,26 +15,27 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod aws_causes;
+mod aws_connection_errors;
 mod aws_credentials;
 mod aws_partitions;
 mod aws_setting_sources;
 mod aws_settings;
 mod capacity_errors;
 mod dry_run;
+mod environment_variables;
 mod fixed_answer_server;
-mod gcp_causes;
+mod gcp_connection_errors;
 mod gcp_credentials;
 mod gcp_endpoints;
 mod gcp_settings;
-mod labels;
-mod later_versions;
+mod label_selectors;
+mod labels_of_later_versions;
 mod leftovers;
 mod missing_locations;
 mod panics;
 mod request_ids;
 mod secrets;
-mod settings_page;
+mod settings_documentation;
 mod small_surprises;
 mod spec_comparison;
 mod spot_prices;
@@ -43,5 +44,4 @@ mod terminate_wait;
 mod tls;
 mod unusual_values;
 mod user_data;
-mod variables;
 mod wait;

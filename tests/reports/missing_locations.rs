@@ -1,6 +1,6 @@
 //! A name that may mean a second VM in a location that did not answer changes nothing.
 
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 use crate::support::sandbox::Sandbox;
 use cloud_emulators::faults::{Effect, Fault};
 use cloud_emulators::gce;

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 use crate::support::sandbox::Run;
-use cloud_emulators::call::Call;
 use cloud_emulators::faults::{Effect, Fault};
 use cloud_emulators::gce::RequestIdMismatch;
+use cloud_emulators::recorded_call::Call;
 
 const ZONE: &str = "us-central1-a";
 

@@ -6,8 +6,8 @@ use clap::{Arg, Command, CommandFactory};
 use cloudctl::cli::Cli;
 use serde_json::json;
 
+use crate::support::parallel_cases::in_threads;
 use crate::support::sandbox::{Run, Sandbox};
-use crate::support::threads::in_threads;
 
 /// What stands in each of the contents, and must be shown nowhere.
 const CANARY: &str = "c4nAryGq7Zt2Lm9XwB3";

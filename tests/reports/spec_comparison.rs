@@ -1,6 +1,6 @@
 //! `create` adopts a VM that is what is asked for now. A difference is named with both values.
 
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 use crate::support::sandbox::Run;
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
@@ -147,7 +147,7 @@ fn label_that_was_put_on_later_is_adopted() {
     let backend = Backend::start(BackendKind::Ec2Emulator);
     let made = create(&backend, &[]).expect(0).item();
     let id = made["id"].as_str().unwrap_or_default();
-    cloud_emulators::clients::aws(
+    cloud_emulators::client_commands::aws(
         &backend.url(),
         &["ec2", "create-tags", "--resources", id, "--tags", "Key=team,Value=x"],
     );
@@ -378,7 +378,7 @@ fn firewalls_are_compared_as_a_whole() {
             "--description",
             name,
         ];
-        let made = cloud_emulators::clients::aws(&backend.url(), &words);
+        let made = cloud_emulators::client_commands::aws(&backend.url(), &words);
         made["GroupId"].as_str().expect("an id").to_owned()
     };
     let (one, two) = (group("one"), group("two"));

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 use cloud_emulators::faults::{Effect, Fault};
 
 fn without_prices(place: &str) -> Backend {

@@ -1,8 +1,8 @@
 //! `create` refuses the name of a VM that cloudctl does not manage, before it changes anything.
 
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 use crate::support::test_cloud::Labels;
-use cloud_emulators::clients::aws;
+use cloud_emulators::client_commands::aws;
 
 /// The calls of a backend that change something.
 fn changes(backend: &Backend) -> usize {

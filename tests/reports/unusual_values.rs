@@ -6,9 +6,9 @@ use crate::aws_credentials::{Answers, list as list_aws};
 use crate::fixed_answer_server::{cloud, cloud_without_credentials, header};
 use crate::support::sandbox::{Run, Sandbox};
 use crate::tls::{SELF_SIGNED, TlsServer};
-use cloud_emulators::call::{Operation, Reply, Request};
 use cloud_emulators::ec2;
 use cloud_emulators::http::{Server, Service};
+use cloud_emulators::recorded_call::{Operation, Reply, Request};
 
 const LIST_GCP: [&str; 3] = ["list", "-p", "gcp"];
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 use crate::support::sandbox::{Run, Sandbox};
 use cloud_emulators::{ec2, gce};
 

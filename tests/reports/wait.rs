@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 use cloud_emulators::faults::{Effect, Fault};
 use cloud_emulators::gce;
 

@@ -1,7 +1,7 @@
 //! What the integration tests share: a sandbox for the real binary, and clouds to point it at.
 
-pub mod backend;
+pub mod backends;
 pub mod clouds;
+pub mod parallel_cases;
 pub mod sandbox;
 pub mod test_cloud;
-pub mod threads;

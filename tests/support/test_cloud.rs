@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use cloud_emulators::call::Call;
 use cloud_emulators::faults::{Effect, Fault};
 use cloud_emulators::http::Endpoint;
+use cloud_emulators::recorded_call::Call;
 use cloud_emulators::{ec2, gce};
 
 /// Labels of an instance, or tags on EC2.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::call::Operation;
+use crate::recorded_call::Operation;
 
 /// What goes wrong. `…After` means that the call took its effect first.
 #[derive(Clone, Debug)]

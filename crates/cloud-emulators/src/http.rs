@@ -20,8 +20,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::call::{Call, Operation, Reply, Request};
 use crate::faults::{Effect, Fault, FaultRules, Side};
+use crate::recorded_call::{Call, Operation, Reply, Request};
 
 /// An emulated cloud. Both methods see the same request; `answer` may change the cloud's state.
 pub trait Service: Send + Sync + 'static {

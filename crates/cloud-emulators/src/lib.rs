@@ -1,6 +1,6 @@
 //! Emulators of AWS EC2 and Google Compute Engine: stateful, strict, over real HTTP, with faults on demand.
 //!
-//! [`ec2::Emulator`] and [`gce::Emulator`] are the way in. `http` serves both, keeps the log of [`call::Call`]s and
+//! [`ec2::Emulator`] and [`gce::Emulator`] are the way in. `http` serves both, keeps the log of [`recorded_call::Call`]s and
 //! applies [`faults`], so that no emulator has to know about faults. The program `cloud-emulators` runs one by hand.
 //! `clients` and `python` start clients that others wrote, to check the emulators or what a program did to them.
 //! The README, which follows, says what is emulated.
@@ -9,14 +9,14 @@
 // shall fail the test loudly.
 #![allow(unreachable_pub, clippy::expect_used, clippy::panic, reason = "it is for tests")]
 
-pub mod call;
-pub mod clients;
+pub mod client_commands;
 pub mod ec2;
 mod fault_syntax;
 pub mod faults;
 pub mod gce;
 pub mod http;
 pub mod price_lists;
-pub mod python;
+pub mod python_environment;
+pub mod recorded_call;
 
 pub use fault_syntax::{FaultSyntaxError, parse_time};

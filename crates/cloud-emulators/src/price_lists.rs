@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::call::{Call, Operation, Reply, Request};
 use crate::faults::Fault;
 use crate::http::{Server, Service};
+use crate::recorded_call::{Call, Operation, Reply, Request};
 
 struct PriceLists;
 

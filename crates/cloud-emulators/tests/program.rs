@@ -5,8 +5,8 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
-use cloud_emulators::clients::{self, Gcloud};
-use cloud_emulators::python;
+use cloud_emulators::client_commands::{self, Gcloud};
+use cloud_emulators::python_environment;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cloud-emulators");
 
@@ -58,9 +58,9 @@ impl Running {
     /// A client's command with the variables that the program printed.
     fn run(&self, command: &str, folder: &std::path::Path) -> Output {
         let path = std::env::var("PATH").unwrap_or_default();
-        clients::client("sh")
+        client_commands::client("sh")
             .args(["-c", command])
-            .env("PATH", format!("{}:{path}", python::programs().display()))
+            .env("PATH", format!("{}:{path}", python_environment::programs().display()))
             .env("CLOUDSDK_CONFIG", folder)
             .env("CLOUDSDK_CORE_DISABLE_PROMPTS", "1")
             .env("AWS_PAGER", "")

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::cloud::{Architecture, Error, Gpu, IngressRule, Result, Secret, parse_duration, quoted};
-use crate::commands::targets::DEFAULT_TIMEOUT;
+use crate::commands::instance_args::DEFAULT_TIMEOUT;
 use crate::operations::{Fallback, SSH_PORT};
 use crate::settings::one_of;
 

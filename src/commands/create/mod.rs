@@ -1,22 +1,22 @@
 //! Runs `cloudctl create`: reads the flags and the spec file, creates or previews, waits, and prints the result.
 
 mod args;
-mod dry_run;
+mod print_preview;
 mod progress;
 mod requested_locations;
 mod spec_file;
 mod ssh_key;
 mod vm_request;
-mod wait;
+mod wait_for_created;
 
 use std::collections::BTreeSet;
 
 use self::progress::create_all;
 use self::spec_file::merge::SpecFile;
 use self::vm_request::VmRequest;
-use super::targets::{check_account_of, print_expiry};
+use super::instance_args::{check_account_of, print_expiry};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceName, Leftover, Result};
-use crate::context::Context;
+use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::deduplicate_providers;
 use crate::output::{INSTANCES, PLANS, Report};
@@ -51,7 +51,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     }
     if dry_run {
         let refusal = check_all_accounts(&requests, context).await.err();
-        return dry_run::print_previews(&requests, refusal, context).await;
+        return print_preview::print_previews(&requests, refusal, context).await;
     }
     check_all_accounts(&requests, context).await?;
     if requests.iter().any(|request| !request.has_ttl_choice) && is_in_pipeline(context) {
@@ -62,7 +62,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     // A signal must not end the process before the VMs that exist are printed.
     let _critical_section = context.shutdown.enter_critical_section()?;
     let (mut instances, mut errors) = create_all(&requests, context).await;
-    instances = wait::wait_for_all(&requests, instances, timeout, &mut errors, context).await;
+    instances = wait_for_created::wait_for_all(&requests, instances, timeout, &mut errors, context).await;
     instances.sort_by_cached_key(|instance| {
         let mut names = names.iter();
         names.position(|name| instance.name.as_deref() == Some(name.as_str()))

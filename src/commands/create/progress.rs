@@ -8,7 +8,7 @@ use super::args::WaitValue;
 use super::vm_request::VmRequest;
 use crate::catalog::{DEFAULT_IMAGE, ImageAlias, LoginMethod, image_alias};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceSpec, SshKey};
-use crate::context::Context;
+use crate::command_context::Context;
 use crate::operations::{CreateReport, CreatedInstance, Offer, SelectedOffer, create_by_name, format_usd};
 use crate::output::{password_hint, ssh_hint};
 

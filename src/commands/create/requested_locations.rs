@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::spec_file::merge::SpecFile;
 use crate::cloud::{Error, ErrorKind, Location, Provider, Result};
-use crate::context::Context;
+use crate::command_context::Context;
 use crate::operations::{ProviderLocation, resolve_region_or_area};
 use crate::settings::{ProviderChoice, Source};
 

@@ -19,8 +19,8 @@ use crate::cloud::{
     Error, GroupMembers, InstanceName, InstanceSpec, Labels, Location, MachineRequirements, Provider, Result, Secret,
     check_label_key, is_content, parse_label, path_text, quoted,
 };
-use crate::commands::targets::parse_ttl;
-use crate::context::Context;
+use crate::command_context::Context;
+use crate::commands::instance_args::parse_ttl;
 use crate::operations::{CreateRequest, Fallback, PlacementScope, ProviderLocation};
 
 /// More than any cloud accepts (Compute Engine: 256 KiB). Each driver checks its own limit.

@@ -1,23 +1,23 @@
 //! Creates the instance of a name once, however often and from wherever the same command is run.
 
-mod duplicates;
-mod existing;
+mod compare_existing;
+mod find_existing;
 mod launch;
 mod name_index;
 pub(super) mod offers;
-pub(super) mod placement;
+pub(super) mod placement_search;
 pub(super) mod preview;
-mod reconcile;
+mod remove_duplicates;
 
 use std::sync::Arc;
 
-use self::duplicates::remove_duplicates;
-use self::existing::{ExistingInstances, NameStatus, find_existing};
+use self::compare_existing::reconcile;
+use self::find_existing::{ExistingInstances, NameStatus, find_existing};
 use self::launch::{launch, split_into_calls};
 use self::offers::CreateRequest;
-use self::placement::{PlacementRefusal, PlacementScope, PlacementSearch, PlacementTarget, SelectedOffer};
-use self::reconcile::reconcile;
-use super::batch::send;
+use self::placement_search::{PlacementRefusal, PlacementScope, PlacementSearch, PlacementTarget, SelectedOffer};
+use self::remove_duplicates::remove_duplicates;
+use super::apply_action::send;
 use crate::cloud::{Error, Instance, InstanceAction, InstanceName, InstanceSpec, Provider, Result, TokenScope};
 use crate::shutdown::Shutdown;
 

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::existing::{NameStatus, find_existing};
+use super::find_existing::{NameStatus, find_existing};
 use super::offers::{CreateRequest, Offer};
-use super::placement::{Fallback, PlacementScope, PlacementStep, SelectedOffer, nothing_left_error};
+use super::placement_search::{Fallback, PlacementScope, PlacementStep, SelectedOffer, nothing_left_error};
 use crate::catalog::Catalog;
 use crate::cloud::{Error, ErrorKind, GroupMembers, Instance, LaunchPreview, MachineType, Result};
 

@@ -22,23 +22,23 @@ use async_trait::async_trait;
 
 use self::api::client::Clients;
 use self::api::error::{Call, translate};
-use self::configuration::{setting_keys, vendor_settings};
+use self::configuration::{aws_cli_settings, cloudctl_keys};
 use crate::cloud::{
     Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, Gap, Identity, Image, Instance,
     InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LaunchPreview, ListScope, Location, Locations,
     MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
 };
-use crate::providers::driver::Driver;
+use crate::providers::driver_table::Driver;
 use crate::settings::Settings;
 
 /// How cloudctl comes to EC2.
 pub(super) const DRIVER: Driver = Driver {
     info: &cloud_info::INFO,
     connect: |settings, _clock| Arc::new(Aws::new(settings)),
-    has_credentials: credentials::source::has_credentials,
-    vendor_settings: vendor_settings::VENDOR_SETTINGS,
+    has_credentials: credentials::credential_source::has_credentials,
+    vendor_settings: aws_cli_settings::VENDOR_SETTINGS,
     resolved_settings: resolved_settings::resolved_settings,
-    offline_catalog: Some(&catalog::offline::CATALOG),
+    offline_catalog: Some(&catalog::built_in_catalog::CATALOG),
 };
 
 /// The driver. It holds configuration and clients, and no state of the cloud.
@@ -53,7 +53,7 @@ impl Aws {
         Self {
             clients: Clients::new(settings),
             region: settings
-                .cloud_setting(cloud_info::INFO.kind, setting_keys::REGION)
+                .cloud_setting(cloud_info::INFO.kind, cloudctl_keys::REGION)
                 .value
                 .clone(),
         }

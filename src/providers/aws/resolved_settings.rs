@@ -2,12 +2,12 @@
 
 use super::api::retry::ReadRetryLimit;
 use super::configuration::Configuration;
-use super::configuration::connection::{Connection, Proxy};
+use super::configuration::aws_cli_settings::check_supported;
+use super::configuration::cloudctl_keys::REGION;
+use super::configuration::connection_settings::{Connection, Proxy};
 use super::configuration::endpoints::Endpoints;
 use super::configuration::region_names::choose_region_for_global_calls;
-use super::configuration::setting_keys::REGION;
-use super::configuration::vendor_settings::check_supported;
-use super::credentials::source::CredentialSource;
+use super::credentials::credential_source::CredentialSource;
 use crate::cloud::{ProviderKind, Result};
 use crate::settings::{Located, ResolvedSetting, Settings};
 

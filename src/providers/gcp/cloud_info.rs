@@ -1,8 +1,8 @@
 //! Data about Compute Engine that is true without a call.
 
-use super::configuration::setting_keys::{EXPECT_PROJECT, SETTINGS};
+use super::configuration::cloudctl_keys::{EXPECT_PROJECT, SETTINGS};
 use super::create::bulk_insert::MAX_INSTANCES;
-use super::create::metadata::login_user;
+use super::create::instance_metadata::login_user;
 use super::create::request::DEFAULT_MACHINE_TYPE;
 use crate::cloud::{Area, CloudInfo, ImageUser, Instance, ProviderKind, TokenScope, key_fingerprint};
 

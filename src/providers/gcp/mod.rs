@@ -26,14 +26,14 @@ use jiff::Timestamp;
 
 use self::api::client::{Client, with_call_options};
 use self::configuration::gcloud_config::GcloudConfiguration;
-use self::configuration::vendor_settings;
+use self::configuration::gcloud_settings;
 use self::instances::batch_actions::change_all;
 use crate::cloud::{
     Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, ErrorKind, Gap, Identity, Image,
     Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LaunchPreview, ListScope, Location,
     Locations, MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
 };
-use crate::providers::driver::Driver;
+use crate::providers::driver_table::Driver;
 use crate::settings::Settings;
 
 /// How cloudctl comes to Compute Engine.
@@ -41,9 +41,9 @@ pub(super) const DRIVER: Driver = Driver {
     info: &cloud_info::INFO,
     connect: |settings, _clock| Arc::new(Gcp::new(settings)),
     has_credentials,
-    vendor_settings: vendor_settings::VENDOR_SETTINGS,
+    vendor_settings: gcloud_settings::VENDOR_SETTINGS,
     resolved_settings: credentials::resolved_settings::resolved_settings,
-    offline_catalog: Some(&catalog::offline::CATALOG),
+    offline_catalog: Some(&catalog::built_in_catalog::CATALOG),
 };
 
 /// The driver of Compute Engine.
@@ -74,7 +74,7 @@ impl Instances for Gcp {
     /// Compute Engine has no dry run: the preview looks up what it can.
     async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
         let request = create::request::prepare_request(&self.client, spec, 0).await?;
-        network::ingress::check_rules(&self.client, request.firewall_rules.as_ref()).await?;
+        network::open_ports::check_rules(&self.client, request.firewall_rules.as_ref()).await?;
         Ok(request.preview)
     }
 
@@ -197,7 +197,7 @@ impl Access for Gcp {
 #[async_trait]
 impl Cleanup for Gcp {
     async fn delete_unused_firewall_rules(&self, gone: &[Instance]) -> Result<Vec<String>> {
-        network::ingress::delete_unused_rules(&self.client, gone).await
+        network::open_ports::delete_unused_rules(&self.client, gone).await
     }
 
     async fn orphaned_disks(&self, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 
 use super::create::check_ttl;
 use super::faults::{FaultSite, Faults, simulate_call};
-use super::phase::{BOOT, Phase};
-use super::state::{State, StoredInstance, public_address};
+use super::instance_phase::{BOOT, Phase};
 use super::state_file::Store;
+use super::stored_state::{State, StoredInstance, public_address};
 use crate::cloud::{
     BatchTracker, Clock, Error, ErrorKind, InstanceAction, InstanceRef, InstanceState, Result, TargetOutcome,
 };
-use crate::providers::common::batch::{IndexedResults, by_location, in_order};
+use crate::providers::common::batch_calls::{IndexedResults, by_location, in_order};
 
 /// A change of an existing instance.
 #[derive(Clone, Copy, Debug)]

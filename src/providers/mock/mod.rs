@@ -4,17 +4,17 @@
 //! The mock itself terminates an instance at the end of its TTL, by its own clock: from then on every read shows it as
 //! terminated, also if it was stopped or protected.
 
-use self::state::StoredInstance;
+use self::stored_state::StoredInstance;
 
 mod actions;
 mod catalog;
 mod cloud_info;
 mod create;
 mod faults;
-mod phase;
+mod instance_phase;
 mod regions;
-mod state;
 mod state_file;
+mod stored_state;
 
 #[cfg(test)]
 mod tests;
@@ -36,7 +36,7 @@ use crate::cloud::{
     Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, InstanceState, Instances, LaunchPreview,
     ListScope, Location, Locations, MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
 };
-use crate::providers::driver::Driver;
+use crate::providers::driver_table::Driver;
 use crate::settings::{Environment, Settings};
 
 /// How cloudctl comes to the mock cloud.
@@ -106,7 +106,7 @@ impl Mock {
         &self,
         target: &InstanceRef,
         operation: &str,
-        look: impl FnOnce(&state::StoredInstance, Timestamp) -> T,
+        look: impl FnOnce(&stored_state::StoredInstance, Timestamp) -> T,
     ) -> Result<T> {
         let faults = self.faults()?;
         simulate_call(&faults, FaultSite::region(&target.scope), operation).await?;
@@ -149,7 +149,7 @@ impl Instances for Mock {
     }
 
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {
-        self.read_instance(target, "get", state::StoredInstance::to_instance)
+        self.read_instance(target, "get", stored_state::StoredInstance::to_instance)
             .await
     }
 
@@ -270,7 +270,7 @@ impl Access for Mock {
     async fn identity(&self) -> Result<Identity> {
         simulate_call(&self.faults()?, FaultSite::default(), "identity").await?;
         Ok(Identity {
-            account: state::ACCOUNT.to_owned(),
+            account: stored_state::ACCOUNT.to_owned(),
             principal: Some(self.user.clone()),
         })
     }

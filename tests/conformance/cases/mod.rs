@@ -9,7 +9,7 @@ mod network;
 use serde_json::Value;
 
 use crate::Case;
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 
 /// A case for the given backends.
 macro_rules! cases {

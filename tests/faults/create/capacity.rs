@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::Row;
-use crate::child_process::{Process, assert_ours, id_of, nothing, only_one_at_all, until};
-use crate::support::backend::{Backend, BackendKind};
+use crate::process_under_test::{Process, assert_ours, id_of, nothing, only_one_at_all, until};
+use crate::support::backends::{Backend, BackendKind};
 use cloud_emulators::faults::{Effect, Fault};
 
 pub fn rows() -> Vec<Row> {

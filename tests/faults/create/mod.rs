@@ -1,24 +1,24 @@
 //! A create, and what goes wrong with it.
 
+pub mod account_setup;
 pub mod capacity;
-pub mod compute_engine;
-pub mod lag;
+pub mod delayed_listing;
+pub mod gce_operations;
+pub mod idempotency_tokens;
+pub mod lost_replies;
 pub mod races;
-pub mod replies;
-pub mod setup;
-pub mod tokens;
 
 use crate::Row;
 
 pub fn rows() -> Vec<Row> {
     let all = [
         capacity::rows(),
-        compute_engine::rows(),
-        lag::rows(),
+        gce_operations::rows(),
+        delayed_listing::rows(),
         races::rows(),
-        replies::rows(),
-        setup::rows(),
-        tokens::rows(),
+        lost_replies::rows(),
+        account_setup::rows(),
+        idempotency_tokens::rows(),
     ];
     all.into_iter().flatten().collect()
 }

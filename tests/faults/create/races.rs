@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::Row;
-use crate::child_process::{Process, assert_ours, id_of, only, only_ever, until};
-use crate::support::backend::{Backend, BackendKind};
+use crate::process_under_test::{Process, assert_ours, id_of, only, only_ever, until};
+use crate::support::backends::{Backend, BackendKind};
 use cloud_emulators::faults::{Effect, Fault, Gate, Side};
 
 pub fn rows() -> Vec<Row> {
@@ -165,7 +165,7 @@ fn two_zones_at_once_keep_one_although_listings_lag(backend: &Backend) {
     gate.open();
     let refused = later.end().expect(6);
     assert_eq!(refused.error_kinds(), ["already_exists"], "{}", refused.stderr);
-    let stays = crate::child_process::only_one_at_all(backend, "web-1");
+    let stays = crate::process_under_test::only_one_at_all(backend, "web-1");
     assert_eq!(stays.id, elder);
 }
 

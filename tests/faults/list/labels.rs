@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::Row;
-use crate::seeds::{alive_ids, labels, own, seed};
-use crate::support::backend::{Backend, BackendKind};
+use crate::existing_instances::{alive_ids, labels, own, seed};
+use crate::support::backends::{Backend, BackendKind};
 
 pub fn rows() -> Vec<Row> {
     let mut rows = crate::rows![BackendKind::EMULATORS;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::Row;
-use crate::background_run::while_held;
-use crate::seeds::{alive_ids, labels, own, seed, seed_at};
-use crate::support::backend::{Backend, BackendKind};
+use crate::background_command::while_held;
+use crate::existing_instances::{alive_ids, labels, own, seed, seed_at};
+use crate::support::backends::{Backend, BackendKind};
 use crate::support::sandbox::Run;
 use cloud_emulators::faults::{Effect, Fault};
 

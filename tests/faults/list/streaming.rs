@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::Row;
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 use crate::support::sandbox::Run;
 use crate::support::test_cloud::{ApiError, Labels};
 use cloud_emulators::faults::Fault;

@@ -5,9 +5,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::Row;
-use crate::background_run::{Running, wait_for_calls};
-use crate::seeds::{own, seed};
-use crate::support::backend::{Backend, BackendKind};
+use crate::background_command::{Running, wait_for_calls};
+use crate::existing_instances::{own, seed};
+use crate::support::backends::{Backend, BackendKind};
 use crate::support::sandbox::Run;
 use cloud_emulators::faults::{Effect, Fault};
 

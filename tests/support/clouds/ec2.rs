@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
-use cloud_emulators::call::Call;
-use cloud_emulators::clients::aws;
+use cloud_emulators::client_commands::aws;
 use cloud_emulators::ec2;
 use cloud_emulators::faults::Fault;
 use cloud_emulators::http::Endpoint;
+use cloud_emulators::recorded_call::Call;
 
 use crate::support::sandbox::aws_environment;
 use crate::support::test_cloud::{

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use cloud_emulators::call::Call;
 use cloud_emulators::faults::Fault;
 use cloud_emulators::gce::{self, Delays, RequestIdMismatch};
 use cloud_emulators::http::Endpoint;
-use cloud_emulators::python;
+use cloud_emulators::python_environment;
+use cloud_emulators::recorded_call::Call;
 
 use crate::support::sandbox::gcp_environment;
 use crate::support::test_cloud::{
@@ -46,7 +46,7 @@ impl GceCloud {
     /// Starts the emulator; `checked` if it compares each call with Google's description of the API.
     pub fn start(checked: bool) -> Self {
         let emulator = if checked {
-            gce::Emulator::start_with_discovery(&python::discovery_document())
+            gce::Emulator::start_with_discovery(&python_environment::discovery_document())
         } else {
             gce::Emulator::start()
         };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use cloud_emulators::call::Call;
+use cloud_emulators::recorded_call::Call;
 
 use crate::support::sandbox::{Run, Sandbox};
 use crate::support::test_cloud::{Differences, Labels, ObservedInstance, TestCloud, TestSite};

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use cloud_emulators::clients::aws;
-use cloud_emulators::python;
+use cloud_emulators::client_commands::aws;
+use cloud_emulators::python_environment;
 
 use crate::support::clouds::ec2::{DIFFERENCES, SITE, run_instance};
 use crate::support::sandbox::aws_environment;
@@ -145,7 +145,7 @@ fn start() -> Server {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
     let images = folder.join(format!("moto-images-{port}.json"));
     std::fs::write(&images, image_file().to_string()).expect("the image file");
-    let process = Command::new(python::programs().join("moto_server"))
+    let process = Command::new(python_environment::programs().join("moto_server"))
         .args(["--host", "127.0.0.1", "--port", &port.to_string()])
         .env("MOTO_AMIS_PATH", &images)
         .env("MOTO_ENABLE_AMI_VALIDATION", "true")

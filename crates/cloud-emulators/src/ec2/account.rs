@@ -2,10 +2,10 @@
 
 use super::encoding::{base64, from_base64};
 use super::errors::{Answer, Refusal};
-use super::query::Pairs;
-use super::query::peek;
+use super::query_protocol::Pairs;
+use super::query_protocol::peek;
 use super::state::{ACCOUNT, Context, State};
-use super::xml::Xml;
+use super::xml_writer::Xml;
 
 const USER: &str = "tester";
 

@@ -5,9 +5,9 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::errors::{Answer, Refusal};
-use super::region::OptIn;
+use super::region_state::OptIn;
 use super::state::State;
-use crate::call::Request;
+use crate::recorded_call::Request;
 
 /// How far the clocks may be apart.
 const TOLERANCE_SECONDS: i64 = 300;

@@ -1,7 +1,7 @@
 //! Refusals, with the codes and HTTP statuses of the real service.
 
-use super::xml::Xml;
-use crate::call::Reply;
+use super::xml_writer::Xml;
+use crate::recorded_call::Reply;
 
 /// An error answer.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! `Filter.N`: values of one filter are alternatives, filters add up, `*` and `?` are wildcards.
 
 use super::errors::{Answer, Refusal};
-use super::query::Node;
+use super::query_protocol::Node;
 
 /// Something that a Describe action lists.
 pub trait Filterable {

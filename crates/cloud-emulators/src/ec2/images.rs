@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::encoding::{identifier, is_identifier};
 use super::errors::{Answer, Refusal};
 use super::filters::{Filterable, Filters};
-use super::pages::Page;
-use super::publishers::PUBLISHED;
+use super::image_publishers::PUBLISHED;
+use super::paging::Page;
 use super::regions::partition;
 use super::state::{ACCOUNT, Context};
 use super::tags;
-use super::xml::Xml;
+use super::xml_writer::Xml;
 
 #[derive(Debug)]
 pub struct Image {

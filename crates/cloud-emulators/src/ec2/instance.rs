@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::encoding::hash;
 use super::images::Image;
-use super::region::Region;
-use super::types::InstanceType;
+use super::instance_types::InstanceType;
+use super::region_state::Region;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {

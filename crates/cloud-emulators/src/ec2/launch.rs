@@ -1,20 +1,20 @@
 //! RunInstances: capacity, quotas, and the making of instances.
 
-use super::disks::DiskSpec;
+use super::client_tokens::{self, Replay};
 use super::errors::{Answer, Refusal};
-use super::idempotency::{self, Replay};
 use super::instance::{Disk, Instance, Interface, Phase, Reason, Spot};
-use super::placement::subnet_id;
-use super::render;
-use super::request::Request;
+use super::instance_xml;
+use super::launch_disks::DiskSpec;
+use super::launch_placement::subnet_id;
+use super::launch_request::Request;
 use super::state::{Context, State};
 use super::volumes::{Attachment, Volume};
-use super::xml::Xml;
+use super::xml_writer::Xml;
 
 pub fn run_instances(context: &mut Context) -> Answer<Xml> {
     let scope = scope(context)?;
     if let Some(scope) = &scope
-        && let Replay::Old(ids) = idempotency::replay(context, scope)?
+        && let Replay::Old(ids) = client_tokens::replay(context, scope)?
     {
         return Ok(answer(context, &ids));
     }
@@ -23,7 +23,7 @@ pub fn run_instances(context: &mut Context) -> Answer<Xml> {
         Ok(request) => request,
         Err(refusal) => {
             if let Some(scope) = scope.filter(|_| context.state.controls.refusals_use_up_tokens) {
-                idempotency::remember(context, scope, Vec::new());
+                client_tokens::remember(context, scope, Vec::new());
             }
             return Err(refusal);
         }
@@ -34,19 +34,19 @@ pub fn run_instances(context: &mut Context) -> Answer<Xml> {
         Err(refusal) => {
             // A token is spent by a launch that found no room: another type under it is a mismatch.
             if let Some(scope) = scope {
-                idempotency::remember(context, scope, Vec::new());
+                client_tokens::remember(context, scope, Vec::new());
             }
             return Err(refusal);
         }
     };
     if let Some(scope) = scope {
-        idempotency::remember(context, scope, ids.clone());
+        client_tokens::remember(context, scope, ids.clone());
     }
     Ok(answer(context, &ids))
 }
 
 /// The token of a request, if it has one, and the zone to which it is bound.
-fn scope(context: &mut Context) -> Answer<Option<idempotency::Scope>> {
+fn scope(context: &mut Context) -> Answer<Option<client_tokens::Scope>> {
     let query = context.query;
     let Some(token) = query.get("ClientToken").filter(|token| !token.is_empty()) else {
         return Ok(None);
@@ -67,7 +67,7 @@ fn answer(context: &mut Context, ids: &[String]) -> Xml {
     let listed: Vec<_> = ids
         .iter()
         .filter_map(|id| region.instance(id))
-        .map(|instance| super::describe::Listed {
+        .map(|instance| super::describe_instances::Listed {
             instance,
             region,
             // The launch's own answer has its tags, however long they take to show elsewhere.
@@ -76,7 +76,7 @@ fn answer(context: &mut Context, ids: &[String]) -> Xml {
         .collect();
     let mut xml = Xml::default();
     let reservation = listed.first().map(|listed| listed.instance.reservation.clone());
-    render::reservation(&mut xml, &reservation.unwrap_or_default(), &listed);
+    instance_xml::reservation(&mut xml, &reservation.unwrap_or_default(), &listed);
     xml
 }
 

@@ -12,55 +12,55 @@
 //! clock; `controls` are the settings, `incidents` what other people and guests do; the others are the nouns of the API.
 
 mod account;
-mod attributes;
+mod allowed_parameters;
 mod auth;
-mod controls;
-mod describe;
-mod disks;
+mod bulk_instances;
+mod client_tokens;
+mod describe_instances;
+mod dispatch;
 mod encoding;
 mod errors;
+mod external_changes;
 mod filters;
-mod groups;
-mod idempotency;
+mod image_publishers;
 mod images;
-mod incidents;
 mod instance;
-mod keys;
+mod instance_attributes;
+mod instance_type_offerings;
+mod instance_types;
+mod instance_xml;
+mod key_pairs;
 mod launch;
-mod lifecycle;
+mod launch_disks;
+mod launch_placement;
+mod launch_request;
 mod network;
-mod offerings;
-mod pages;
-mod parameters;
-mod placement;
-mod publishers;
-mod query;
-mod region;
+mod paging;
+mod query_protocol;
+mod region_state;
 mod regions;
-mod render;
-mod request;
-mod rules;
-mod seed;
-mod service;
+mod security_group_rules;
+mod security_groups;
 mod spot_prices;
 mod state;
+mod state_changes;
 mod tags;
-mod types;
-mod views;
+mod test_controls;
+mod test_views;
 mod volumes;
-mod xml;
+mod xml_writer;
 
-pub use controls::Emulator;
-pub use region::OptIn;
-pub use service::Service;
-pub use views::{InstanceView, VolumeView};
+pub use dispatch::Service;
+pub use region_state::OptIn;
+pub use test_controls::Emulator;
+pub use test_views::{InstanceView, VolumeView};
 
 /// The account that every emulator belongs to.
 pub const ACCOUNT: &str = state::ACCOUNT;
 
 /// Every operation that the emulator has, such as `RunInstances`. A fault names one of them.
 pub fn operations() -> impl Iterator<Item = &'static str> {
-    let ec2 = parameters::ACTIONS.iter().map(|(name, _)| *name);
+    let ec2 = allowed_parameters::ACTIONS.iter().map(|(name, _)| *name);
     ec2.chain(["GetCallerIdentity"])
 }
 

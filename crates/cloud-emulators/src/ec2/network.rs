@@ -3,13 +3,13 @@
 use super::encoding::identifier;
 use super::errors::{Answer, Refusal};
 use super::filters::{Filterable, Filters};
-use super::pages::Page;
-use super::region::Region;
+use super::paging::Page;
+use super::region_state::Region;
 use super::state::{ACCOUNT, Context};
 use super::tags;
-use super::xml::Xml;
+use super::xml_writer::Xml;
 
-pub use super::groups::Group;
+pub use super::security_groups::Group;
 
 /// What a /20 has for instances: AWS keeps five addresses for itself.
 const ADDRESSES: u32 = 4091;

@@ -3,7 +3,7 @@
 use super::errors::{Answer, Refusal};
 use super::filters::{Filterable, Filters};
 use super::state::Context;
-use super::xml::Xml;
+use super::xml_writer::Xml;
 
 pub struct RegionInfo {
     pub name: &'static str,

@@ -7,10 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::encoding::{hash, time};
 use super::errors::{Answer, Refusal};
 use super::filters::{Filterable, Filters};
-use super::pages::Page;
+use super::instance_types::{InstanceType, TYPES, find};
+use super::paging::Page;
 use super::state::{Context, State};
-use super::types::{InstanceType, TYPES, find};
-use super::xml::Xml;
+use super::xml_writer::Xml;
 
 const PRODUCTS: &[&str] = &["Linux/UNIX", "Red Hat Enterprise Linux", "SUSE Linux", "Windows"];
 /// How long a price holds, and how many of them are remembered.

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::encoding::identifier;
 use super::instance::Phase;
-use super::query::Node;
-use super::region::Region;
+use super::query_protocol::Node;
+use super::region_state::Region;
 use super::regions::REGIONS;
 
 pub const ACCOUNT: &str = "123456789012";

@@ -8,10 +8,10 @@ use super::encoding::is_identifier;
 use super::errors::{Answer, Refusal};
 use super::filters::{Filterable, Filters};
 use super::instance::Instance;
-use super::pages::Page;
-use super::query::Node;
+use super::paging::Page;
+use super::query_protocol::Node;
 use super::state::{Context, State};
-use super::xml::Xml;
+use super::xml_writer::Xml;
 
 pub type Tags = BTreeMap<String, String>;
 

@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use super::encoding::{is_identifier, time};
 use super::errors::{Answer, Refusal};
 use super::filters::{Filterable, Filters};
-use super::pages::Page;
+use super::paging::Page;
 use super::state::Context;
 use super::tags;
-use super::xml::Xml;
+use super::xml_writer::Xml;
 
 #[derive(Clone, Debug)]
 pub struct Volume {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::checks;
 use super::errors::ApiError;
+use super::field_rules;
 use super::machine_types::MachineType;
 use super::state::Key;
 
@@ -43,7 +43,7 @@ pub fn check(instance: &Key, asked: &Value, machine_type: &MachineType) -> Resul
         let field = |name: &str| format!("resource.guestAccelerators[{index}].{name}");
         let text = accelerator["acceleratorType"].as_str().unwrap_or_default();
         let form = format!("zones/{}/acceleratorTypes/", instance.zone);
-        let (_, name) = checks::referred(&field("acceleratorType"), text, &instance.project, &form)?;
+        let (_, name) = field_rules::referred(&field("acceleratorType"), text, &instance.project, &form)?;
         let path = format!("projects/{}/{form}{name}", instance.project);
         let known = KINDS
             .iter()

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::dispatch::Context;
 use super::errors::ApiError;
-use super::lifecycle::Event;
 use super::operations::Target;
 use super::paging::{self, Paging};
-use super::route::Call;
-use super::service::Context;
+use super::routing::Call;
 use super::state::{Key, State, format_time};
-use super::{encoding, zones};
+use super::state_changes::Event;
+use super::{fingerprints, zones};
 
 #[derive(Clone, Debug)]
 pub struct Disk {
@@ -78,7 +78,7 @@ impl Disk {
             "zone": super::link(&zone),
             "status": "READY",
             "type": super::link(&format!("{zone}/diskTypes/{}", self.kind)),
-            "labelFingerprint": encoding::fingerprint(&json!(self.labels)),
+            "labelFingerprint": fingerprints::fingerprint(&json!(self.labels)),
             "physicalBlockSizeBytes": "4096",
             "enableConfidentialCompute": false,
             "selfLink": self.key.link("disks"),

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use crate::call::Reply;
+use crate::recorded_call::Reply;
 
 /// A call refused before anything happened.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Emulator;
 use super::disks::Disk;
-use super::instance::{Instance, Status};
+use super::instance_record::{Instance, Status};
 use super::state::{Key, State};
 
 /// Things and people.

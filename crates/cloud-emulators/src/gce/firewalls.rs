@@ -5,15 +5,15 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::checks;
+use super::dispatch::Context;
 use super::errors::ApiError;
+use super::field_rules;
 use super::instances::object;
-use super::lifecycle::Event;
 use super::operations::Target;
 use super::paging::{self, Paging};
-use super::route::Call;
-use super::service::Context;
+use super::routing::Call;
 use super::state::{Key, State, format_time};
+use super::state_changes::Event;
 
 /// A rule that somebody made.
 pub struct Firewall {
@@ -66,7 +66,7 @@ impl State {
 pub fn insert(context: &mut Context, call: &Call) -> Result<Key, ApiError> {
     let state = &mut *context.state;
     let name = call.body["name"].as_str().unwrap_or_default();
-    checks::resource_name("resource.name", name, false)?;
+    field_rules::resource_name("resource.name", name, false)?;
     let key = Key::new(call.project(), "", name);
     if state.firewalls.contains_key(&key) {
         return Err(ApiError::already_exists(&key.path("firewalls")));
@@ -75,7 +75,7 @@ pub fn insert(context: &mut Context, call: &Call) -> Result<Key, ApiError> {
     check_rules(&call.body)?;
     check_sources(&call.body["sourceRanges"])?;
     for tag in call.body["targetTags"].as_array().into_iter().flatten() {
-        checks::resource_name("resource.targetTags", tag.as_str().unwrap_or_default(), false)?;
+        field_rules::resource_name("resource.targetTags", tag.as_str().unwrap_or_default(), false)?;
     }
     let mut body = object(&call.body);
     body.insert("network".to_owned(), network.into());
@@ -96,7 +96,7 @@ pub fn insert(context: &mut Context, call: &Call) -> Result<Key, ApiError> {
 fn network(state: &State, call: &Call) -> Result<String, ApiError> {
     let field = "resource.network";
     let text = call.body["network"].as_str().unwrap_or("global/networks/default");
-    let (owner, name) = checks::referred(field, text, call.project(), "global/networks/")?;
+    let (owner, name) = field_rules::referred(field, text, call.project(), "global/networks/")?;
     if owner != call.project() {
         let why = "Cross-project references for this resource type are not allowed.";
         return Err(ApiError::invalid(field, text, why));

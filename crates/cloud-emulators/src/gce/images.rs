@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::dispatch::Context;
 use super::errors::ApiError;
 use super::paging::{self, Paging};
-use super::route::Call;
-use super::service::Context;
+use super::routing::Call;
 use super::state::mix_bits;
 
 /// A public image.

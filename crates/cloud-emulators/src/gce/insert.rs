@@ -3,18 +3,18 @@
 use serde_json::{Map, Value, json};
 
 use super::accelerators;
-use super::checks;
-use super::encoding;
+use super::dispatch::Context;
 use super::errors::ApiError;
+use super::field_rules;
+use super::fingerprints;
 use super::insert_disks::{self, Attachment};
-use super::instance::Instance;
+use super::instance_record::Instance;
 use super::instances::{metadata, object};
 use super::machine_types::{self, MachineType};
 use super::operation_failures::Failure;
 use super::operations::Target;
-use super::route::Call;
+use super::routing::Call;
 use super::scheduling;
-use super::service::Context;
 use super::state::{Key, State};
 use super::zones;
 
@@ -35,7 +35,7 @@ pub fn insert(context: &mut Context, call: &Call) -> Result<Key, ApiError> {
         ));
     }
     let name = call.body["name"].as_str().unwrap_or_default();
-    checks::resource_name("resource.name", name, false)?;
+    field_rules::resource_name("resource.name", name, false)?;
     let key = Key::new(call.project(), call.zone(), name);
     if context.state.controls.quota_refused {
         return Err(ApiError::quota_exceeded(zones::region_of(call.zone())));
@@ -78,9 +78,9 @@ impl Plan {
             return Err(ApiError::already_exists(&key.path("instances")));
         }
         let machine_type = machine_type(&key, &body)?;
-        checks::labels("resource.labels", &body["labels"])?;
-        checks::metadata("resource.metadata", &body["metadata"])?;
-        checks::tags(&body["tags"])?;
+        field_rules::labels("resource.labels", &body["labels"])?;
+        field_rules::metadata("resource.metadata", &body["metadata"])?;
+        field_rules::tags(&body["tags"])?;
         let attachments = insert_disks::check(state, &key, &body, &machine_type)?;
         let interfaces = state.networks.attach(&key, &body["networkInterfaces"])?;
         let accelerators = accelerators::check(&key, &body["guestAccelerators"], &machine_type)?;
@@ -122,13 +122,13 @@ impl Plan {
         set("scheduling", scheduling);
         set("metadata", metadata(&body["metadata"]["items"]));
         let tags = &body["tags"]["items"];
-        let mut tagged = json!({"fingerprint": encoding::fingerprint(tags)});
-        if !encoding::is_empty(tags) {
+        let mut tagged = json!({"fingerprint": fingerprints::fingerprint(tags)});
+        if !fingerprints::is_empty(tags) {
             tagged["items"] = tags.clone();
         }
         set("tags", tagged);
-        set("labelFingerprint", encoding::fingerprint(&body["labels"]).into());
-        if !encoding::is_empty(&body["labels"]) {
+        set("labelFingerprint", fingerprints::fingerprint(&body["labels"]).into());
+        if !fingerprints::is_empty(&body["labels"]) {
             set("labels", body["labels"].clone());
         }
         if let Some(accelerators) = accelerators {
@@ -137,7 +137,7 @@ impl Plan {
         if let Some(accounts) = accounts {
             set("serviceAccounts", accounts);
         }
-        set("fingerprint", encoding::fingerprint(&body).into());
+        set("fingerprint", fingerprints::fingerprint(&body).into());
         Ok(Self {
             key,
             machine_type,
@@ -192,7 +192,7 @@ impl Plan {
 fn machine_type(key: &Key, body: &Value) -> Result<MachineType, ApiError> {
     let field = "resource.machineType";
     let text = body["machineType"].as_str().unwrap_or_default();
-    let (_, rest) = checks::referred(field, text, &key.project, "zones/")?;
+    let (_, rest) = field_rules::referred(field, text, &key.project, "zones/")?;
     let malformed = || ApiError::invalid(field, text, "The URL is malformed.");
     let (zone, name) = rest.split_once("/machineTypes/").ok_or_else(malformed)?;
     if zone != key.zone {

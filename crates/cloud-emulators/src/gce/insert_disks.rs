@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::checks;
 use super::disks::{self, Disk};
 use super::errors::ApiError;
+use super::field_rules;
 use super::images::{self, Image};
 use super::machine_types::MachineType;
 use super::state::{Key, State};
@@ -90,7 +90,7 @@ impl Request<'_> {
 
     fn existing(&self, source: &str) -> Result<Attachment, ApiError> {
         let form = format!("zones/{}/disks/", self.instance.zone);
-        let (project, name) = checks::referred(&self.field("source"), source, &self.instance.project, &form)?;
+        let (project, name) = field_rules::referred(&self.field("source"), source, &self.instance.project, &form)?;
         let key = Key::new(&project, &self.instance.zone, &name);
         let found = self.state.disks.get(&key);
         let disk = found.ok_or_else(|| ApiError::not_found(&key.path("disks")))?;
@@ -113,8 +113,8 @@ impl Request<'_> {
             (None, 0) => self.instance.name.clone(),
             (None, index) => format!("{}-{index}", self.instance.name),
         };
-        checks::resource_name(&self.field("initializeParams.diskName"), &name, false)?;
-        checks::labels(&self.field("initializeParams.labels"), &parameters["labels"])?;
+        field_rules::resource_name(&self.field("initializeParams.diskName"), &name, false)?;
+        field_rules::labels(&self.field("initializeParams.labels"), &parameters["labels"])?;
         let labels: BTreeMap<String, String> = serde_json::from_value(parameters["labels"].clone()).unwrap_or_default();
         let disk = Disk {
             key: Key::new(&self.instance.project, &self.instance.zone, &name),
@@ -144,7 +144,7 @@ impl Request<'_> {
             }
             return Err(ApiError::invalid(&field, "", "A boot disk must have a source image."));
         };
-        let (project, name) = checks::referred(&field, text, &self.instance.project, "")?;
+        let (project, name) = field_rules::referred(&field, text, &self.instance.project, "")?;
         let parts: Vec<&str> = name.split('/').collect();
         let image = match parts.as_slice() {
             ["global", "images", name] => images::find(&project, name),
@@ -176,7 +176,7 @@ impl Request<'_> {
         };
         let field = self.field("initializeParams.diskType");
         let form = format!("zones/{}/diskTypes/", self.instance.zone);
-        let (_, name) = checks::referred(&field, text, &self.instance.project, &form)?;
+        let (_, name) = field_rules::referred(&field, text, &self.instance.project, &form)?;
         if disks::smallest(&name).is_none() {
             let why = "The referenced diskType resource cannot be found.";
             return Err(ApiError::invalid(&field, text, why));

@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::checks;
-use super::encoding;
+use super::dispatch::Context;
 use super::errors::ApiError;
-use super::instance::{Instance, Status};
+use super::field_rules;
+use super::fingerprints;
+use super::instance_record::{Instance, Status};
 use super::paging::{self, Paging};
-use super::route::Call;
-use super::service::Context;
+use super::routing::Call;
 use super::state::{Key, State};
 use super::zones;
 
@@ -19,7 +19,7 @@ pub fn find<'s>(state: &'s State, call: &Call) -> Result<&'s Instance, ApiError>
         "" => call.parameter("resource"),
         name => name,
     };
-    checks::resource_name("instance", asked, true)?;
+    field_rules::resource_name("instance", asked, true)?;
     let key = Key::new(call.project(), call.zone(), asked);
     let by_id = || {
         let id = asked.parse::<u64>().ok()?;
@@ -120,7 +120,7 @@ pub fn set_labels(context: &mut Context, call: &Call) -> Result<Key, ApiError> {
         Value::Null => json!({}),
         labels => labels.clone(),
     };
-    checks::labels("labels", &labels)?;
+    field_rules::labels("labels", &labels)?;
     change(context, call, "setLabels", |instance| instance.set_labels(&labels))
 }
 
@@ -131,7 +131,7 @@ pub fn set_metadata(context: &mut Context, call: &Call) -> Result<Key, ApiError>
         let why = "Supplied fingerprint does not match current metadata fingerprint.";
         return Err(ApiError::condition_not_met(why));
     }
-    checks::metadata("metadata", &call.body)?;
+    field_rules::metadata("metadata", &call.body)?;
     let metadata = metadata(&call.body["items"]);
     change(context, call, "setMetadata", |instance| {
         instance.body_mut().insert("metadata".to_owned(), metadata);
@@ -142,7 +142,7 @@ pub fn set_metadata(context: &mut Context, call: &Call) -> Result<Key, ApiError>
 pub fn metadata(items: &Value) -> Value {
     let mut metadata = json!({
         "kind": "compute#metadata",
-        "fingerprint": encoding::fingerprint(items),
+        "fingerprint": fingerprints::fingerprint(items),
     });
     if items.as_array().is_some_and(|items| !items.is_empty()) {
         metadata["items"] = items.clone();

@@ -21,55 +21,55 @@
 //! ```
 
 mod accelerators;
-mod bulk;
-mod checks;
-mod controls;
-mod discovery;
+mod bulk_insert;
+mod discovery_check;
 mod disks;
-mod encoding;
+mod dispatch;
 mod errors;
 mod external_changes;
-mod fields;
-mod filter;
-mod filter_parser;
+mod field_rules;
+mod fingerprints;
 mod firewalls;
 mod images;
 mod insert;
 mod insert_disks;
-mod instance;
+mod instance_record;
 mod instances;
-mod lifecycle;
+mod list_filter;
+mod list_filter_parser;
 mod machine_types;
+mod max_run_duration;
 mod networks;
+mod oauth_tokens;
 mod operation_failures;
 mod operations;
 mod paging;
-mod pattern;
-mod power;
-mod rate;
-mod route;
-mod run_limits;
+mod partial_response;
+mod rate_limit;
+mod regular_expression;
+mod routing;
 mod scheduling;
-mod service;
 mod state;
-mod tokens;
-mod views;
+mod state_change_calls;
+mod state_changes;
+mod test_controls;
+mod test_views;
 mod zones;
 
 use std::path::Path;
 use std::sync::MutexGuard;
 
-pub use controls::LiveScheduling;
+pub use dispatch::Service;
+pub use oauth_tokens::TokenServer;
 pub use operations::RequestIdMismatch;
-pub use service::Service;
 pub use state::Delays;
-pub use tokens::TokenServer;
-pub use views::{AttachedDiskView, DiskView, FirewallView, InstanceView, OperationView, SchedulingView};
+pub use test_controls::LiveScheduling;
+pub use test_views::{AttachedDiskView, DiskView, FirewallView, InstanceView, OperationView, SchedulingView};
 
-use crate::call::Call;
 use crate::faults::Fault;
 use crate::http::{Endpoint, Server};
-use discovery::Discovery;
+use crate::recorded_call::Call;
+use discovery_check::Discovery;
 use state::State;
 
 /// The project that seeded VMs are in. Clients may use any other.
@@ -77,7 +77,7 @@ pub const PROJECT: &str = "test-project";
 
 /// Every operation that the emulator has, such as `instances.insert`. A fault names one of them.
 pub fn operations() -> impl Iterator<Item = &'static str> {
-    route::ROUTES.iter().map(|route| route.name)
+    routing::ROUTES.iter().map(|route| route.name)
 }
 
 /// The regions of the emulated cloud.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::checks;
-use super::encoding;
+use super::dispatch::Context;
 use super::errors::ApiError;
+use super::field_rules;
+use super::fingerprints;
 use super::paging::{self, Paging};
-use super::route::Call;
-use super::service::Context;
+use super::routing::Call;
 use super::state::{Key, State, mix_bits};
 use super::zones;
 
@@ -90,7 +90,7 @@ impl Networks {
         let (owner, network, subnetwork) = match asked["subnetwork"].as_str() {
             Some(text) => {
                 let form = format!("regions/{region}/subnetworks/");
-                let (owner, name) = checks::referred(&field("subnetwork"), text, &instance.project, &form)?;
+                let (owner, name) = field_rules::referred(&field("subnetwork"), text, &instance.project, &form)?;
                 let found = self.in_region(region).find(|(known, _)| *known == name);
                 let (_, network) = found.ok_or_else(|| {
                     let why = "The referenced subnetwork resource cannot be found.";
@@ -101,7 +101,7 @@ impl Networks {
             None => {
                 let text = asked["network"].as_str().unwrap_or("global/networks/default");
                 let form = "global/networks/";
-                let (owner, name) = checks::referred(&field("network"), text, &instance.project, form)?;
+                let (owner, name) = field_rules::referred(&field("network"), text, &instance.project, form)?;
                 let shown = super::link(&format!("projects/{owner}/{form}{name}"));
                 let found = self.networks.get(&name).ok_or_else(|| {
                     let why = "The referenced network resource cannot be found.";
@@ -125,7 +125,7 @@ impl Networks {
             "network": path(format!("global/networks/{network}")),
             "subnetwork": path(format!("regions/{region}/subnetworks/{subnetwork}")),
             "networkIP": asked["networkIP"].as_str().unwrap_or(&address),
-            "fingerprint": encoding::fingerprint(&json!([instance.name, index, given])),
+            "fingerprint": fingerprints::fingerprint(&json!([instance.name, index, given])),
             "stackType": asked["stackType"].as_str().unwrap_or("IPV4_ONLY"),
         });
         if let Some(nic_type) = asked["nicType"].as_str() {

@@ -4,14 +4,14 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::bulk::BulkProgress;
+use super::bulk_insert::BulkProgress;
+use super::dispatch::Context;
 use super::errors::ApiError;
-use super::lifecycle::Event;
 use super::operation_failures::Failure;
 use super::paging::{self, Paging};
-use super::route::Call;
-use super::service::Context;
+use super::routing::Call;
 use super::state::{Key, State, format_time, mix_bits};
+use super::state_changes::Event;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {

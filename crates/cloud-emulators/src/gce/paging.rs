@@ -4,12 +4,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::{Map, Value, json};
 
-use super::controls::Controls;
-use super::discovery::FieldKind;
+use super::discovery_check::FieldKind;
+use super::dispatch::Context;
 use super::errors::ApiError;
-use super::filter::{self, Filter};
-use super::route::Call;
-use super::service::Context;
+use super::list_filter::{self, Filter};
+use super::routing::Call;
+use super::test_controls::Controls;
 
 /// What a list call asks for.
 pub struct Paging {
@@ -51,7 +51,7 @@ impl Paging {
                 matches!(kind, Some(FieldKind::Scalar | FieldKind::Map))
             };
             if !filter.fields().iter().all(filterable) {
-                return Err(filter::refusal(text));
+                return Err(list_filter::refusal(text));
             }
         }
         let query = fingerprint(call, filter_text);

@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::controls::LiveScheduling;
+use super::dispatch::Context;
 use super::errors::ApiError;
-use super::instance::Status;
+use super::instance_record::Status;
 use super::instances::{change, find, object};
 use super::machine_types;
-use super::route::Call;
-use super::run_limits::run_limit;
-use super::service::Context;
+use super::max_run_duration::run_limit;
+use super::routing::Call;
 use super::state::Key;
+use super::test_controls::LiveScheduling;
 
 /// 30 seconds to 120 days.
 const RUN_LIMITS: std::ops::RangeInclusive<u64> = 30..=120 * 24 * 60 * 60;

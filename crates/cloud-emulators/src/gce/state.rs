@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::controls::Controls;
 use super::disks::Disk;
 use super::firewalls::Firewall;
-use super::instance::Instance;
-use super::lifecycle::Event;
+use super::instance_record::Instance;
 use super::networks::Networks;
 use super::operations::{Operation, Remembered};
+use super::state_changes::Event;
+use super::test_controls::Controls;
 
 /// The name of a zonal resource, or with no zone of a global one. The order of the fields makes a zone's rows neighbours.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

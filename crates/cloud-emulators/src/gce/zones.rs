@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::dispatch::Context;
 use super::errors::ApiError;
 use super::instances::metadata;
 use super::paging::{self, Paging};
-use super::route::Call;
-use super::service::Context;
+use super::routing::Call;
 use super::state::mix_bits;
 
 /// Regions with the letters of their zones, which are not everywhere `abc`.

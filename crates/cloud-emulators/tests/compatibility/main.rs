@@ -6,21 +6,21 @@
 use std::io::Write;
 use std::process::Command;
 
-use cloud_emulators::clients::{self, Gcloud};
-use cloud_emulators::python;
+use cloud_emulators::client_commands::{self, Gcloud};
+use cloud_emulators::python_environment;
 use cloud_emulators::{ec2, gce};
 
 #[test]
 fn ec2_emulator_answers_boto3_as_ec2_does() {
     let emulator = ec2::Emulator::start();
-    let mut script = clients::script("ec2_boto3.py");
+    let mut script = client_commands::script("ec2_boto3.py");
     run_checks(script.arg(emulator.url()), 220);
 }
 
 #[test]
 fn gce_emulator_answers_googles_client_as_google_does() {
-    let emulator = gce::Emulator::start_with_discovery(&python::discovery_document());
-    let mut script = clients::script("gce_client.py");
+    let emulator = gce::Emulator::start_with_discovery(&python_environment::discovery_document());
+    let mut script = client_commands::script("gce_client.py");
     run_checks(script.arg(emulator.url()), 120);
     assert_eq!(emulator.violations(), Vec::<String>::new());
 }
@@ -33,9 +33,12 @@ fn gce_emulator_answers_gcloud_as_google_does() {
         let _ = writeln!(std::io::stderr(), "gcloud is not on PATH: not tested");
         return;
     }
-    let emulator = gce::Emulator::start_with_discovery(&python::discovery_document());
-    let mut script = clients::client("bash");
-    run_checks(script.arg(clients::path_of("gcloud.sh")).arg(emulator.url()), 30);
+    let emulator = gce::Emulator::start_with_discovery(&python_environment::discovery_document());
+    let mut script = client_commands::client("bash");
+    run_checks(
+        script.arg(client_commands::path_of("gcloud.sh")).arg(emulator.url()),
+        30,
+    );
     assert_eq!(emulator.violations(), Vec::<String>::new());
 }
 

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::values;
-use super::values::{
+use super::field_values;
+use super::field_values::{
     amount_schema, architecture_schema, gpu_schema, ingress_rules_schema, provider_schema, read_value, words_schema,
 };
 use crate::cloud::{Architecture, Gpu, IngressRule};
@@ -47,7 +47,7 @@ macro_rules! spec_file {
                 $key: Option<$type>,
             )*
             /// Several VMs. The keys beside this list hold for each of them that does not say otherwise.
-            #[serde(default, deserialize_with = "values::read_list")]
+            #[serde(default, deserialize_with = "field_values::read_list")]
             #[schemars(length(min = 1))]
             vm: Option<Vec<SpecFile>>,
         }
@@ -77,45 +77,45 @@ macro_rules! spec_file {
 }
 
 spec_file! {
-    name("values::read_text"): String,
+    name("field_values::read_text"): String,
     #[schemars(schema_with = "provider_schema")]
     provider("read_value"): ProviderChoice,
     #[schemars(schema_with = "words_schema")]
-    region("values::read_words"): Vec<String>,
-    zone("values::read_text"): String,
+    region("field_values::read_words"): Vec<String>,
+    zone("field_values::read_text"): String,
     #[serde(rename = "type")]
-    machine_type("values::read_text"): String,
+    machine_type("field_values::read_text"): String,
     cpus("read_value"): NonZeroU32,
     #[schemars(schema_with = "amount_schema")]
-    memory("values::read_memory"): f64,
+    memory("field_values::read_memory"): f64,
     #[schemars(schema_with = "architecture_schema")]
     arch("read_value"): Architecture,
     #[schemars(schema_with = "gpu_schema")]
-    gpu("values::read_gpu"): Gpu,
+    gpu("field_values::read_gpu"): Gpu,
     #[schemars(schema_with = "amount_schema")]
-    max_price("values::read_usd"): f64,
+    max_price("field_values::read_usd"): f64,
     #[schemars(schema_with = "amount_schema")]
-    budget("values::read_usd"): f64,
-    image("values::read_text"): String,
+    budget("field_values::read_usd"): f64,
+    image("field_values::read_text"): String,
     disk("read_value"): NonZeroU32,
-    disk_type("values::read_text"): String,
+    disk_type("field_values::read_text"): String,
     #[schemars(range(min = 1, max = 1000))]
     count("read_value"): u32,
-    ssh_key("values::read_file_name"): String,
-    user_data("values::read_file_name"): String,
-    network("values::read_text"): String,
-    subnet("values::read_text"): String,
+    ssh_key("field_values::read_file_name"): String,
+    user_data("field_values::read_file_name"): String,
+    network("field_values::read_text"): String,
+    subnet("field_values::read_text"): String,
     firewall("read_value"): Vec<String>,
     #[schemars(schema_with = "ingress_rules_schema")]
-    open("values::read_ingress_rules"): Vec<IngressRule>,
+    open("field_values::read_ingress_rules"): Vec<IngressRule>,
     no_public_ip("read_value"): bool,
-    identity("values::read_text"): String,
-    label("values::read_labels"): BTreeMap<String, String>,
+    identity("field_values::read_text"): String,
+    label("field_values::read_labels"): BTreeMap<String, String>,
     spot("read_value"): bool,
     protect("read_value"): bool,
-    ttl("values::read_text"): String,
+    ttl("field_values::read_text"): String,
     fallback("read_value"): Vec<FallbackValue>,
-    native("values::read_native_options"): BTreeMap<String, Value>,
+    native("field_values::read_native_options"): BTreeMap<String, Value>,
     wait("read_value"): WaitValue,
 }
 

@@ -1,21 +1,21 @@
 //! Reads a spec file, or standard input, and returns a description of each VM or group in it.
 
+pub(super) mod field_values;
 pub(super) mod merge;
 pub(super) mod parse;
 pub(super) mod schema;
-pub(super) mod values;
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use self::field_values::KeyValues;
 use self::merge::{Document, SpecFile};
 use self::parse::{Format, parse};
 use self::schema::list_keys;
-use self::values::KeyValues;
 use crate::cloud::{Error, Result, path_text, quoted};
-use crate::context::Context;
+use crate::command_context::Context;
 use crate::settings::{io_reason, utf8_text};
 
 /// Larger files are refused.

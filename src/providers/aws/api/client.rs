@@ -26,13 +26,13 @@ use super::server_time::{ServerTime, choose_time_source};
 use super::sts::StsClients;
 use crate::cloud::{Error, ErrorKind, ErrorLocation, ProviderKind, Result};
 use crate::providers::aws::configuration::Configuration;
-use crate::providers::aws::configuration::connection::Connection;
+use crate::providers::aws::configuration::aws_cli_settings;
+use crate::providers::aws::configuration::cloudctl_keys::REGION;
+use crate::providers::aws::configuration::connection_settings::Connection;
 use crate::providers::aws::configuration::endpoints::Endpoints;
 use crate::providers::aws::configuration::metadata_service::{build_metadata_client, can_ask_metadata_service};
 use crate::providers::aws::configuration::partition::Partition;
 use crate::providers::aws::configuration::region_names::choose_region_for_global_calls;
-use crate::providers::aws::configuration::setting_keys::REGION;
-use crate::providers::aws::configuration::vendor_settings;
 use crate::settings::Settings;
 
 const BEHAVIOR: fn() -> BehaviorVersion = BehaviorVersion::v2026_01_12;
@@ -117,7 +117,7 @@ impl Clients {
 
     async fn load(&self) -> Result<Loaded> {
         let configuration = Arc::new(Configuration::read(&self.settings)?);
-        vendor_settings::check_supported(&configuration)?;
+        aws_cli_settings::check_supported(&configuration)?;
         let endpoints = Endpoints::from_configuration(&configuration)?;
         let connection = Connection::from_configuration(&configuration)?;
         let retry_limit = ReadRetryLimit::from_configuration(&configuration)?;

@@ -25,8 +25,10 @@ use crate::providers::aws::configuration::metadata_service::build_metadata_clien
 use crate::providers::aws::configuration::partition::Partition;
 use crate::providers::aws::configuration::profile_files::quote_name;
 use crate::providers::aws::configuration::{Configuration, setting_name};
-use crate::providers::aws::credentials::keys::{KeyPart, build_credentials, read_environment, read_profile_keys};
-use crate::providers::aws::credentials::source::{CredentialSource, Role, WebIdentity};
+use crate::providers::aws::credentials::access_keys::{
+    KeyPart, build_credentials, read_environment, read_profile_keys,
+};
+use crate::providers::aws::credentials::credential_source::{CredentialSource, Role, WebIdentity};
 use crate::settings::io_reason;
 
 /// The session name in the cloud's logs, unless the profile sets one.

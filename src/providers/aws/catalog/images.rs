@@ -14,8 +14,8 @@ use crate::catalog::{DEFAULT_IMAGE, closest_alias, image_alias};
 use crate::cloud::{Architecture, Error, ErrorKind, ErrorLocation, Image, InstanceSpec, ProviderKind, Result, quoted};
 use crate::providers::aws::api::error::{Call, translate, with_sdk_details};
 use crate::providers::aws::configuration::partition::Partition;
-use crate::providers::aws::instances::convert::architecture_of;
-use crate::providers::common::image_sources::{ImageSource, find_source};
+use crate::providers::aws::instances::from_api::architecture_of;
+use crate::providers::common::image_alias_sources::{ImageSource, find_source};
 
 /// Words in an image's name that mean another product than the plain image, although the name pattern matches.
 const VARIANTS: [&str; 9] = [
@@ -488,7 +488,7 @@ fn matches_pattern(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::providers::common::image_sources::assert_complete;
+    use crate::providers::common::image_alias_sources::assert_complete;
 
     #[test]
     fn image_alias_has_a_source_or_is_absent_by_intent() {

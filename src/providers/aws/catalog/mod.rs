@@ -3,7 +3,7 @@
 //! Compute Engine's machine types have GPUs attached and no spot price of their own call; its prices come from
 //! another API.
 
+pub(super) mod built_in_catalog;
 pub(super) mod images;
 pub(super) mod machine_types;
-pub(super) mod offline;
 pub(super) mod prices;

@@ -7,7 +7,7 @@ use http::Uri;
 use super::profile_files::quote_name;
 use super::{Configuration, setting_name};
 use crate::cloud::{Error, Result};
-use crate::providers::common::network_address::{has_valid_port, is_host, shown_address};
+use crate::providers::common::server_address::{has_valid_port, is_host, shown_address};
 use crate::settings::Located;
 
 /// The services that cloudctl calls: the end of their variables' names, and their keys in a `services` section.

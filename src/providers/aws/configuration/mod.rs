@@ -5,17 +5,17 @@
 //!
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>
 
-pub(super) mod connection;
+pub(super) mod aws_cli_settings;
+pub(super) mod cloudctl_keys;
+pub(super) mod connection_settings;
 pub(super) mod endpoints;
 pub(super) mod metadata_service;
 pub(super) mod partition;
 pub(super) mod profile_files;
 pub(super) mod region_names;
-pub(super) mod setting_keys;
-pub(super) mod vendor_settings;
 
+use self::cloudctl_keys::PROFILE;
 use self::profile_files::{ProfileFiles, Section, quote_name};
-use self::setting_keys::PROFILE;
 use crate::cloud::{Error, ErrorKind, ProviderKind, Result, closest, quoted};
 use crate::settings::{Environment, Located, Settings};
 

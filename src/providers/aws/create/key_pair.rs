@@ -9,7 +9,7 @@ use crate::cloud::{
     Error, ErrorKind, ErrorLocation, InstanceSpec, LABEL_MANAGED, ProviderKind, Result, SshKey, quoted,
 };
 use crate::providers::aws::api::error::{Call, translate, with_sdk_details};
-use crate::providers::common::checks::split_public_key;
+use crate::providers::common::limit_checks::split_public_key;
 
 /// A public key to import. Its name is a digest of the key.
 #[derive(Debug, PartialEq, Eq)]

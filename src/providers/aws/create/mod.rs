@@ -13,14 +13,14 @@ use futures_util::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{sleep, timeout};
 
-use self::recovery::{read_instances_back, recover, search_all};
+use self::find_created::{read_instances_back, recover, search_all};
 use self::request::{Request, idempotency_token};
 use super::api::client::one_attempt_config;
 use super::api::error::{Call, translate};
 use super::api::retry::retry_change;
 use super::api::server_time::now;
 use super::catalog::machine_types::Machine;
-use super::instances::convert::{launch_failure, spot_reclaim};
+use super::instances::from_api::{launch_failure, spot_reclaim};
 use super::network::security_group;
 use crate::cloud::{
     CreateOutcome, Error, ErrorKind, ErrorLocation, Fingerprint, Instance, InstanceSpec, LABEL_MANAGED, LABEL_MEMBERS,
@@ -30,8 +30,8 @@ use crate::providers::aws::api::filters::{build_filter, tag_filter_name};
 use crate::providers::aws::instances::list;
 use crate::providers::aws::tags::TAG_NAME;
 
+pub(super) mod find_created;
 pub(super) mod key_pair;
-pub(super) mod recovery;
 pub(super) mod request;
 pub(super) mod user_data;
 

@@ -1,4 +1,4 @@
-//! Adds the TTL timer, `timer.sh`, to the user data: EC2 itself does not end an instance when its TTL is over.
+//! Adds the TTL timer, `ttl_timer.sh`, to the user data: EC2 itself does not end an instance when its TTL is over.
 //!
 //! Both become parts of one MIME message. cloud-init treats the user's part as if it were alone.
 //!
@@ -80,7 +80,7 @@ impl UserDataFormat {
 /// `InvalidSpec` if both together are larger than EC2 accepts.
 pub(crate) fn merge_timer(ttl: Duration, data: Option<&[u8]>) -> Result<Vec<u8>> {
     let data = data.unwrap_or_default();
-    let timer = include_str!("timer.sh").replace("@TTL@", &format_duration(ttl));
+    let timer = include_str!("ttl_timer.sh").replace("@TTL@", &format_duration(ttl));
     let boundary = choose_boundary(data, &timer);
     let head = format!(
         "Content-Type: multipart/mixed; boundary=\"{boundary}\"\nMIME-Version: 1.0\n\n\

@@ -3,5 +3,5 @@
 //! [`credentials_provider`](super::api::credentials_provider) gets them, since some sources take calls to STS.
 //! Compute Engine's sources give tokens instead of keys.
 
-pub(super) mod keys;
-pub(super) mod source;
+pub(super) mod access_keys;
+pub(super) mod credential_source;

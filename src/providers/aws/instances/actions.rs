@@ -9,7 +9,7 @@ use aws_sdk_ec2::types::{
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::convert::{from_ec2, has_timer, instance_ref, launch_index, read_tags};
+use super::from_api::{from_ec2, has_timer, instance_ref, launch_index, read_tags};
 use super::list;
 use super::list::not_found_error;
 use crate::cloud::{
@@ -19,7 +19,7 @@ use crate::cloud::{
 use crate::providers::aws::api::client::{Clients, one_attempt_config};
 use crate::providers::aws::api::error::{Call, translate};
 use crate::providers::aws::api::retry::{ChangeFailure, retry_change};
-use crate::providers::common::batch::{concurrently, group_by, in_order};
+use crate::providers::common::batch_calls::{concurrently, group_by, in_order};
 
 /// EC2 takes 1,000 ids, and advises at most 100.
 const BATCH_SIZE: usize = 100;

@@ -15,7 +15,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::date_time::Format;
 
-use super::convert;
+use super::from_api;
 use crate::cloud::Instance;
 use crate::providers::aws::api::xml_reader::XmlReader;
 
@@ -108,7 +108,11 @@ fn read_reservation(reader: &mut XmlReader<'_>, region: &str, all: &mut Vec<Inst
         }),
     });
     let owner = owner.as_deref();
-    all.extend(found.iter().filter_map(|found| convert::from_ec2(found, region, owner)));
+    all.extend(
+        found
+            .iter()
+            .filter_map(|found| from_api::from_ec2(found, region, owner)),
+    );
     Some(())
 }
 

@@ -9,8 +9,8 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::future;
 use futures_util::stream::{self, TryStreamExt};
 
-use super::convert;
 use super::describe_instances::{Page, PageReader};
+use super::from_api;
 use crate::cloud::{
     Error, ErrorKind, ErrorLocation, Gap, Instance, InstanceRef, InstanceSink, LABEL_MANAGED, ListFilter, ListScope,
     ProviderKind, Result,
@@ -66,7 +66,7 @@ pub(crate) async fn get(client: &Client, target: &InstanceRef) -> Result<Instanc
 /// Reads one instance by its id, without its protection, which takes another call.
 pub(crate) async fn find_instance(client: &Client, target: &InstanceRef) -> Result<Instance> {
     let (api, owner) = describe_instance(client, target).await?;
-    convert::from_ec2(&api, &target.scope, owner.as_deref())
+    from_api::from_ec2(&api, &target.scope, owner.as_deref())
         .ok_or_else(|| Error::not_found(target).at(ErrorLocation::new(ProviderKind::Aws, &target.scope)))
 }
 
@@ -165,7 +165,7 @@ pub(crate) fn read_instances(output: &DescribeInstancesOutput, region: &str) -> 
             reservation
                 .instances()
                 .iter()
-                .filter_map(move |found| convert::from_ec2(found, region, owner))
+                .filter_map(move |found| from_api::from_ec2(found, region, owner))
         })
         .collect()
 }

@@ -4,7 +4,7 @@
 //! which goes by a tag that `change` sets. `describe_instances` is EC2's own: its XML is slow to parse.
 
 pub(super) mod actions;
-pub(super) mod convert;
 pub(super) mod describe_instances;
 pub(super) mod disks;
+pub(super) mod from_api;
 pub(super) mod list;

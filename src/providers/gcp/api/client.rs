@@ -22,10 +22,10 @@ use super::resource_name::region_of;
 use crate::cloud::{Error, ErrorKind, Identity, Location, ProviderKind, Result, path_text};
 use crate::providers::common::certificates::has_system_authorities;
 use crate::providers::common::rate_limit::RateLimiter;
+use crate::providers::gcp::configuration::cloudctl_keys::{REGION, ZONE};
 use crate::providers::gcp::configuration::gcloud_config::GcloudConfiguration;
-use crate::providers::gcp::configuration::resolved::QuotaProject;
-use crate::providers::gcp::configuration::setting_keys::{REGION, ZONE};
-use crate::providers::gcp::configuration::{resolved, vendor_settings};
+use crate::providers::gcp::configuration::setting_values::QuotaProject;
+use crate::providers::gcp::configuration::{gcloud_settings, setting_values};
 use crate::providers::gcp::credentials;
 use crate::providers::gcp::credentials::access_token::BilledCredentials;
 use crate::providers::gcp::credentials::impersonation::ImpersonatedToken;
@@ -215,7 +215,7 @@ impl Client {
         })?;
         Ok(Identity {
             account: project.to_owned(),
-            principal: match resolved::resolve_impersonation(self.gcloud().await?)? {
+            principal: match setting_values::resolve_impersonation(self.gcloud().await?)? {
                 Some(impersonation) => Some(impersonation.principal),
                 None => self.credential_source().await?.principal(),
             },
@@ -229,7 +229,7 @@ impl Client {
     pub(crate) async fn gcloud(&self) -> Result<&GcloudConfiguration> {
         let read = || async {
             let gcloud = GcloudConfiguration::read(&self.settings.environment)?;
-            vendor_settings::check_vendor_settings(&self.settings, &gcloud)?;
+            gcloud_settings::check_vendor_settings(&self.settings, &gcloud)?;
             Ok(gcloud)
         };
         self.gcloud.get_or_try_init(read).await
@@ -255,7 +255,7 @@ impl Client {
             check_account(&self.settings, credential_source)?;
             let universe = self.universe().await?;
             let caller = credential_source.credentials(&self.settings.environment, universe.as_deref())?;
-            let signer = match resolved::resolve_impersonation(gcloud)? {
+            let signer = match setting_values::resolve_impersonation(gcloud)? {
                 Some(impersonation) => {
                     let endpoint = self.resolve_endpoint("iamcredentials", "/v1").await?;
                     ImpersonatedToken::new(caller, impersonation, endpoint)?.into()
@@ -277,7 +277,7 @@ impl Client {
 
     /// Returns the universe that the settings or the credentials name.
     async fn universe(&self) -> Result<Option<String>> {
-        let named = resolved::configured_universe(&self.settings, self.gcloud().await?)?;
+        let named = setting_values::configured_universe(&self.settings, self.gcloud().await?)?;
         resolve_universe(self.credential_source().await?, named.as_ref())
     }
 
@@ -288,7 +288,7 @@ impl Client {
             // The metadata server of a Google machine knows its universe.
             None => self.credentials().await?.universe_domain().await,
         };
-        Ok(universe.unwrap_or_else(|| resolved::DEFAULT_UNIVERSE.to_owned()))
+        Ok(universe.unwrap_or_else(|| setting_values::DEFAULT_UNIVERSE.to_owned()))
     }
 
     /// Returns the address of an API, without its version and last slash. gcloud's override changes it.
@@ -297,7 +297,7 @@ impl Client {
     /// `InvalidSpec` for a setting that is not an address.
     pub(crate) async fn resolve_endpoint(&self, api: &str, version: &str) -> Result<String> {
         let (gcloud, universe) = (self.gcloud().await?, self.universe().await?);
-        resolved::resolve_endpoint(gcloud, api, version, universe.as_deref()).map(|located| located.value)
+        setting_values::resolve_endpoint(gcloud, api, version, universe.as_deref()).map(|located| located.value)
     }
 
     /// Makes the error for a client that the SDK could not build.

@@ -5,8 +5,8 @@
 
 pub(super) mod client;
 pub(super) mod error;
-pub(super) mod operations;
 pub(super) mod pagination;
 pub(super) mod resource_name;
 pub(super) mod retry;
 pub(super) mod timestamp;
+pub(super) mod zone_operations;

@@ -5,7 +5,7 @@ use google_cloud_compute_v1::model::image::Architecture as ImageArchitecture;
 
 use crate::catalog::{closest_alias, image_alias};
 use crate::cloud::{Architecture, Error, ErrorKind, Result, quoted};
-use crate::providers::common::image_sources::{ImageSource, find_source};
+use crate::providers::common::image_alias_sources::{ImageSource, find_source};
 use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::api::resource_name::last_segment;
 use crate::providers::gcp::labels::is_resource_name;
@@ -254,7 +254,7 @@ fn unknown_image_error(wanted: &str, why: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::providers::common::image_sources::assert_complete;
+    use crate::providers::common::image_alias_sources::assert_complete;
 
     #[test]
     fn image_alias_has_a_source_or_is_absent_by_intent() {

@@ -3,10 +3,10 @@
 //! EC2 differs: its create call itself refuses a machine type that a zone lacks, and its GPUs are part of the machine
 //! type. Here a GPU may be attached to a machine type, and an image has a path, a family and a project.
 
+pub(super) mod built_in_catalog;
+mod built_in_types;
 pub(super) mod images;
-mod known_types;
 pub(super) mod machine_types;
-pub(super) mod offline;
 pub(super) mod prices;
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use super::api::client::{Client, with_call_options};
 use super::api::pagination::{Page, collect_all};
 use super::api::timestamp::parse_time;
 use crate::cloud::{Architecture, Image, Location, MachineType, ProviderKind, Result};
-use crate::providers::common::image_sources::ImageSource;
+use crate::providers::common::image_alias_sources::ImageSource;
 
 /// Lists the machine types that any zone of a region has, each once. `among` limits the list to these names.
 ///

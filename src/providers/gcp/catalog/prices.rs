@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use google_cloud_billing_v1::client::CloudCatalog;
 use google_cloud_billing_v1::model::{self, ListSkusResponse};
 
-use super::offline::{Sku, SkuKind};
+use super::built_in_catalog::{Sku, SkuKind};
 use crate::cloud::{PublishedPrice, Result, normalize_gpu_kind};
 use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::api::pagination::{Page, collect_all};

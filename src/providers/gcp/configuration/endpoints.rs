@@ -2,7 +2,7 @@
 
 use super::gcloud_config::Located;
 use crate::cloud::{Error, Result};
-use crate::providers::common::network_address::{is_host, shown_address};
+use crate::providers::common::server_address::{is_host, shown_address};
 
 /// Parses the address of an API. Removes the last slash and the version (`/compute/v1`), which the SDK adds by itself
 /// and gcloud's form (`https://host/compute/v1/`) contains.

@@ -13,24 +13,24 @@ use google_cloud_compute_v1::model::{
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::call::{CLEANUP_DEADLINE, CreateCall, CreateTarget, OPERATION_DEADLINE, PAUSE, VISIBILITY_DEADLINE};
+use super::create_call::{CLEANUP_DEADLINE, CreateCall, CreateTarget, OPERATION_DEADLINE, PAUSE, VISIBILITY_DEADLINE};
 use crate::cloud::{
     BatchTracker, Error, ErrorKind, Instance, InstanceAction, InstanceName, InstanceRef, InstanceSpec, InstanceState,
     Result, quoted,
 };
 use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::api::error::operation_error;
-use crate::providers::gcp::api::operations;
-use crate::providers::gcp::api::operations::is_done;
 use crate::providers::gcp::api::resource_name::last_segment;
 use crate::providers::gcp::api::retry::ChangeFailure;
 use crate::providers::gcp::api::timestamp::parse_time;
+use crate::providers::gcp::api::zone_operations;
+use crate::providers::gcp::api::zone_operations::is_done;
 
 use crate::providers::gcp::instances::batch_actions::change_all;
-use crate::providers::gcp::instances::convert::to_instance;
+use crate::providers::gcp::instances::from_api::to_instance;
 use crate::providers::gcp::instances::list;
 use crate::providers::gcp::instances::list::{Deletions, mark_terminating, members_expression};
-use crate::providers::gcp::network::ingress;
+use crate::providers::gcp::network::open_ports;
 
 /// How many instances one call creates. The API takes 5,000, but a label cannot list that many members.
 pub(crate) const MAX_INSTANCES: usize = 1_000;
@@ -56,7 +56,7 @@ pub(crate) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
     let body = bulk_insert_body(call.request.body.clone(), &names)?;
     let group = GroupCreate { call, names, body };
     let list_created = |created: &Vec<Instance>| created.iter().map(|one| one.reference.clone()).collect();
-    let created = ingress::with_firewall_rules(
+    let created = open_ports::with_firewall_rules(
         client,
         group.call.request.firewall_rules.as_ref(),
         group.run(),
@@ -113,7 +113,7 @@ impl GroupCreate<'_> {
             return Ok(self.token_used());
         }
         let is_repeated = call.answers_earlier_call(&operation).await;
-        let operation = match operations::wait_until_done(call.client, zone, operation, OPERATION_DEADLINE).await {
+        let operation = match zone_operations::wait_until_done(call.client, zone, operation, OPERATION_DEADLINE).await {
             Ok(operation) => operation,
             Err(error) => return self.recover_lost_operation(error).await,
         };
@@ -150,8 +150,8 @@ impl GroupCreate<'_> {
                 return Ok(alive);
             }
             let unlisted = self.not_listed(operation, &missing).await;
-            let is_new = start.elapsed() <= operations::VISIBILITY_DELAY
-                && operations::ended_recently(call.client, operation).await;
+            let is_new = start.elapsed() <= zone_operations::VISIBILITY_DELAY
+                && zone_operations::ended_recently(call.client, operation).await;
             match unlisted {
                 // The operation is old, or its members are deleted; a new one may not be visible yet.
                 _ if is_repeated && !is_new => {
@@ -264,9 +264,9 @@ impl GroupCreate<'_> {
     pub(crate) async fn not_listed(&self, operation: &Operation, missing: &[&InstanceName]) -> Option<Vec<Instance>> {
         let (client, zone) = (self.call.client, &self.call.request.zone);
         let group = operation.operation_group_id.as_deref()?;
-        let ids: BTreeMap<String, u64> = operations::list_created_in_group(client, zone, group).await.ok()?;
+        let ids: BTreeMap<String, u64> = zone_operations::list_created_in_group(client, zone, group).await.ok()?;
         let since: Option<Timestamp> = parse_time(operation.insert_time.as_ref());
-        let deleted = operations::list_deleted_since(client, zone, since).await.ok()?;
+        let deleted = zone_operations::list_deleted_since(client, zone, since).await.ok()?;
         let mut unlisted = Vec::new();
         for name in missing {
             let id = *ids.get(name.as_str())?;

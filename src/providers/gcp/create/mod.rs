@@ -8,18 +8,18 @@
 //! for user data and key pairs, which are [`metadata`] here.
 
 pub(super) mod bulk_insert;
-pub(super) mod call;
-pub(super) mod metadata;
-pub(super) mod recovery;
+pub(super) mod create_call;
+pub(super) mod find_created;
+pub(super) mod instance_metadata;
 pub(super) mod request;
 
 use google_cloud_compute_v1::model::{self, Operation};
 
-use self::call::{CreateCall, CreateTarget};
+use self::create_call::{CreateCall, CreateTarget};
 use super::api::client::{Client, with_call_options};
 use super::api::retry::ChangeFailure;
 use super::instances::list::is_being_deleted;
-use super::network::ingress;
+use super::network::open_ports;
 use crate::cloud::{CreateOutcome, InstanceSpec, Result};
 
 /// Creates the instance of a generation; see [`Instances::create`](crate::cloud::Instances::create).
@@ -30,7 +30,7 @@ pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
         CreateOutcome::TokenAlreadyUsed => Vec::new(),
     };
     let rules = call.request.firewall_rules.as_ref();
-    ingress::with_firewall_rules(client, rules, call.run(), list_created).await
+    open_ports::with_firewall_rules(client, rules, call.run(), list_created).await
 }
 
 impl CreateCall<'_> {

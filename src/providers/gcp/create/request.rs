@@ -10,15 +10,15 @@ use google_cloud_compute_v1::model::{
 };
 use sha2::{Digest, Sha256};
 
-use super::metadata::{build_metadata, select_ssh_keys};
+use super::instance_metadata::{build_metadata, select_ssh_keys};
 use crate::catalog::DEFAULT_IMAGE;
 use crate::cloud::{Error, InstanceSpec, Labels, LaunchPreview, Location, ProviderKind, Result, quoted};
-use crate::providers::common::checks::check_disk_gib;
+use crate::providers::common::limit_checks::check_disk_gib;
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::catalog::images::ResolvedImage;
 use crate::providers::gcp::catalog::machine_types::with_gpu;
 use crate::providers::gcp::catalog::{images, machine_types};
-use crate::providers::gcp::instances::run_limit::{check_limit, with_run_limit};
+use crate::providers::gcp::instances::ttl_run_limit::{check_limit, with_run_limit};
 use crate::providers::gcp::labels::{build_labels, check_network_tags, is_resource_name};
 use crate::providers::gcp::native_options::{OnHostMaintenance, Options};
 use crate::providers::gcp::network::firewall_rule::FirewallRules;

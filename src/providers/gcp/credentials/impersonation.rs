@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::access_token::{TokenAnswer, TokenCache, TokenError};
 use crate::cloud::{Error, Result};
-use crate::providers::gcp::configuration::resolved::Impersonation;
+use crate::providers::gcp::configuration::setting_values::Impersonation;
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const LIFETIME: Duration = Duration::from_secs(3600);

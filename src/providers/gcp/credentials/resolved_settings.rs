@@ -3,13 +3,13 @@
 
 use super::{CredentialSource, find_credentials, metadata_server};
 use crate::cloud::{Error, ProviderKind, Result, path_text, quoted};
-use crate::providers::common::network_address::shown_proxy;
+use crate::providers::common::server_address::shown_proxy;
+use crate::providers::gcp::configuration::cloudctl_keys::{PROJECT, REGION, ZONE};
 use crate::providers::gcp::configuration::gcloud_config::{GcloudConfiguration, Located};
-use crate::providers::gcp::configuration::resolved::{
+use crate::providers::gcp::configuration::gcloud_settings::{check_vendor_settings, list_proxies};
+use crate::providers::gcp::configuration::setting_values::{
     DEFAULT_UNIVERSE, QuotaProject, check_project, configured_universe, resolve_endpoint, resolve_impersonation,
 };
-use crate::providers::gcp::configuration::setting_keys::{PROJECT, REGION, ZONE};
-use crate::providers::gcp::configuration::vendor_settings::{check_vendor_settings, list_proxies};
 use crate::settings::{ResolvedSetting, Settings};
 
 /// Lists the values of the settings in this run.

@@ -14,9 +14,9 @@ use super::list::{find_by_name, get_by_ref, is_being_deleted};
 use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceAction, InstanceRef, ProviderKind, Result};
 use crate::providers::gcp::api::client::{Client, fresh_request_id, with_call_options};
 use crate::providers::gcp::api::error::{call_error, error_location, operation_error};
-use crate::providers::gcp::api::operations;
-use crate::providers::gcp::api::operations::is_done;
 use crate::providers::gcp::api::retry::ChangeFailure;
+use crate::providers::gcp::api::zone_operations;
+use crate::providers::gcp::api::zone_operations::is_done;
 
 /// How often, and with which pause, an instance is read that is not ready for its deletion and does not show one.
 const MAX_READS: u32 = 3;
@@ -315,7 +315,7 @@ pub(crate) async fn await_change(client: &Client, action: InstanceAction, starte
     } = started;
     let mut last = Ok(operation.clone());
     if action == InstanceAction::Start {
-        last = operations::wait_until_done(client, &target.scope, operation, START_DEADLINE).await;
+        last = zone_operations::wait_until_done(client, &target.scope, operation, START_DEADLINE).await;
     } else {
         let watch = watch(client, target, action, &mut last, &attempted);
         if let Ok(result) = tokio::time::timeout(WATCH_DEADLINE, watch).await {
@@ -342,7 +342,7 @@ pub(crate) async fn final_result(
             result_without_operation(client, target, action, error, attempted).await
         }
         Ok(operation) if operation.name.is_none() && operation_result(&operation, target, attempted).is_none() => {
-            result_without_operation(client, target, action, operations::missing_name_error(), attempted).await
+            result_without_operation(client, target, action, zone_operations::missing_name_error(), attempted).await
         }
         Ok(operation) => operation_error(&operation, attempted, &target.scope).map_or(Ok(()), Err),
         Err(error) => result_without_operation(client, target, action, error, attempted).await,
@@ -371,8 +371,8 @@ async fn watch(
             return result;
         }
         *last = match &name {
-            Some(name) => operations::status(client, &target.scope, name).await,
-            None => Err(operations::missing_name_error()),
+            Some(name) => zone_operations::status(client, &target.scope, name).await,
+            None => Err(zone_operations::missing_name_error()),
         };
         if !last.as_ref().is_ok_and(is_done) {
             tokio::time::sleep(pause).await;

@@ -16,9 +16,9 @@ use super::actions::{
 use super::list;
 use super::list::MAX_FILTER_TERMS;
 use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceAction, InstanceRef, Result, TargetOutcome};
-use crate::providers::common::batch::{IndexedResults, IndexedTargets, by_location, concurrently, in_order};
+use crate::providers::common::batch_calls::{IndexedResults, IndexedTargets, by_location, concurrently, in_order};
 use crate::providers::gcp::api::client::{CONCURRENT_BATCHES, Client};
-use crate::providers::gcp::api::operations;
+use crate::providers::gcp::api::zone_operations;
 
 /// How many instances one list reads before their calls are sent.
 const BATCH_SIZE: usize = MAX_FILTER_TERMS;
@@ -88,7 +88,7 @@ async fn start_batch<'a>(
         let is_stopping = |api: &model::Instance| api.status == Some(Status::Stopping);
         let being_deleted = match found.values().any(is_stopping) {
             // An instance that stops may be being deleted.
-            true => operations::list_ids_being_deleted(client, zone)
+            true => zone_operations::list_ids_being_deleted(client, zone)
                 .await
                 .unwrap_or_default(),
             false => BTreeSet::new(),
@@ -237,7 +237,7 @@ async fn check_changes(
 
 /// Reads the operations that are done or not listed yet.
 async fn read_operations(client: &Client, zone: &str, watched: &mut [WatchedChange<'_>]) {
-    let under_way = operations::list_running(client, zone).await.unwrap_or_default();
+    let under_way = zone_operations::list_running(client, zone).await.unwrap_or_default();
     let over = watched.iter_mut().filter_map(|watch| {
         let name = watch.started.operation.name.clone()?;
         if under_way.contains(&name) {
@@ -250,7 +250,7 @@ async fn read_operations(client: &Client, zone: &str, watched: &mut [WatchedChan
     let names: Vec<String> = over.keys().cloned().collect();
     let reads = names
         .chunks(MAX_FILTER_TERMS)
-        .map(async |names| (names, operations::find_by_names(client, zone, names).await));
+        .map(async |names| (names, zone_operations::find_by_names(client, zone, names).await));
     for (names, read) in concurrently(CONCURRENT_READS, reads).await {
         let (mut read, missing) = match read {
             Ok(read) => (read, Error::new(ErrorKind::NotFound, "its operation is not listed")),

@@ -13,10 +13,10 @@ use tokio::time::Instant;
 use super::list::{MAX_FILTER_TERMS, find_by_name};
 use crate::cloud::{Disk, Instance, InstanceName, NativeName, OrphanedDisk, Ownership, Result};
 use crate::providers::gcp::api::client::{Client, with_call_options};
-use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::pagination::{Page, collect_all};
 use crate::providers::gcp::api::resource_name::last_segment;
 use crate::providers::gcp::api::timestamp::parse_time;
+use crate::providers::gcp::api::zone_operations;
 
 /// How long to wait until disks are deleted together with their instance.
 const DELETION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -137,7 +137,7 @@ async fn disk_belonged_to_instance(client: &Client, zone: &str, disk: &model::Di
         .is_some_and(|(disk, instance)| disk.duration_since(instance) > MAX_CREATION_GAP);
     // The disk was attached later, or it was created after the end of the instance.
     if made_later && let Ok(id) = gone.reference.id.parse() {
-        let ended = operations::find_deletion_time(client, zone, id).await?;
+        let ended = zone_operations::find_deletion_time(client, zone, id).await?;
         return Ok(creation_time(disk)
             .zip(ended)
             .is_none_or(|(created, ended)| created <= ended));

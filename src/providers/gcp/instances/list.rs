@@ -9,19 +9,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::{self, InstanceAggregatedList, InstanceList};
 
-use super::convert::{to_instance, with_machine_type};
+use super::from_api::{to_instance, with_machine_type};
 use super::list;
 use crate::cloud::{
     Error, ErrorKind, Gap, Instance, InstanceRef, InstanceSink, InstanceState, ListFilter, ListScope, Result,
 };
-use crate::providers::common::batch::concurrently;
+use crate::providers::common::batch_calls::concurrently;
 use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::api::error::{error_location, with_project_hint};
-use crate::providers::gcp::api::operations;
 use crate::providers::gcp::api::pagination::{
     PAGE_SIZE, Page, PartialList, UnansweredZones, collect_all, unanswered_in,
 };
 use crate::providers::gcp::api::resource_name::region_of;
+use crate::providers::gcp::api::zone_operations;
 use crate::providers::gcp::catalog::machine_types;
 use crate::providers::gcp::labels::is_resource_name;
 
@@ -211,7 +211,7 @@ impl Deletions {
     }
 
     async fn fetch(&self, client: &Client, zone: String) {
-        let requests = operations::list_ids_being_deleted(client, &zone).await;
+        let requests = zone_operations::list_ids_being_deleted(client, &zone).await;
         let targets = requests.unwrap_or_else(|error| {
             // The state "stopping" is still true without this.
             tracing::debug!(zone, %error, "the zone's operations could not be listed");
@@ -372,7 +372,7 @@ pub(crate) async fn is_being_deleted(client: &Client, zone: &str, api: &model::I
         Some(Status::Deprovisioning) => true,
         Some(Status::Stopping) => {
             let id = api.id.unwrap_or_default().to_string();
-            operations::list_ids_being_deleted(client, zone)
+            zone_operations::list_ids_being_deleted(client, zone)
                 .await
                 .is_ok_and(|targets| targets.contains(&id))
         }

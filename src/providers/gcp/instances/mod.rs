@@ -6,8 +6,8 @@
 
 pub(super) mod actions;
 pub(super) mod batch_actions;
-pub(super) mod convert;
 pub(super) mod disks;
+pub(super) mod from_api;
 pub(super) mod list;
-pub(super) mod run_limit;
 pub(super) mod set_ttl;
+pub(super) mod ttl_run_limit;

@@ -12,13 +12,13 @@ use tokio::time::Instant;
 
 use super::actions::wrong_instance_error;
 use super::list::{get_by_ref, is_being_deleted};
-use super::run_limit::{MIN_RUN_LIMIT, announced_end, check_limit, run_limit, run_start, with_run_limit};
+use super::ttl_run_limit::{MIN_RUN_LIMIT, announced_end, check_limit, run_limit, run_start, with_run_limit};
 use crate::cloud::{Error, ErrorKind, InstanceRef, LABEL_TTL, Result, format_duration};
 use crate::providers::gcp::api::client::{Client, fresh_request_id, with_call_options};
 use crate::providers::gcp::api::error::{call_error, error_location, operation_error};
-use crate::providers::gcp::api::operations;
-use crate::providers::gcp::api::operations::is_done;
 use crate::providers::gcp::api::timestamp::parse_time;
+use crate::providers::gcp::api::zone_operations;
+use crate::providers::gcp::api::zone_operations::is_done;
 
 /// How long to wait for a change; each is done within seconds.
 const OPERATION_DEADLINE: Duration = Duration::from_secs(60);
@@ -235,7 +235,7 @@ impl Extension<'_> {
                 &operation,
             )));
         }
-        let finished = operations::wait_until_done(self.client, zone, operation, OPERATION_DEADLINE).await;
+        let finished = zone_operations::wait_until_done(self.client, zone, operation, OPERATION_DEADLINE).await;
         let operation = finished.map_err(|error| ExtendError::Unknown {
             error,
             in_progress: true,

@@ -5,7 +5,7 @@
 //! network tag, so instances must be counted before a rule is deleted.
 
 pub(super) mod firewall_rule;
-pub(super) mod ingress;
+pub(super) mod open_ports;
 
 use google_cloud_compute_v1::model::access_config::{NetworkTier as ApiNetworkTier, Type as AccessType};
 use google_cloud_compute_v1::model::{AccessConfig, Network, NetworkInterface, NetworkList};

@@ -2,8 +2,8 @@
 
 mod expiry;
 mod faults;
-mod file;
-mod life;
+mod lifecycle;
+mod state_file;
 
 use std::future::Future;
 use std::path::PathBuf;

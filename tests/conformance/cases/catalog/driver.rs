@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cloudctl::cloud::{Clock, InstanceSpec, Location, Provider, ProviderKind};
 use cloudctl::providers::Drivers;
 
-use crate::support::backend::Backend;
+use crate::support::backends::Backend;
 use cloud_emulators::gce::Emulator;
 
 pub const ZONE: &str = "us-central1-a";

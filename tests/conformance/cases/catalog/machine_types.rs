@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::Case;
 use crate::cases::{cases, text};
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 
 pub fn cases() -> Vec<Case> {
     let mut all = Vec::from(cases![&[BackendKind::Ec2Emulator, BackendKind::Moto];

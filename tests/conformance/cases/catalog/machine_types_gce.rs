@@ -7,7 +7,7 @@ use cloudctl::cloud::{Architecture, ErrorKind};
 use crate::Case;
 use crate::cases::catalog::driver::{emulator, provider, run, spec};
 use crate::cases::{cases, text};
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::GceEmulator];

@@ -2,7 +2,7 @@
 
 use crate::Case;
 use crate::cases::{cases, exhaust, text};
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 
 pub fn cases() -> Vec<Case> {
     let mut all = Vec::from(cases![BackendKind::ALL; create_refuses_name_in_another_zone]);

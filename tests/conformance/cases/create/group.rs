@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::Case;
 use crate::cases::{cases, exhaust, names, text};
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 
 pub fn cases() -> Vec<Case> {
     let mut all = Vec::from(cases![BackendKind::ALL;
@@ -106,7 +106,7 @@ fn group_of_a_hundred_is_one_call_with_names_and_labels(backend: &Backend) {
 /// How many calls made instances.
 fn launches(backend: &Backend) -> usize {
     let calls = backend.calls();
-    let makes = |call: &&cloud_emulators::call::Call| {
+    let makes = |call: &&cloud_emulators::recorded_call::Call| {
         ["RunInstances", "instances.insert", "instances.bulkInsert"].contains(&call.operation.name.as_str())
     };
     calls.iter().filter(makes).count()

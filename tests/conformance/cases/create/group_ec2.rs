@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::Case;
 use crate::cases::{cases, names};
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 use cloud_emulators::ec2::Emulator;
 use cloud_emulators::faults::{Effect, Fault};
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::Case;
 use crate::cases::catalog::driver::{ZONE, emulator, provider, run, spec};
 use crate::cases::{cases, names, text};
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 use cloud_emulators::faults::{Effect, Fault};
 
 pub fn cases() -> Vec<Case> {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::Case;
 use crate::cases::cases;
 use crate::cases::catalog::driver::{ZONE, emulator, provider, run, spec};
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::GceEmulator];

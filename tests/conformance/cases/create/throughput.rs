@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::Case;
 use crate::cases::{cases, text};
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 use cloud_emulators::faults::{Effect, Fault};
 
 pub fn cases() -> Vec<Case> {

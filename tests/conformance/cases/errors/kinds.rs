@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::Case;
 use crate::cases::cases;
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 use crate::support::sandbox::{Run, Sandbox};
 use crate::support::test_cloud::ApiError;
 use cloud_emulators::faults::{Effect, Fault};

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use crate::Case;
 use crate::cases::{cases, names};
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 use crate::support::sandbox::Run;
-use cloud_emulators::call::Call;
 use cloud_emulators::faults::{Effect, Fault};
+use cloud_emulators::recorded_call::Call;
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![&[BackendKind::Ec2Emulator];

@@ -2,7 +2,7 @@
 
 use crate::Case;
 use crate::cases::cases;
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 use cloud_emulators::ec2::{Emulator, InstanceView};
 use cloud_emulators::faults::{Effect, Fault};
 
@@ -133,7 +133,7 @@ fn ttl_on_windows_is_a_tag_alone(backend: &Backend) {
 
 /// The id of an image of Windows.
 fn outside_windows(backend: &Backend) -> String {
-    let answer = cloud_emulators::clients::aws(
+    let answer = cloud_emulators::client_commands::aws(
         &emulator(backend).url(),
         &["ec2", "describe-images", "--filters", "Name=platform,Values=windows"],
     );

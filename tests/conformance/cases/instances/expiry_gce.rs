@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::Case;
 use crate::cases::{cases, names, text};
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 use cloud_emulators::faults::{Effect, Fault};
 use cloud_emulators::gce::{Emulator, LiveScheduling};
 

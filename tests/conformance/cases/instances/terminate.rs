@@ -2,7 +2,7 @@
 
 use crate::Case;
 use crate::cases::{cases, names, text};
-use crate::support::backend::{Backend, BackendKind};
+use crate::support::backends::{Backend, BackendKind};
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![BackendKind::ALL;

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::Case;
 use crate::cases::{cases, text};
-use crate::support::backend::{Backend, BackendKind};
-use cloud_emulators::clients::aws;
+use crate::support::backends::{Backend, BackendKind};
+use cloud_emulators::client_commands::aws;
 use cloud_emulators::ec2::Emulator;
 
 pub fn cases() -> Vec<Case> {

@@ -1,0 +1,130 @@
+//! Arguments and checks that `price` and `type` share: requirements for machine types, clouds and regions.
+
+use clap::Args;
+
+use super::create::memory_argument;
+use crate::catalog::Catalog;
+use crate::cloud::{
+    Architecture, Area, CloudInfo, Error, Gpu, MachineRequirements, MachineType, ProviderKind, Result, quoted,
+};
+use crate::command_context::Context;
+use crate::settings::{Source, one_of};
+
+/// What a machine must have at least.
+#[derive(Args, Clone, Debug)]
+pub(super) struct MachineArgs {
+    /// Minimum number of virtual CPUs
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    cpus: Option<u32>,
+    /// Minimum memory in GiB
+    #[arg(long, value_name = "GIB", value_parser = memory_argument)]
+    memory: Option<f64>,
+    /// Instruction set
+    #[arg(long, value_name = "ARCH", value_parser = one_of::<Architecture>(&["x86_64", "arm64"]))]
+    arch: Option<Architecture>,
+    /// GPUs, such as t4 or l4:2
+    #[arg(long, value_name = "KIND[:N]")]
+    gpu: Option<Gpu>,
+}
+
+impl MachineArgs {
+    /// The requirements that the arguments set.
+    pub(super) fn requirements(&self) -> MachineRequirements {
+        MachineRequirements {
+            cpus: self.cpus,
+            memory_gib: self.memory,
+            architecture: self.arch,
+            gpu: self.gpu.clone(),
+        }
+    }
+}
+
+/// Attaches the required GPUs to a machine type that has none and allows it.
+pub(super) fn attach_gpu(
+    machine: &mut MachineType,
+    kind: ProviderKind,
+    requirements: &MachineRequirements,
+    catalog: &Catalog,
+) {
+    if machine.gpu.is_none()
+        && let Some(gpu) = &requirements.gpu
+        && catalog.can_attach(kind, machine, gpu)
+    {
+        machine.gpu = Some(gpu.clone());
+    }
+}
+
+/// The named clouds, or else those that publish prices.
+pub(super) fn priced_providers(context: &Context) -> Vec<ProviderKind> {
+    let named = context.settings.providers.value.clone();
+    let with_prices = context.infos().iter().filter(|info| info.price_source.is_some());
+    let mut kinds = named.unwrap_or_else(|| with_prices.map(|info| info.kind).collect());
+    kinds.sort();
+    kinds.dedup();
+    kinds
+}
+
+/// Refuses the flag `-z`: machine types and prices are by region.
+///
+/// # Errors
+/// `InvalidSpec` if the flag is set.
+pub(super) fn reject_zone(context: &Context) -> Result<()> {
+    let setting = &context.settings.zone;
+    if let Some(zone) = &setting.value
+        && matches!(setting.source, Source::Flag(_))
+    {
+        let error = Error::invalid(format!("{zone} is a zone, and machine types and prices are by region"));
+        return Err(error.with_hint("pass -r REGION in the place of -z"));
+    }
+    Ok(())
+}
+
+/// Checks that at least one of these clouds has each of the named regions and areas, and gives the names.
+///
+/// # Errors
+/// `InvalidSpec` for a region that none of them is known to have, or a zone.
+pub(super) fn check_region_words(
+    kinds: &[ProviderKind],
+    known: &impl Fn(ProviderKind) -> Vec<String>,
+    context: &Context,
+) -> Result<Vec<String>> {
+    reject_zone(context)?;
+    let words = context.settings.regions.value.clone().unwrap_or_default();
+    for word in &words {
+        let is_known = |kind: &ProviderKind| {
+            !matching_regions(context.info(*kind), std::slice::from_ref(word), &known(*kind)).is_empty()
+        };
+        if !kinds.iter().any(is_known) {
+            let all: Vec<_> = kinds.iter().flat_map(|kind| known(*kind)).collect();
+            let is_zone_of = |region: &&String| {
+                let rest = word.strip_prefix(region.as_str()).unwrap_or_default();
+                let mut letters = rest.trim_start_matches('-').chars();
+                letters.next().is_some_and(|letter| letter.is_ascii_lowercase())
+            };
+            if let Some(region) = all.iter().find(is_zone_of) {
+                let error = Error::invalid(format!("{word} is a zone, and machine types and prices are by region"));
+                return Err(error.with_hint(format!("give its region: -r {region}")));
+            }
+            let clouds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
+            let areas = Area::ALL.map(Area::as_str).join(", ");
+            let error = Error::invalid(format!(
+                "no region {} of {} is known",
+                quoted(word),
+                clouds.join(" or ")
+            ));
+            return Err(error.with_hint(format!("name a region such as us-east-1, or one of {areas}")));
+        }
+    }
+    Ok(words)
+}
+
+/// The regions of a cloud that `words` mean: names of regions and areas.
+pub(super) fn matching_regions(cloud: &CloudInfo, words: &[String], known: &[String]) -> Vec<String> {
+    let is_named = |region: &&String| {
+        words.iter().any(|word| match word.parse::<Area>() {
+            Ok(area) => (cloud.area_of)(region) == Some(area),
+            Err(_) => word == *region,
+        })
+    };
+    known.iter().filter(is_named).cloned().collect()
+}

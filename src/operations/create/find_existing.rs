@@ -1,0 +1,79 @@
+//! Finds out which of the requested names exist already, before anything is created.
+
+use super::compare_existing::{check_limits, reconcile};
+use super::name_index::{NameIndex, SearchScope, find_by_name_with_unmanaged};
+use super::offers::CreateRequest;
+use super::placement_search::PlacementScope;
+use crate::cloud::{Error, ErrorKind, Instance, InstanceName, Result};
+
+/// What was found under the requested names, and where.
+#[derive(Default)]
+pub(super) struct ExistingInstances {
+    pub(super) search_scopes: Vec<SearchScope>,
+    pub(super) index: NameIndex,
+}
+
+/// Which of the requested names exist.
+#[derive(Debug, Default)]
+pub(super) struct NameStatus {
+    /// The instances that exist, have the requested spec and keep the limits.
+    pub(super) present: Vec<Instance>,
+    /// The names without an instance. Empty if an unmanaged VM has one of them: then nothing is created.
+    pub(super) missing: Vec<InstanceName>,
+    /// One error for each name of another spec, of an unmanaged VM or of several VMs.
+    pub(super) errors: Vec<Error>,
+}
+
+/// Looks up the requested names in all locations where their instances may be.
+///
+/// # Errors
+/// Those of listing. Also if a location did not answer: an instance may be there.
+pub(super) async fn find_existing(
+    request: &CreateRequest,
+    placement: &PlacementScope<'_>,
+) -> Result<ExistingInstances> {
+    let names = request.spec.instance_names()?;
+    let search_scopes = placement.list_search_scopes().await?;
+    let index = find_by_name_with_unmanaged(&search_scopes, &names).await?;
+    Ok(ExistingInstances { search_scopes, index })
+}
+
+impl ExistingInstances {
+    /// Compares what was found with the request.
+    ///
+    /// # Errors
+    /// `InvalidSpec` if a member's name is too long.
+    pub(super) fn check_names(&self, request: &CreateRequest, placement: &PlacementScope<'_>) -> Result<NameStatus> {
+        let mut status = NameStatus::default();
+        for name in request.spec.instance_names()? {
+            let check = |instance| {
+                let instance = reconcile(instance, request, &name, placement)?;
+                check_limits(&instance, request, &name, placement.catalog)?;
+                Ok(instance)
+            };
+            match self.index.exactly_one(&name).and_then(|one| one.map(check).transpose()) {
+                Ok(Some(instance)) => status.present.push(instance),
+                Ok(None) => status.missing.push(name),
+                Err(error) => status.errors.push(error),
+            }
+        }
+        let taken = status.missing.iter().flat_map(|name| {
+            let unmanaged = self.index.alive_unmanaged(name);
+            unmanaged.map(|instance| name_taken_error(instance, name))
+        });
+        let taken: Vec<_> = taken.collect();
+        if !taken.is_empty() {
+            status.missing.clear();
+            status.errors.extend(taken);
+        }
+        Ok(status)
+    }
+}
+
+/// The error if an unmanaged VM has the name: every later command would find two VMs of that name.
+fn name_taken_error(unmanaged: &Instance, name: &InstanceName) -> Error {
+    let reference = &unmanaged.reference;
+    let message =
+        format!("the name {name} is taken by {reference}, which was not made by cloudctl; nothing was created");
+    Error::new(ErrorKind::AlreadyExists, message).with_hint("use another name, or another region")
+}

@@ -1,0 +1,369 @@
+//! Lists the instances of all clouds and locations at once, and records which locations did not answer.
+
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::ops::ControlFlow;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+
+use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+use super::listing_timeout::ActiveTimer;
+use super::location_query::{LocationQuery, list_with_idle_timeout, resolve_region_or_area, run_with_idle_timeout};
+use crate::cloud::{
+    Error, ErrorKind, Gap, Instance, ListFilter, ListScope, Provider, ProviderKind, Result, SkippedCloud,
+};
+
+/// Which locations are listed.
+#[derive(Clone, Debug, Default)]
+pub struct RegionSelection {
+    /// These regions, and all regions of these areas. Empty means all regions.
+    pub regions: Vec<String>,
+    /// This zone.
+    pub zone: Option<String>,
+}
+
+impl RegionSelection {
+    fn selects_all(&self) -> bool {
+        self.regions.is_empty() && self.zone.is_none()
+    }
+}
+
+/// The instances that were found, and the locations that are missing.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    /// Every instance of every location that answered.
+    pub instances: Vec<Instance>,
+    /// The locations that did not answer. With one, the inventory is incomplete.
+    pub gaps: Vec<Gap>,
+    /// The clouds that were not queried. Another one has the region or zone.
+    pub skipped: Vec<SkippedCloud>,
+    /// How many locations were queried.
+    pub queried: usize,
+    /// How many of them answered, in full or in part.
+    pub answered: usize,
+}
+
+impl Inventory {
+    /// Whether locations were queried and none answered, so that nothing is known.
+    pub fn nothing_answered(&self) -> bool {
+        self.answered == 0 && !self.gaps.is_empty()
+    }
+
+    /// Adds another inventory.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.instances.extend(other.instances);
+        self.gaps.extend(other.gaps);
+        self.skipped.extend(other.skipped);
+        self.queried += other.queried;
+        self.answered += other.answered;
+    }
+
+    fn of_location(provider: ProviderKind, instances: Vec<Instance>, listed: Result<Vec<Gap>>) -> Self {
+        Self {
+            instances,
+            answered: usize::from(listed.is_ok()),
+            gaps: listed.unwrap_or_else(|error| vec![Gap::new(error, provider)]),
+            skipped: Vec::new(),
+            queried: 1,
+        }
+    }
+
+    /// The inventory of a cloud that did not name its locations.
+    fn for_unanswered_cloud(provider: &dyn Provider, error: Error) -> Self {
+        Self {
+            gaps: vec![Gap::new(error, provider.kind())],
+            queried: 1,
+            ..Self::default()
+        }
+    }
+}
+
+/// Lists all selected instances that match the filter. Locations that fail or stay silent become gaps. They neither delay
+/// nor hide the others. The instances of a location that failed half-way are left out.
+///
+/// # Errors
+/// `InvalidSpec` if no cloud has a selected region or zone.
+pub async fn list_all(
+    providers: &[Arc<dyn Provider>],
+    selection: &RegionSelection,
+    filter: &ListFilter,
+) -> Result<Inventory> {
+    list_all_with_progress(providers, selection, filter, &mut |_| ()).await
+}
+
+/// Lists like [`list_all`], and calls `on_answer` with the number of instances of each location as soon as it has
+/// answered.
+///
+/// # Errors
+/// As [`list_all`].
+pub async fn list_all_with_progress(
+    providers: &[Arc<dyn Provider>],
+    selection: &RegionSelection,
+    filter: &ListFilter,
+    on_answer: &mut (dyn FnMut(usize) + Send),
+) -> Result<Inventory> {
+    let timer = ActiveTimer::start();
+    let on_answer = Mutex::new(on_answer);
+    let list = async |provider: &dyn Provider, query: &LocationQuery| {
+        let mut instances = Vec::new();
+        let mut collect = |page: Vec<Instance>| instances.extend(page);
+        let listed = list_with_idle_timeout(provider, query, filter, &timer, &mut collect).await;
+        match &listed {
+            Ok(_) if query.wait_for_existence().await => {
+                on_answer.lock().unwrap_or_else(PoisonError::into_inner)(instances.len());
+            }
+            _ => instances.clear(),
+        }
+        Inventory::of_location(provider.kind(), instances, listed)
+    };
+    let mut inventory = query_selected(providers, selection, &list).await?;
+    // The order must not depend on which location answered first.
+    inventory
+        .instances
+        .sort_by(|one, other| one.reference.cmp(&other.reference));
+    Ok(inventory)
+}
+
+/// Lists like [`list_all`], but gives each page of each location to `on_page` as it comes, in no order, and leaves
+/// [`Inventory::instances`] empty. The pages of a location stay valid if it fails later, and the location is a gap.
+/// `None` if `on_page` ended the listing.
+///
+/// # Errors
+/// As [`list_all`].
+pub async fn stream_all(
+    providers: &[Arc<dyn Provider>],
+    selection: &RegionSelection,
+    filter: &ListFilter,
+    on_page: &mut (dyn FnMut(Vec<Instance>) -> ControlFlow<()> + Send),
+) -> Result<Option<Inventory>> {
+    let timer = ActiveTimer::start();
+    let output = Mutex::new((on_page, ControlFlow::Continue(())));
+    let lock_output = || output.lock().unwrap_or_else(PoisonError::into_inner);
+    let list = async |provider: &dyn Provider, query: &LocationQuery| {
+        let emit = |page: Vec<Instance>| {
+            let (on_page, flow) = &mut *lock_output();
+            if !page.is_empty() && flow.is_continue() {
+                *flow = timer.exclude(|| on_page(page));
+            }
+        };
+        // Until the cloud has named its locations, this one may turn out not to exist.
+        let mut unconfirmed_pages = Vec::new();
+        let mut on_location_page = |page: Vec<Instance>| match query.existence() {
+            None => unconfirmed_pages.push(page),
+            Some(true) => unconfirmed_pages.drain(..).chain([page]).for_each(emit),
+            Some(false) => {}
+        };
+        let gaps = list_with_idle_timeout(provider, query, filter, &timer, &mut on_location_page).await;
+        if query.wait_for_existence().await {
+            unconfirmed_pages.into_iter().for_each(emit);
+        }
+        let mut inventory = Inventory::of_location(provider.kind(), Vec::new(), gaps);
+        if query.has_instances() {
+            inventory.answered = 1;
+        }
+        inventory
+    };
+    let mut all_listings = pin!(query_selected(providers, selection, &list));
+    poll_fn(|context| match all_listings.as_mut().poll(context) {
+        // Nobody reads the rest.
+        _ if lock_output().1.is_break() => Poll::Ready(Ok(None)),
+        result => result.map_ok(Some),
+    })
+    .await
+}
+
+/// Lists every selected location with `list`, all at once, and merges the inventories.
+async fn query_selected(
+    providers: &[Arc<dyn Provider>],
+    selection: &RegionSelection,
+    list: &impl AsyncFn(&dyn Provider, &LocationQuery) -> Inventory,
+) -> Result<Inventory> {
+    let mut inventory = Inventory::default();
+    if selection.selects_all() {
+        // No cloud waits until another one has named its locations.
+        let clouds = providers
+            .iter()
+            .map(|provider| query_all_locations(provider.as_ref(), list));
+        for part in join_all(clouds).await.into_iter().flatten() {
+            inventory.merge(part);
+        }
+        return Ok(inventory);
+    }
+    let queries = resolve_selection(providers, selection, &mut inventory).await?;
+    let listings = queries.iter().map(|(provider, query)| list(*provider, query));
+    for part in join_all(listings).await {
+        inventory.merge(part);
+    }
+    Ok(inventory)
+}
+
+/// The selected locations of all clouds. Adds the clouds to the inventory that did not answer or do not have a location.
+///
+/// # Errors
+/// `InvalidSpec` if all clouds answered and none has a selected region or zone: it is no mistake that a region of one
+/// cloud is unknown to the others.
+async fn resolve_selection<'a>(
+    providers: &'a [Arc<dyn Provider>],
+    selection: &RegionSelection,
+    inventory: &mut Inventory,
+) -> Result<Vec<(&'a dyn Provider, LocationQuery)>> {
+    let mut queries: Vec<(&dyn Provider, LocationQuery)> = Vec::new();
+    let mut known_positions = BTreeSet::new();
+    let mut refusals = Vec::new();
+    let providers = providers.iter().map(Arc::as_ref);
+    let resolved = join_all(providers.clone().map(|provider| resolve_regions(provider, selection))).await;
+    for (provider, resolved) in providers.zip(resolved) {
+        let regions = match resolved {
+            Ok(regions) => regions,
+            Err(error) => {
+                inventory.merge(Inventory::for_unanswered_cloud(provider, error));
+                continue;
+            }
+        };
+        for ResolvedRegion { position, scopes } in regions {
+            match scopes {
+                Ok(scopes) => {
+                    known_positions.insert(position);
+                    for scope in scopes {
+                        // A region can be selected twice, or by its name and its area.
+                        let is_same = |(other, query): &(&dyn Provider, LocationQuery)| {
+                            other.kind() == provider.kind() && query.scope == scope
+                        };
+                        if !queries.iter().any(is_same) {
+                            queries.push((provider, LocationQuery::confirmed(scope)));
+                        }
+                    }
+                }
+                Err(reason) => refusals.push((position, provider.kind(), reason)),
+            }
+        }
+    }
+    for (position, provider, reason) in refusals {
+        // A cloud that did not answer may have the region.
+        if !known_positions.contains(&position) && inventory.gaps.is_empty() {
+            return Err(reason);
+        }
+        inventory.skipped.push(SkippedCloud { provider, reason });
+    }
+    Ok(queries)
+}
+
+/// What a selected region or area means on one cloud.
+struct ResolvedRegion {
+    /// Its position in the selection.
+    position: usize,
+    /// Its locations, or why the cloud has none.
+    scopes: Result<Vec<ListScope>>,
+}
+
+async fn resolve_regions(provider: &dyn Provider, selection: &RegionSelection) -> Result<Vec<ResolvedRegion>> {
+    let mut names: Vec<_> = selection.regions.iter().map(|name| Some(name.as_str())).collect();
+    if names.is_empty() {
+        names.push(None);
+    }
+    let mut resolved = Vec::new();
+    for (position, name) in names.into_iter().enumerate() {
+        let zone = selection.zone.as_deref();
+        let locations = match name {
+            Some(name) if zone.is_none() => resolve_region_or_area(provider, name).await,
+            region => provider
+                .resolve_location(region, zone)
+                .await
+                .map(|location| vec![location]),
+        };
+        let scopes = match locations {
+            Ok(locations) => Ok(locations.iter().map(|location| location.list_scope()).collect()),
+            Err(error) if error.kind() == ErrorKind::InvalidSpec => Err(error.at(provider.kind())),
+            Err(error) => return Err(error),
+        };
+        resolved.push(ResolvedRegion { position, scopes });
+    }
+    Ok(resolved)
+}
+
+/// The inventories of all locations of a cloud. Lists those first that every account has, and the others as soon as the
+/// cloud has named them. A location that the cloud does not name does not count, whatever it answered: the order of the
+/// answers makes no difference.
+async fn query_all_locations(
+    provider: &dyn Provider,
+    list: &impl AsyncFn(&dyn Provider, &LocationQuery) -> Inventory,
+) -> Vec<Inventory> {
+    let run = |query: Arc<LocationQuery>| async move {
+        let inventory = list(provider, &query).await;
+        (query, inventory)
+    };
+    // Reading the cloud's configuration can also hang, in a home directory on a network.
+    let known = async { Ok(provider.known_list_scopes().await) };
+    let known = run_with_idle_timeout(provider, &ListScope::AllRegions, known)
+        .await
+        .unwrap_or_default();
+    let speculative = known.iter().cloned().map(LocationQuery::speculative);
+    let mut open: Vec<_> = speculative.map(Arc::new).collect();
+    let mut running: FuturesUnordered<_> = open.iter().cloned().map(run).collect();
+    let mut answers = Vec::new();
+    let mut discovery = pin!(run_with_idle_timeout(
+        provider,
+        &ListScope::AllRegions,
+        provider.list_scopes()
+    ));
+    let named = loop {
+        tokio::select! {
+            named = &mut discovery => break named,
+            Some(answer) = running.next() => answers.push(answer),
+        }
+    };
+    let named: BTreeSet<ListScope> = match named.and_then(check_not_empty) {
+        Ok(named) => named.into_iter().collect(),
+        Err(error) => {
+            open.iter().for_each(|query| query.confirm(true));
+            answers.extend(running.collect::<Vec<_>>().await);
+            // The whole cloud is a gap. A location is reported beside it only if it answered or failed otherwise.
+            let failed_otherwise =
+                |inventory: &Inventory| inventory.gaps.iter().any(|gap| gap.error.kind() != error.kind());
+            answers.retain(|(query, inventory)| {
+                inventory.answered > 0 || query.has_instances() || failed_otherwise(inventory)
+            });
+            let mut inventories = sort_by_scope(answers);
+            inventories.push(Inventory::for_unanswered_cloud(provider, error));
+            return inventories;
+        }
+    };
+    for query in &open {
+        query.confirm(named.contains(&query.scope));
+    }
+    for scope in named.iter().filter(|scope| !known.contains(scope)) {
+        let query = Arc::new(LocationQuery::confirmed(scope.clone()));
+        open.push(Arc::clone(&query));
+        running.push(run(query));
+    }
+    let exists = |query: &Arc<LocationQuery>| query.existence() == Some(true);
+    open.retain(|query| !answers.iter().any(|(answered, _)| Arc::ptr_eq(answered, query)));
+    // A query of a location that does not exist is not waited for.
+    while open.iter().any(exists) {
+        let Some((query, inventory)) = running.next().await else {
+            break;
+        };
+        open.retain(|other| !Arc::ptr_eq(other, &query));
+        answers.push((query, inventory));
+    }
+    answers.retain(|(query, _)| exists(query));
+    sort_by_scope(answers)
+}
+
+fn check_not_empty(scopes: Vec<ListScope>) -> Result<Vec<ListScope>> {
+    match scopes.is_empty() {
+        true => Err(Error::new(
+            ErrorKind::Network,
+            "the cloud named no region, but every account has one",
+        )),
+        false => Ok(scopes),
+    }
+}
+
+fn sort_by_scope(mut answers: Vec<(Arc<LocationQuery>, Inventory)>) -> Vec<Inventory> {
+    answers.sort_by(|(one, _), (other, _)| one.scope.cmp(&other.scope));
+    answers.into_iter().map(|(_, inventory)| inventory).collect()
+}

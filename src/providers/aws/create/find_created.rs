@@ -1,0 +1,260 @@
+//! Finds the instances of a launch: reads them back after a success, searches for them by the token after a failure.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_ec2::operation::run_instances::{RunInstancesError, RunInstancesOutput};
+use aws_sdk_ec2::{Client, types as ec2};
+use tokio::time::{sleep, timeout};
+
+use crate::cloud::{Error, ErrorKind, ErrorLocation, GroupMembers, Instance, InstanceSpec, ProviderKind, Result};
+use crate::providers::aws::api::error::{Call, translate};
+use crate::providers::aws::api::filters::build_filter;
+use crate::providers::aws::api::retry::ChangeFailure;
+use crate::providers::aws::instances::{from_api, list};
+
+/// The timeout of a search for instances that may exist and that EC2 may list late.
+const SEARCH_TIMEOUT: Duration = Duration::from_secs(20);
+const MAX_SEARCHES: u32 = 4;
+
+/// The hint for an unknown outcome.
+const RUN_AGAIN_HINT: &str = "run the same command again: it finds the instance or creates it";
+
+/// Reads launched instances back. Returns them as EC2 lists them, and those that it does not list yet as the launch
+/// returned them.
+pub(crate) async fn read_instances_back(
+    client: &Client,
+    output: &RunInstancesOutput,
+    spec: &InstanceSpec,
+) -> Result<Vec<Instance>> {
+    let region = &spec.location.region;
+    let launched = output.instances().iter();
+    let answered: Vec<Instance> = launched
+        .filter_map(|launched| {
+            let answered = from_api::from_ec2(launched, region, output.owner_id())?;
+            Some(with_name(answered, launched, spec))
+        })
+        .collect();
+    if answered.is_empty() {
+        let message = format!("ec2 accepted {} but named no instance", spec.name);
+        return Err(Error::new(ErrorKind::UnknownOutcome, message).at(ErrorLocation::new(ProviderKind::Aws, region)));
+    }
+    let mut read = HashMap::new();
+    // The response says that they exist, so an error here changes nothing.
+    let _ = timeout(SEARCH_TIMEOUT, read_launched(client, spec, &answered, &mut read)).await;
+    let merged = answered.into_iter().map(|answered| {
+        match read.remove(&answered.reference.id) {
+            Some(read) if read.managed => read,
+            // Tags can be listed later than the instance.
+            Some(read) => Instance {
+                state: read.state,
+                native_state: read.native_state,
+                state_reason: read.state_reason,
+                ..answered
+            },
+            None => answered,
+        }
+    });
+    Ok(merged.collect())
+}
+
+/// Sets the name of a member whose tags are not in the response, by its index in the launch.
+fn with_name(mut answered: Instance, launched: &ec2::Instance, spec: &InstanceSpec) -> Instance {
+    if let Some(members) = &spec.members
+        && answered.name.is_none()
+    {
+        let index = from_api::launch_index(launched).and_then(|position| members.index_at(position));
+        let name = index.and_then(|index| spec.name.member_name(index).ok());
+        answered.name = name.map(|name| name.to_string());
+    }
+    answered
+}
+
+/// Reads the launched instances; those of a group again, until EC2 lists all of them with their tags.
+async fn read_launched(
+    client: &Client,
+    spec: &InstanceSpec,
+    launched: &[Instance],
+    read: &mut HashMap<String, Instance>,
+) {
+    let [only] = launched else {
+        let ids: Vec<&str> = launched.iter().map(|launched| launched.reference.id.as_str()).collect();
+        for attempt in 1..=MAX_SEARCHES {
+            let listed =
+                list::list_matching(client, &spec.location.region, vec![build_filter("instance-id", &ids)]).await;
+            let listed = listed.unwrap_or_default().into_iter();
+            read.extend(listed.map(|instance| (instance.reference.id.clone(), instance)));
+            let is_complete = |instance: &&Instance| instance.managed || instance.state.is_gone();
+            if read.values().filter(is_complete).count() == launched.len() {
+                return;
+            }
+            if attempt < MAX_SEARCHES {
+                sleep(Duration::from_secs(u64::from(attempt))).await;
+            }
+        }
+        return;
+    };
+    if let Ok(instance) = list::find_instance(client, &only.reference).await {
+        read.insert(only.reference.id.clone(), instance);
+    }
+}
+
+/// Finds out what a failed launch created: returns the instances that exist, or the error.
+pub(crate) async fn recover(
+    client: &Client,
+    spec: &InstanceSpec,
+    token: &str,
+    failure: &ChangeFailure<RunInstancesError>,
+) -> Result<Vec<Instance>> {
+    let region = &spec.location.region;
+    let attempted = format!("cannot create {}", spec.name);
+    let error = translate(&failure.error, Call::Change, attempted, region);
+    let mismatch = error.kind() == ErrorKind::AlreadyExists;
+    if !mismatch && !failure.may_have_taken_effect {
+        return Err(error);
+    }
+    let found = match timeout(SEARCH_TIMEOUT, search_by_token(client, spec, token, mismatch)).await {
+        Ok(Ok(found)) => SearchResult::from_instances(found, spec),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "it cannot be seen whether an instance was made");
+            SearchResult::Unknown
+        }
+        Err(_) => SearchResult::Unknown,
+    };
+    let with_another_spec = |error: Error| {
+        error
+            .context(format!("{} was requested with another spec", spec.name))
+            .with_hint("repeat it with the same flags as before, or use another name")
+    };
+    match found {
+        // EC2 says that the spec differs. Only the tag shows it, so an instance without the tag is not taken for the
+        // requested one.
+        SearchResult::All(all) | SearchResult::Some(all) if mismatch && !all.iter().all(is_comparable) => {
+            Err(with_leftovers(with_another_spec(error), &all))
+        }
+        // The instance has the token, but no response ever said what the call did.
+        SearchResult::All(all)
+            if error.kind() == ErrorKind::UnknownOutcome
+                && failure.unanswered
+                && all.iter().any(|found| !found.state.is_gone()) =>
+        {
+            let message = match (all.as_slice(), &spec.members) {
+                ([found], None) => format!("{} exists, but no attempt was answered", found.reference),
+                _ => format!("{} exists, but no attempt was answered", spec.name),
+            };
+            Err(with_leftovers(error.context(message).with_hint(RUN_AGAIN_HINT), &all))
+        }
+        SearchResult::All(all) => Ok(all),
+        SearchResult::Some(some) if mismatch => Err(with_leftovers(with_another_spec(error), &some)),
+        // EC2 launches all members or none: the others exist too, and must not be created again.
+        SearchResult::Some(some) => Err(with_leftovers(unknown_outcome_error(error), &some)),
+        SearchResult::Nothing | SearchResult::Unknown if mismatch => Err(with_another_spec(error)),
+        // The server ended every attempt, and by now EC2 would list an instance.
+        SearchResult::Nothing if !failure.unanswered => Err(match error.kind() {
+            ErrorKind::UnknownOutcome => error
+                .context("nothing was created")
+                .with_kind(ErrorKind::Network)
+                .with_hint("run the same command again"),
+            _ => error,
+        }),
+        SearchResult::Nothing | SearchResult::Unknown => Err(unknown_outcome_error(error)),
+    }
+}
+
+fn unknown_outcome_error(error: Error) -> Error {
+    error
+        .context("it is not known whether an instance was made")
+        .with_kind(ErrorKind::UnknownOutcome)
+        .with_hint(RUN_AGAIN_HINT)
+}
+
+fn with_leftovers(error: Error, all: &[Instance]) -> Error {
+    let alive = all.iter().filter(|found| !found.state.is_gone());
+    error.with_leftovers(alive.map(|found| &found.reference))
+}
+
+/// The result of the search for instances.
+enum SearchResult {
+    All(Vec<Instance>),
+    /// Some members of a group, although EC2 launches all or none.
+    Some(Vec<Instance>),
+    Nothing,
+    Unknown,
+}
+
+impl SearchResult {
+    fn from_instances(found: Vec<Instance>, spec: &InstanceSpec) -> Self {
+        if found.is_empty() {
+            Self::Nothing
+        } else if found.len() < requested_count(spec) || spec.members.is_some() && !found.iter().all(is_comparable) {
+            Self::Some(found)
+        } else {
+            Self::All(found)
+        }
+    }
+}
+
+fn requested_count(spec: &InstanceSpec) -> usize {
+    spec.members.as_ref().map_or(1, GroupMembers::len)
+}
+
+/// Whether the spec of an instance is known or does not matter any more. Tags can be listed later than the instance.
+fn is_comparable(instance: &Instance) -> bool {
+    instance.spec_fingerprint.is_some() || instance.state.is_gone()
+}
+
+/// Searches for the instances of a token, one of each name, preferably alive ones. With `comparable` it waits for
+/// their tags, without which the members of a group have no names.
+///
+/// # Errors
+/// The error of the last lookup, if no lookup found an instance: one may still exist.
+async fn search_by_token(client: &Client, spec: &InstanceSpec, token: &str, comparable: bool) -> Result<Vec<Instance>> {
+    let comparable = comparable || spec.members.is_some();
+    let mut most: Result<Vec<Instance>> = Ok(Vec::new());
+    for attempt in 1..=MAX_SEARCHES {
+        let found = list_by_token(client, spec, token).await;
+        if let Ok(found) = &found
+            && found.len() >= requested_count(spec)
+            && (!comparable || found.iter().all(is_comparable))
+        {
+            return Ok(found.clone());
+        }
+        let is_more = match (&found, &most) {
+            (Ok(found), Ok(most)) => found.len() >= most.len(),
+            (Err(_), Ok(most)) => most.is_empty(),
+            _ => true,
+        };
+        if is_more {
+            most = found;
+        }
+        if attempt < MAX_SEARCHES {
+            sleep(Duration::from_secs(u64::from(attempt))).await;
+        }
+    }
+    most
+}
+
+/// Searches for the instances of a token until one is found, or until EC2 would list one.
+pub(crate) async fn search_all(client: &Client, spec: &InstanceSpec, token: &str) -> Result<Vec<Instance>> {
+    search_by_token(client, spec, token, false).await
+}
+
+async fn list_by_token(client: &Client, spec: &InstanceSpec, token: &str) -> Result<Vec<Instance>> {
+    let mut found = list::list_matching(
+        client,
+        &spec.location.region,
+        vec![build_filter("client-token", [token])],
+    )
+    .await?;
+    // EC2 keeps a token apart for each zone, so instances of another zone can have the same token.
+    found.sort_by_key(|instance| instance.state.is_gone());
+    let mut names = HashMap::new();
+    found.retain(|instance| {
+        let name = match &spec.members {
+            Some(_) => instance.name.clone().unwrap_or_else(|| instance.reference.id.clone()),
+            None => spec.name.to_string(),
+        };
+        names.insert(name, ()).is_none()
+    });
+    Ok(found)
+}

@@ -1,0 +1,224 @@
+//! Prices of Compute Engine that cloudctl was built with. Compute Engine charges for the parts of a machine. Types that are smaller than a core have a price as a whole, or pay
+//! for a part of a core. <https://cloud.google.com/compute/vm-instance-pricing>
+
+use std::fmt;
+
+use super::built_in_types::{CustomMachineType, family, predefined_types};
+use crate::catalog::{Cell, CloudPrices, OfflineCatalog, Price, embedded_as_of, embedded_rows};
+use crate::cloud::{Gpu, MachineType, ProviderKind};
+
+/// The unit of prices in the built-in data, in one USD per hour.
+const UNITS: f64 = 100_000_000.0;
+
+/// What is known of Compute Engine without asking it. Nothing is read before it is asked for.
+pub(crate) static CATALOG: Catalog = Catalog;
+
+pub(crate) struct Catalog;
+
+impl OfflineCatalog for Catalog {
+    fn regions(&self) -> Vec<String> {
+        embedded_rows(ProviderKind::Gcp).regions.clone()
+    }
+
+    fn machine_types(&self, region: &str, fetched: Option<&CloudPrices>) -> Vec<MachineType> {
+        let is_there = |machine: &&MachineType| sku_price(region, main_sku(machine), false, fetched).is_some();
+        predefined_types().values().filter(is_there).cloned().collect()
+    }
+
+    fn all_machine_types(&self) -> Vec<MachineType> {
+        predefined_types().values().cloned().collect()
+    }
+
+    /// Custom types say in their names what they have.
+    fn machine_type(&self, name: &str) -> Option<MachineType> {
+        match CustomMachineType::parse(name) {
+            Some(custom) => Some(custom.machine(name)),
+            None => predefined_types().get(name).cloned(),
+        }
+    }
+
+    fn price(&self, region: &str, machine: &MachineType, spot: bool, fetched: Option<&CloudPrices>) -> Option<Price> {
+        if spot && !machine.has_spot {
+            return None;
+        }
+        let mut sum: Option<Price> = None;
+        for (sku, amount) in sku_quantities(machine)? {
+            let price = sku_price(region, sku, spot, fetched)?;
+            let before = sum.unwrap_or(Price {
+                usd_per_hour: 0.0,
+                as_of: price.as_of,
+            });
+            sum = Some(Price {
+                usd_per_hour: before.usd_per_hour + price.usd_per_hour * amount,
+                as_of: before.as_of.min(price.as_of),
+            });
+        }
+        // Sums of binary fractions end in nonsense: no price is finer than this.
+        sum.map(|price| Price {
+            usd_per_hour: (price.usd_per_hour * 1e6).round() / 1e6,
+            ..price
+        })
+    }
+
+    fn can_attach(&self, machine: &MachineType, gpu: &Gpu) -> bool {
+        let is_n1 = family(&machine.name) == "n1"
+            || CustomMachineType::parse(&machine.name).is_some_and(|custom| custom.family == "n1");
+        let counts = ATTACHABLE
+            .iter()
+            .find(|(kind, _)| *kind == gpu.kind)
+            .map(|(_, counts)| *counts);
+        is_n1
+            && machine.gpu.is_none()
+            && counts
+                .unwrap_or_default()
+                .iter()
+                .any(|(count, cpus)| *count == gpu.count && machine.cpus <= *cpus)
+    }
+}
+
+/// The accelerators that can be attached to n1 types: how many of a kind, and to how many CPUs at most.
+/// <https://cloud.google.com/compute/docs/gpus#nvidia_gpus_for_compute_workloads>
+const ATTACHABLE: &[(&str, &[(u32, u32)])] = &[
+    ("t4", &[(1, 48), (2, 48), (4, 96)]),
+    ("p4", &[(1, 24), (2, 48), (4, 96)]),
+    ("v100", &[(1, 12), (2, 24), (4, 48), (8, 96)]),
+    ("p100", &[(1, 16), (2, 32), (4, 64)]),
+];
+
+/// What a part of a machine costs.
+fn sku_price(region: &str, sku: Sku<'_>, spot: bool, fetched: Option<&CloudPrices>) -> Option<Price> {
+    let name = sku.to_string();
+    if let Some(price) = fetched.and_then(|prices| prices.price(region, &name, spot)) {
+        return Some(price);
+    }
+    let rows = embedded_rows(ProviderKind::Gcp);
+    let usage = if spot { "spot" } else { "on-demand" };
+    let row = rows.rows_of(&name).iter().find(|row| row.fields == [usage])?;
+    match rows.cell(row, region)? {
+        Cell::Price(units) => Some(Price {
+            usd_per_hour: f64::from(units) / UNITS,
+            as_of: embedded_as_of(),
+        }),
+        Cell::Absent | Cell::Unpriced => None,
+    }
+}
+
+/// A part that is charged for by the hour. Its text is what stands in the place of a machine type where prices of
+/// Compute Engine are kept: `n2 core`, `n2-custom-extended memory`, `gpu t4`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sku<'a> {
+    /// A virtual CPU of a family; those of custom types have a price of their own.
+    Core(&'a str, SkuKind),
+    /// A GiB of memory of a family.
+    Memory(&'a str, SkuKind),
+    /// A machine that is smaller than a core, by its family.
+    Whole(&'a str),
+    /// An accelerator, by its kind.
+    Gpu(&'a str),
+}
+
+/// Which of a family's types a part is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SkuKind {
+    /// Predefined ones.
+    Predefined,
+    /// Custom ones.
+    Custom,
+    /// Custom ones, beyond the memory that the family's CPUs come with.
+    Extended,
+}
+
+impl fmt::Display for Sku<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let suffix = |sort: &SkuKind| match sort {
+            SkuKind::Predefined => "",
+            SkuKind::Custom => "-custom",
+            SkuKind::Extended => "-custom-extended",
+        };
+        match self {
+            Self::Core(family, sort) => write!(formatter, "{family}{} core", suffix(sort)),
+            Self::Memory(family, sort) => write!(formatter, "{family}{} memory", suffix(sort)),
+            Self::Whole(family) => write!(formatter, "{family} whole"),
+            Self::Gpu(kind) => write!(formatter, "gpu {kind}"),
+        }
+    }
+}
+
+/// What a machine is charged for, and how much of it; `None` if that is not known.
+pub(crate) fn sku_quantities(machine: &MachineType) -> Option<Vec<(Sku<'_>, f64)>> {
+    // Its local disks are charged for, too, and their number is not known here.
+    if machine.name.ends_with("-lssd") {
+        return None;
+    }
+    let mut parts = match (machine.name.as_str(), CustomMachineType::parse(&machine.name)) {
+        ("f1-micro", _) => vec![(Sku::Whole("f1"), 1.0)],
+        ("g1-small", _) => vec![(Sku::Whole("g1"), 1.0)],
+        (_, Some(custom)) => bill_of_custom(&custom),
+        (name, None) => {
+            // <https://cloud.google.com/compute/docs/general-purpose-machines#e2-shared-core>
+            let cores = match name {
+                "e2-micro" => 0.25,
+                "e2-small" => 0.5,
+                "e2-medium" => 1.0,
+                _ => f64::from(machine.cpus),
+            };
+            predefined(family(name), cores, machine.memory_gib)
+        }
+    };
+    if let Some(gpu) = &machine.gpu {
+        parts.push((Sku::Gpu(&gpu.kind), f64::from(gpu.count)));
+    }
+    Some(parts)
+}
+
+fn predefined(family: &str, cores: f64, memory_gib: f64) -> Vec<(Sku<'_>, f64)> {
+    vec![
+        (Sku::Core(family, SkuKind::Predefined), cores),
+        (Sku::Memory(family, SkuKind::Predefined), memory_gib),
+    ]
+}
+
+fn bill_of_custom<'a>(custom: &CustomMachineType<'a>) -> Vec<(Sku<'a>, f64)> {
+    let family = custom.family;
+    // Custom types of e2 cost what the predefined ones do.
+    if family == "e2" {
+        return predefined(family, custom.billed_cpus, custom.memory_gib);
+    }
+    let extended = custom.extended_gib();
+    let mut parts = vec![
+        (Sku::Core(family, SkuKind::Custom), custom.billed_cpus),
+        (Sku::Memory(family, SkuKind::Custom), custom.memory_gib - extended),
+    ];
+    if extended > 0.0 {
+        parts.push((Sku::Memory(family, SkuKind::Extended), extended));
+    }
+    parts
+}
+
+/// The part without which no machine of the type's family can be had in a region.
+pub(crate) fn main_sku(machine: &MachineType) -> Sku<'_> {
+    match machine.name.as_str() {
+        "f1-micro" => Sku::Whole("f1"),
+        "g1-small" => Sku::Whole("g1"),
+        name => Sku::Core(family(name), SkuKind::Predefined),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_embedded_row_is_a_price_of_a_part() {
+        let rows = embedded_rows(ProviderKind::Gcp);
+        assert!(rows.iter().count() > 40, "{}", rows.iter().count());
+        for (name, row) in rows.iter() {
+            assert!(
+                ["spot", "on-demand"].iter().any(|usage| row.fields == [*usage]),
+                "{name}"
+            );
+            let cells = rows.regions.iter().map(|region| rows.cell(row, region));
+            assert!(cells.into_iter().all(|cell| cell != Some(Cell::Unpriced)), "{name}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! A create call: what it was asked for, how it is sent, and what it gives for an instance that holds the name.
+
+use std::future::Future;
+use std::time::Duration;
+
+use google_cloud_compute_v1::client::Instances;
+use google_cloud_compute_v1::model::{self, Operation};
+use google_cloud_gax::Result as SdkResult;
+use google_cloud_gax::error::Error as SdkError;
+use tokio::time::Instant;
+
+use super::request::{Request, prepare_request};
+use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceRef, InstanceSpec, ProviderKind, Result};
+use crate::providers::gcp::api::client::Client;
+use crate::providers::gcp::api::error::{call_error, error_location};
+use crate::providers::gcp::api::retry::ChangeFailure;
+use crate::providers::gcp::instances::from_api::{is_managed, with_machine_type};
+use crate::providers::gcp::instances::list::{find_by_name, to_instance_with_state};
+
+/// How long to wait for the operation. An instance exists within seconds, or is refused within two minutes.
+pub(crate) const OPERATION_DEADLINE: Duration = Duration::from_secs(180);
+/// How long to wait until an instance that is being deleted releases its name.
+const NAME_DEADLINE: Duration = Duration::from_secs(180);
+/// How long to wait until what a failed operation created is deleted.
+pub(crate) const CLEANUP_DEADLINE: Duration = Duration::from_secs(15);
+/// How long to look for an instance that exists if its operation, which cannot be read, succeeded.
+pub(crate) const VISIBILITY_DEADLINE: Duration = Duration::from_secs(10);
+/// How often the name may be taken although no instance with that name is visible.
+const MAX_HIDDEN_HOLDERS: u32 = 4;
+/// Pause between two reads.
+pub(crate) const PAUSE: Duration = Duration::from_secs(2);
+
+/// What a create call creates: one instance, or the members of a group.
+pub(crate) trait CreateTarget {
+    /// The result of the create call.
+    type Output;
+
+    /// Lists the instances that hold the names now.
+    async fn list_existing(&self) -> Result<Vec<model::Instance>>;
+
+    /// Returns the instances that hold the names, if cloudctl created them.
+    async fn accept(&self, existing: Vec<model::Instance>) -> Result<Self::Output>;
+
+    /// Says that the token of this generation was used before.
+    fn token_used(&self) -> Self::Output;
+}
+
+/// One create call that is prepared or in progress.
+pub(crate) struct CreateCall<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) instances: &'a Instances,
+    pub(crate) spec: &'a InstanceSpec,
+    pub(crate) request: Request,
+    /// As in `cannot create web-1`.
+    pub(crate) attempted: String,
+    pub(crate) start: Instant,
+}
+
+impl<'a> CreateCall<'a> {
+    /// Prepares the call. Changes nothing.
+    pub(crate) async fn prepare(client: &'a Client, spec: &'a InstanceSpec, generation: u32) -> Result<Self> {
+        let request = prepare_request(client, spec, generation).await?;
+        let what = match &spec.members {
+            Some(members) => format!("{members} of {}", spec.name),
+            None => spec.name.to_string(),
+        };
+        Ok(Self {
+            client,
+            instances: client.instances().await?,
+            spec,
+            request,
+            attempted: format!("cannot create {what}"),
+            start: Instant::now(),
+        })
+    }
+}
+
+impl CreateCall<'_> {
+    /// Sends the create call until the answer is an operation.
+    pub(crate) async fn send<F, S>(&self, send: S) -> Result<Operation, ChangeFailure>
+    where
+        S: Fn() -> F + Send + Sync,
+        F: Future<Output = SdkResult<Operation>> + Send,
+    {
+        let attempted = self.attempted.trim_start_matches("cannot ");
+        let send_checked = || {
+            let sent = send();
+            async move {
+                let operation = sent.await?;
+                // An answer that is not an operation counts as no answer.
+                match operation.name {
+                    Some(_) => Ok(operation),
+                    None => Err(SdkError::deser("no operation")),
+                }
+            }
+        };
+        self.client.change(attempted, &self.request.zone, send_checked).await
+    }
+
+    /// Finds the instance that holds the name.
+    pub(crate) async fn find_holder(&self) -> Result<Option<model::Instance>> {
+        find_by_name(self.client, &self.request.zone, self.spec.name.as_str()).await
+    }
+
+    /// Returns an instance that existed before this call, or that another process created. One that cloudctl did not
+    /// create is an error.
+    pub(crate) async fn accept_holder(&self, holder: model::Instance) -> Result<CreateOutcome> {
+        if is_managed(&holder) {
+            return self.to_outcome(holder).await;
+        }
+        Err(self.name_taken_error("that name"))
+    }
+
+    /// Makes the outcome of an instance that exists.
+    pub(crate) async fn to_outcome(&self, api: model::Instance) -> Result<CreateOutcome> {
+        let id = api.id;
+        let instance = to_instance_with_state(self.client, api).await;
+        // The instance exists: the error must name its id.
+        let instance = instance.map_err(|error| self.unknown_outcome(self.instance_with_id(id), error))?;
+        if instance.state.is_gone() {
+            return Ok(CreateOutcome::TokenAlreadyUsed);
+        }
+        Ok(CreateOutcome::Created(vec![self.with_type(instance)]))
+    }
+
+    /// Adds the data of the machine type, if the instance has the type that was requested.
+    pub(crate) fn with_type(&self, instance: Instance) -> Instance {
+        if instance.machine_type.as_deref() == Some(self.request.preview.machine_type.as_str()) {
+            with_machine_type(instance, &self.request.machine_type)
+        } else {
+            instance
+        }
+    }
+
+    /// Waits because the name is taken although no instance holds it: the holder went away between two calls, or the
+    /// name of the boot disk is taken.
+    pub(crate) async fn wait_after_invisible_conflict(&self, times: &mut u32, failure: ChangeFailure) -> Result<()> {
+        if *times > MAX_HIDDEN_HOLDERS {
+            let error = call_error(failure.error, &self.attempted, &self.request.zone);
+            return Err(self.with_leftover_disk_hint(error));
+        }
+        *times += 1;
+        tokio::time::sleep(PAUSE).await;
+        Ok(())
+    }
+
+    /// Waits because an instance that is being deleted still holds the name.
+    pub(crate) async fn wait_for_free_name(&self) -> Result<()> {
+        if self.start.elapsed() > NAME_DEADLINE {
+            let message = format!(
+                "{}: the instance that had this name is still being deleted",
+                self.attempted
+            );
+            return Err(Error::new(ErrorKind::Refused, message)
+                .at(error_location(&self.request.zone))
+                .with_hint("run the same command again in a minute"));
+        }
+        tokio::time::sleep(PAUSE).await;
+        Ok(())
+    }
+
+    /// Makes the error for a name that an instance has which cloudctl did not create.
+    pub(crate) fn name_taken_error(&self, name: &str) -> Error {
+        let message = format!(
+            "{}: an instance of {name} exists that cloudctl did not make",
+            self.attempted
+        );
+        Error::new(ErrorKind::AlreadyExists, message)
+            .with_code("alreadyExists")
+            .at(error_location(&self.request.zone))
+            .with_hint("choose another name")
+    }
+
+    /// Makes the error for a name whose holder cannot be read. If an attempt got no answer, the holder may be what that
+    /// attempt created.
+    pub(crate) fn read_error(&self, is_uncertain: bool, error: Error) -> Error {
+        match is_uncertain {
+            true => self.unknown_outcome(Vec::new(), error),
+            false => error,
+        }
+    }
+
+    /// Makes the error of a call that may have created something. `leftovers` exist, or may exist.
+    pub(crate) fn unknown_outcome(&self, leftovers: Vec<InstanceRef>, error: Error) -> Error {
+        error
+            .with_kind(ErrorKind::UnknownOutcome)
+            .with_hint("run the same command again: it finds what is there, and makes the rest")
+            .with_leftovers(leftovers)
+    }
+
+    /// Adds the hint that a boot disk with the name of the instance may be left.
+    pub(crate) fn with_leftover_disk_hint(&self, error: Error) -> Error {
+        let zone = &self.request.zone;
+        let name = match &self.spec.members {
+            Some(_) => "NAME",
+            None => self.spec.name.as_str(),
+        };
+        error.with_hint(format!(
+            "a disk of that name seems to be left: delete it with `gcloud compute disks delete {name} --zone {zone}`, \
+             or choose another name"
+        ))
+    }
+
+    /// Returns the ref of the one instance with this id.
+    pub(crate) fn instance_with_id(&self, id: Option<u64>) -> Vec<InstanceRef> {
+        let instance = id.map(|id| self.instance_ref(self.spec.name.as_str(), id));
+        instance.into_iter().collect()
+    }
+
+    /// Returns the refs of API instances.
+    pub(crate) fn instance_refs(&self, instances: &[model::Instance]) -> Vec<InstanceRef> {
+        let named = instances.iter().filter_map(|api| Some((api.name.as_deref()?, api.id?)));
+        named.map(|(name, id)| self.instance_ref(name, id)).collect()
+    }
+
+    fn instance_ref(&self, name: &str, id: u64) -> InstanceRef {
+        InstanceRef {
+            provider: ProviderKind::Gcp,
+            scope: self.request.zone.clone(),
+            id: id.to_string(),
+            zone: None,
+            native_name: Some(name.to_owned()),
+        }
+    }
+}

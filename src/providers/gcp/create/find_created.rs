@@ -1,0 +1,340 @@
+//! What a create call came to: follows its operation, and finds out what exists after a refusal, a failure or a lost
+//! answer.
+
+use google_cloud_compute_v1::model::Operation;
+use google_cloud_compute_v1::model::instance::Status;
+use jiff::SignedDuration;
+use tokio::time::Instant;
+
+use super::create_call::{CLEANUP_DEADLINE, CreateCall, CreateTarget, OPERATION_DEADLINE, PAUSE, VISIBILITY_DEADLINE};
+use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceName, Leftover, ProviderKind, Result};
+use crate::providers::common::retry::AttemptResult;
+use crate::providers::gcp::api::error::{call_error, classify, error_location, field_at_fault, operation_error};
+use crate::providers::gcp::api::resource_name::last_segment;
+use crate::providers::gcp::api::retry::ChangeFailure;
+use crate::providers::gcp::api::timestamp::parse_time;
+use crate::providers::gcp::api::zone_operations;
+use crate::providers::gcp::api::zone_operations::{is_done, is_from_earlier_call};
+use crate::providers::gcp::instances::disks;
+use crate::providers::gcp::instances::from_api::{is_managed, to_instance, with_machine_type};
+use crate::providers::gcp::network;
+
+impl CreateCall<'_> {
+    /// Finds the result of a call that was refused, or has no certain answer.
+    pub(crate) async fn recover_failed_call<W: CreateTarget>(
+        &self,
+        target: &W,
+        failure: ChangeFailure,
+    ) -> Result<W::Output> {
+        let last = classify(&failure.error);
+        let field = field_at_fault(&failure.error).map(str::to_owned);
+        let is_uncertain = failure.is_uncertain();
+        // A failure on this machine, or at its proxy, never reached Compute Engine.
+        let is_answer = failure.error.http_status_code().is_some_and(|status| status != 407);
+        let error = call_error(failure.error, &self.attempted, &self.request.zone);
+        // A refusal with the same request id means that no earlier attempt was accepted. A refusal of the caller, or by
+        // something in between, comes before the request is examined, and means nothing.
+        let says_nothing = matches!(
+            error.kind(),
+            ErrorKind::Unauthenticated | ErrorKind::PermissionDenied | ErrorKind::Internal | ErrorKind::Network
+        );
+        let refused = last == AttemptResult::Refused && is_answer && !says_nothing;
+        if !is_uncertain && error.kind() != ErrorKind::InvalidSpec {
+            return Err(self.explain_refusal(error, field.as_deref()).await);
+        }
+        for attempt in 0..2 {
+            match target.list_existing().await {
+                // The instance exists, but no answer told the result of the call.
+                Ok(holders) if last == AttemptResult::Unanswered && holders.iter().any(is_managed) => {
+                    return Err(self.unknown_outcome(self.instance_refs(&holders), error));
+                }
+                Ok(holders) if !holders.is_empty() => return target.accept(holders).await,
+                // The request id was used before, for another spec, and that instance is gone.
+                Ok(_) if field.as_deref() == Some("requestId") => return Ok(target.token_used()),
+                // If the cloud has forgotten the id, an attempt may be in progress in spite of the refusal.
+                Ok(_) if refused && failure.unanswered && attempt == 0 => tokio::time::sleep(PAUSE).await,
+                Ok(_) if refused || !failure.unanswered => {
+                    return Err(self.explain_refusal(error, field.as_deref()).await);
+                }
+                // An attempt may still be in progress.
+                Ok(_) if attempt == 0 => tokio::time::sleep(PAUSE).await,
+                Err(_) if !is_uncertain => {
+                    return Err(self.explain_refusal(error, field.as_deref()).await);
+                }
+                _ => break,
+            }
+        }
+        Err(self.unknown_outcome(Vec::new(), error))
+    }
+
+    /// Finds the instance of an operation that cannot be followed.
+    pub(crate) async fn recover_lost_operation(&self, target: Option<u64>, error: Error) -> Result<CreateOutcome> {
+        let start = Instant::now();
+        loop {
+            match self.find_holder().await {
+                Ok(Some(holder)) if is_same_instance(holder.id, target) => return self.to_outcome(holder).await,
+                Ok(Some(holder)) => return self.accept_holder(holder).await,
+                // It may not be visible yet.
+                Ok(None) if start.elapsed() < VISIBILITY_DEADLINE => tokio::time::sleep(PAUSE).await,
+                _ => return Err(self.unknown_outcome(self.instance_with_id(target), error)),
+            }
+        }
+    }
+
+    /// Finds the result of a failed operation. The cloud deletes what it created. `is_repeated` means the failure of an
+    /// earlier call, which says nothing about the present, and which this request id gets for as long as the cloud
+    /// remembers it.
+    pub(crate) async fn recover_failed_operation(
+        &self,
+        operation: &Operation,
+        error: Error,
+        is_repeated: bool,
+    ) -> Result<CreateOutcome> {
+        let start = Instant::now();
+        loop {
+            match self.find_holder().await {
+                Ok(Some(holder)) if !is_same_instance(holder.id, operation.target_id) => {
+                    return self.accept_holder(holder).await;
+                }
+                Ok(Some(_)) if start.elapsed() < CLEANUP_DEADLINE => tokio::time::sleep(PAUSE).await,
+                Ok(Some(_)) => {
+                    return Err(self.unknown_outcome(self.instance_with_id(operation.target_id), error));
+                }
+                Ok(None) if is_repeated => return Ok(CreateOutcome::TokenAlreadyUsed),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        let error = self.explain_refusal(error, None).await;
+        if error.kind() == ErrorKind::AlreadyExists {
+            return Err(error);
+        }
+        let names = [self.spec.name.clone()];
+        Err(self.with_leftover_disks(error, &names, operation, start).await)
+    }
+
+    /// Adds to the error of a failed operation the disks with these names that are left after a wait.
+    pub(crate) async fn with_leftover_disks(
+        &self,
+        error: Error,
+        names: &[InstanceName],
+        operation: &Operation,
+        start: Instant,
+    ) -> Error {
+        let since = parse_time(operation.insert_time.as_ref());
+        let timeout = CLEANUP_DEADLINE.saturating_sub(start.elapsed());
+        let disks = disks::left_by_failed_create(self.client, &self.request.zone, names, since, timeout).await;
+        error.with_leftovers(
+            disks
+                .iter()
+                .map(|disk| Leftover::resource(ProviderKind::Gcp, &self.request.zone, disk)),
+        )
+    }
+
+    /// Explains a refusal for this spec. The machine type and the image are known to exist.
+    pub(crate) async fn explain_refusal(&self, error: Error, field: Option<&str>) -> Error {
+        if error.kind() == ErrorKind::AlreadyExists {
+            // No instance has the name, so its boot disk does.
+            return self.with_leftover_disk_hint(error);
+        }
+        if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) {
+            return error;
+        }
+        let spec = self.spec;
+        let field = field.map(|field| {
+            let field = field.strip_prefix("resource.").unwrap_or(field);
+            field.strip_prefix("instanceProperties.").unwrap_or(field)
+        });
+        let missing = error.kind() == ErrorKind::NotFound && field.is_none();
+        let at_fault = |part: &str| field.is_some_and(|field| field.starts_with(part));
+        let accelerators = &self.request.body.guest_accelerators;
+        if spec.network.is_none() && spec.subnet.is_none() {
+            // If the spec names nothing else, only the network can be missing.
+            let nothing_else = spec.identity.is_none()
+                && spec.disk_gib.is_none()
+                && spec.disk_type.is_none()
+                && spec.native.is_empty()
+                && accelerators.is_empty()
+                && !spec.spot;
+            let is_network = at_fault("networkInterfaces")
+                || missing && network::default_is_missing(self.client).await.unwrap_or(nothing_else);
+            if is_network {
+                return network::no_default_network_error(error);
+            }
+        }
+        if !accelerators.is_empty() && (at_fault("guestAccelerators") || missing) {
+            // The GPU exists, and the machine type takes it.
+            return error.with_kind(ErrorKind::Capacity).with_hint(
+                "the zone has no such GPU: let it look further with --fallback zone, or name another --zone",
+            );
+        }
+        // Something that the spec names does not exist or is not valid.
+        error.with_kind(ErrorKind::InvalidSpec)
+    }
+}
+
+impl CreateCall<'_> {
+    /// Waits for the operation of an accepted call and returns its result.
+    pub(crate) async fn finish(&self, operation: Operation) -> Result<CreateOutcome> {
+        let zone = &self.request.zone;
+        if self.answers_another_call(&operation) {
+            return Ok(CreateOutcome::TokenAlreadyUsed);
+        }
+        let is_repeated = self.answers_earlier_call(&operation).await;
+        let target = operation.target_id;
+        let operation = match zone_operations::wait_until_done(self.client, zone, operation, OPERATION_DEADLINE).await {
+            Ok(operation) => operation,
+            Err(error) => return self.recover_lost_operation(target, error).await,
+        };
+        if let Some(error) = operation_error(&operation, &self.attempted, zone) {
+            return self.recover_failed_operation(&operation, error, is_repeated).await;
+        }
+        match self.find_holder().await {
+            Ok(Some(holder)) if is_same_instance(holder.id, target) => self.to_outcome(holder).await,
+            Ok(Some(holder)) => self.accept_holder(holder).await,
+            Ok(None) if is_repeated => self.wait_for_new_instance(&operation).await,
+            Ok(None) => self.handle_missing_instance(&operation).await,
+            Err(error) if is_done(&operation) => {
+                tracing::debug!(%error, "the new instance could not be read back");
+                self.assume_outcome(&operation)
+            }
+            Err(error) => Err(self.unknown_outcome(self.instance_with_id(target), error)),
+        }
+    }
+
+    /// Says whether the operation belongs to another call with the same request id: in another zone, or for another
+    /// instance.
+    pub(crate) fn answers_another_call(&self, operation: &Operation) -> bool {
+        let name = self.spec.members.is_none().then(|| self.spec.name.as_str());
+        is_of_another_call(operation, &self.request.zone, name)
+    }
+
+    /// Says whether the operation belongs to an earlier call, which must have been done when it was answered. This
+    /// machine's clock may be wrong, so the times are compared with the cloud's.
+    pub(crate) async fn answers_earlier_call(&self, operation: &Operation) -> bool {
+        let age_at_answer = self.start.elapsed();
+        if !is_done(operation) {
+            return false;
+        }
+        if is_from_earlier_call(operation, None, age_at_answer) {
+            return true;
+        }
+        let now = self.client.server_time().await.ok();
+        // Reading the cloud's clock took some time, too.
+        let age_now = SignedDuration::try_from(self.start.elapsed()).unwrap_or_default();
+        let call_began = now.and_then(|now| now.checked_sub(age_now).ok());
+        is_from_earlier_call(operation, call_began, age_at_answer)
+    }
+
+    /// Finds the result of a successful operation whose instance is not visible: it was deleted, or is not visible yet.
+    async fn handle_missing_instance(&self, operation: &Operation) -> Result<CreateOutcome> {
+        let (zone, Some(id)) = (&self.request.zone, operation.target_id) else {
+            let error = Error::new(
+                ErrorKind::UnknownOutcome,
+                format!("{}: it is not to be seen", self.attempted),
+            );
+            return Err(error.at(error_location(&self.request.zone)));
+        };
+        if zone_operations::was_deleted(self.client, zone, id)
+            .await
+            .unwrap_or(false)
+        {
+            return Ok(CreateOutcome::TokenAlreadyUsed);
+        }
+        if is_done(operation) {
+            return self.assume_outcome(operation);
+        }
+        let error = Error::new(
+            ErrorKind::Timeout,
+            format!("{}: its operation does not end", self.attempted),
+        );
+        Err(self.unknown_outcome(self.instance_with_id(Some(id)), error))
+    }
+
+    /// Waits for the instance of an earlier call that is not visible: it is gone, or too new.
+    async fn wait_for_new_instance(&self, operation: &Operation) -> Result<CreateOutcome> {
+        let zone = &self.request.zone;
+        let was_deleted = match operation.target_id {
+            Some(id) => zone_operations::was_deleted(self.client, zone, id)
+                .await
+                .unwrap_or(false),
+            None => true,
+        };
+        let is_new = !was_deleted && zone_operations::ended_recently(self.client, operation).await;
+        while is_new && self.start.elapsed() < zone_operations::VISIBILITY_DELAY {
+            tokio::time::sleep(PAUSE).await;
+            if let Ok(Some(holder)) = self.find_holder().await {
+                return self.accept_holder(holder).await;
+            }
+        }
+        Ok(CreateOutcome::TokenAlreadyUsed)
+    }
+
+    /// Makes the outcome of the requested instance, with the id in the operation.
+    fn assume_outcome(&self, operation: &Operation) -> Result<CreateOutcome> {
+        let created = self.assume_created(self.spec.name.as_str(), operation.target_id, operation);
+        let created =
+            created.map_err(|error| self.unknown_outcome(self.instance_with_id(operation.target_id), error))?;
+        Ok(CreateOutcome::Created(vec![created]))
+    }
+
+    /// Makes the created instance from the request.
+    pub(crate) fn assume_created(&self, name: &str, id: Option<u64>, operation: &Operation) -> Result<Instance> {
+        let api = self
+            .request
+            .body
+            .clone()
+            .set_name(name)
+            .set_or_clear_id(id)
+            .set_zone(&self.request.zone)
+            .set_status(Status::Provisioning)
+            .set_or_clear_creation_timestamp(operation.insert_time.clone());
+        let created = to_instance(api, &self.request.project, false)?;
+        Ok(with_machine_type(created, &self.request.machine_type))
+    }
+}
+
+/// Says whether an operation is about another zone, or, if a name is given, another instance.
+fn is_of_another_call(operation: &Operation, zone: &str, name: Option<&str>) -> bool {
+    let target = operation.target_link.as_deref().unwrap_or_default();
+    let target_zone = target
+        .split_once("/zones/")
+        .map(|(_, rest)| rest.split('/').next().unwrap_or(rest));
+    let own_zone = operation.zone.as_deref().map(last_segment);
+    let target_name = target.contains("/instances/").then(|| last_segment(target));
+    let is_elsewhere = own_zone.into_iter().chain(target_zone).any(|other| other != zone);
+    is_elsewhere || name.zip(target_name).is_some_and(|(name, other)| name != other)
+}
+
+/// Says whether an instance has the id that an operation names. An operation may name none.
+pub(crate) fn is_same_instance(id: Option<u64>, target: Option<u64>) -> bool {
+    target.is_none() || id == target
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operation_of_other_call_has_other_zone_or_target() {
+        let at = "https://compute.googleapis.com/compute/v1/projects/acme/zones";
+        let operation = |zone: &str, target: &str| {
+            let operation = Operation::new().set_zone(format!("{at}/{zone}"));
+            operation.set_target_link(format!("{at}/{target}"))
+        };
+        let is_another = |operation, name| is_of_another_call(&operation, "us-central1-a", name);
+        let own = || operation("us-central1-a", "us-central1-a/instances/web");
+        assert!(!is_another(own(), Some("web")) && !is_another(own(), None));
+        assert!(is_another(own(), Some("db")));
+        assert!(is_another(
+            operation("us-central1-b", "us-central1-b/instances/web"),
+            None
+        ));
+        assert!(is_another(
+            operation("us-central1-a", "us-central1-b/instances/web"),
+            None
+        ));
+        // An operation without a target is not another call's, nor is that of a group, whose target is the zone.
+        assert!(!is_another(Operation::new(), Some("web")));
+        assert!(!is_another(operation("us-central1-a", "us-central1-a"), Some("web")));
+    }
+}

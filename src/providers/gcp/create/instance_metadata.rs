@@ -1,0 +1,361 @@
+//! Metadata: how user data and SSH keys get into the guest.
+//!
+//! User data goes where the image looks for it. On images of Ubuntu and Container-Optimized OS, which have cloud-init,
+//! all of it is `user-data`, run at first boot; binary data, such as gzip, is base64, and `user-data-encoding` says so.
+//!
+//! On every other image a script (`#!`) is the `startup-script`, which Google's guest agent runs as root at **every**
+//! boot; it must be safe to run again.
+//!
+//! Everything else (`#cloud-config`, MIME) needs cloud-init: it is refused or warned about for images that are known to
+//! have none, and is `user-data` on a user's own images.
+//!
+//! With OS Login the guest takes keys from Google accounts, and ignores those in metadata.
+//!
+//! <https://cloud.google.com/compute/docs/instances/startup-scripts/linux>,
+//! <https://docs.cloud-init.io/en/latest/reference/datasources/gce.html>,
+//! <https://cloud.google.com/compute/docs/oslogin>
+
+use base64::Engine as _;
+use google_cloud_compute_v1::model::Metadata;
+use google_cloud_compute_v1::model::metadata::Items;
+
+use crate::cloud::{
+    Error, ErrorKind, InstanceSpec, ProviderKind, Result, SshKey, UserDataReader, find_user_data_problem, is_gzip,
+    quoted,
+};
+use crate::providers::common::limit_checks::{check_size, split_public_key};
+use crate::providers::gcp::api::client::{Client, with_call_options};
+use crate::providers::gcp::native_options::Options;
+
+/// The most bytes of one value, and of all keys and values.
+/// <https://cloud.google.com/compute/docs/metadata/overview#limits>
+const MAX_VALUE_BYTES: usize = 256 * 1024;
+const MAX_TOTAL_BYTES: usize = 512 * 1024;
+
+/// The metadata key of SSH keys.
+const SSH_KEYS: &str = "ssh-keys";
+
+/// The metadata key that turns OS Login on or off.
+const OS_LOGIN_KEY: &str = "enable-oslogin";
+
+/// Builds the metadata of a new instance. `image_project` is the project of its image, `ssh_keys` the value of that
+/// key.
+///
+/// # Errors
+/// `InvalidSpec` for user data that is not text, is too long, or is of a kind that the image does not run.
+pub(crate) fn build_metadata(
+    spec: &InstanceSpec,
+    options: &Options,
+    image_project: &str,
+    ssh_keys: Option<String>,
+) -> Result<Option<Metadata>> {
+    let mut items = Vec::new();
+    if let Some(data) = &spec.user_data {
+        items.extend(user_data_items(data.expose(), image_project)?);
+    }
+    if let Some(keys) = ssh_keys {
+        items.push((SSH_KEYS, keys));
+    }
+    if let Some((taken, _)) = items.iter().find(|(key, _)| options.metadata.contains_key(*key)) {
+        return Err(Error::invalid(format!(
+            "the native option metadata has {taken}, which user data or an SSH key sets already"
+        )));
+    }
+    let own = options
+        .metadata
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.clone()));
+    let items: Vec<_> = items.into_iter().chain(own).collect();
+    check_sizes(&items)?;
+    let data = spec.user_data.as_ref();
+    if let Some(why) = data.and_then(|data| ignored_reason(data.expose(), image_project)) {
+        tracing::warn!("{why}");
+    }
+    let has_windows_ssh = options.metadata.get("enable-windows-ssh");
+    let has_windows_ssh = has_windows_ssh.is_some_and(|value| is_true(value));
+    if spec.ssh_key.is_some() && is_windows(image_project) && !has_windows_ssh {
+        // https://cloud.google.com/compute/docs/connect/windows-ssh
+        tracing::warn!(
+            "the key of --ssh-key does nothing on Windows, unless --native metadata=enable-windows-ssh=TRUE is given \
+             and OpenSSH is installed in the VM"
+        );
+    }
+    let items: Vec<_> = items
+        .into_iter()
+        .map(|(key, value)| Items::new().set_key(key).set_value(value))
+        .collect();
+    Ok((!items.is_empty()).then(|| Metadata::new().set_items(items)))
+}
+
+/// Projects whose images have cloud-init.
+const WITH_CLOUD_INIT: [&str; 3] = ["ubuntu-os-cloud", "ubuntu-os-pro-cloud", "cos-cloud"];
+/// Projects whose images have only Google's guest agent. <https://cloud.google.com/compute/docs/images/os-details>
+const WITHOUT_CLOUD_INIT: [&str; 9] = [
+    "debian-cloud",
+    "rocky-linux-cloud",
+    "rocky-linux-accelerator-cloud",
+    "centos-cloud",
+    "rhel-cloud",
+    "rhel-sap-cloud",
+    "almalinux-cloud",
+    "suse-cloud",
+    "suse-sap-cloud",
+];
+const WINDOWS_PROJECTS: [&str; 2] = ["windows-cloud", "windows-sql-cloud"];
+
+/// Says whether the images of a project are Windows.
+pub(crate) fn is_windows(image_project: &str) -> bool {
+    WINDOWS_PROJECTS.contains(&image_project)
+}
+
+fn user_data_items(data: &[u8], image_project: &str) -> Result<Vec<(&'static str, String)>> {
+    if is_windows(image_project) {
+        return Err(Error::invalid("user data is not run by Windows images on gcp")
+            .with_hint("give a script as metadata: --native metadata='{\"sysprep-specialize-script-ps1\": \"…\"}'"));
+    }
+    let has_cloud_init = WITH_CLOUD_INIT.contains(&image_project);
+    let has_none = WITHOUT_CLOUD_INIT.contains(&image_project);
+    let Ok(text) = std::str::from_utf8(data) else {
+        if has_none {
+            let what = if is_gzip(data) {
+                "is packed with gzip"
+            } else {
+                "is not UTF-8 text"
+            };
+            return Err(Error::invalid(format!(
+                "the user data {what}, and images of {image_project} have no cloud-init that could read it"
+            ))
+            .with_hint("give a script that begins with #!, as text, or use the image ubuntu-24.04"));
+        }
+        let encoded = base64::engine::general_purpose::STANDARD.encode(data);
+        return Ok(vec![
+            ("user-data", encoded),
+            ("user-data-encoding", "base64".to_owned()),
+        ]);
+    };
+    let is_script = text.starts_with("#!");
+    if has_cloud_init || is_script {
+        let key = if has_cloud_init { "user-data" } else { "startup-script" };
+        return Ok(vec![(key, text.to_owned())]);
+    }
+    if image_project == "debian-cloud" {
+        let is_hidden_script = text.trim_start_matches('\u{feff}').trim_start().starts_with("#!");
+        return Err(match is_hidden_script {
+            true => Error::invalid("the user data is a script with something before its #!, so that no image runs it")
+                .with_hint("save it as UTF-8 without a byte order mark, and with #! in its first line"),
+            false => Error::invalid("this user data needs cloud-init, which Debian's images on gcp do not have")
+                .with_hint("give a script that begins with #!, or use the image ubuntu-24.04"),
+        });
+    }
+    Ok(vec![("user-data", text.to_owned())])
+}
+
+/// Returns why the guest would ignore user data; `None` if it runs it.
+fn ignored_reason(data: &[u8], image_project: &str) -> Option<String> {
+    if WITHOUT_CLOUD_INIT.contains(&image_project) && !data.starts_with(b"#!") {
+        return Some(format!(
+            "images of {image_project} have no cloud-init, so nothing runs this user data: give a script that begins \
+             with #!, or --native metadata=startup-script=…"
+        ));
+    }
+    find_user_data_problem(data, UserDataReader::CloudInit)
+}
+
+/// Formats an SSH key as `USER:KEY` for the guest agent. The user is the key's comment up to its `@`, else `cloudctl`.
+/// <https://cloud.google.com/compute/docs/connect/add-ssh-keys#metadata>
+///
+/// # Errors
+/// `InvalidSpec` for text that is not a public key; `Unsupported` for a key by name.
+pub(crate) fn format_ssh_key(key: &SshKey) -> Result<String> {
+    let key = match key {
+        SshKey::PublicKey(key) => key.trim(),
+        SshKey::Name(name) => {
+            return Err(Error::unsupported(format!(
+                "gcp keeps no SSH keys by name, so {} means nothing to it",
+                quoted(name)
+            ))
+            .with_hint("give the file of a public key, such as --ssh-key ~/.ssh/id_ed25519.pub"));
+        }
+    };
+    split_public_key(key)?;
+    Ok(format!("{}:{key}", login_user(key)))
+}
+
+/// Returns the user that a key in OpenSSH's one-line form logs in as; `cloudctl` without a key or a comment.
+pub(crate) fn login_user(key: &str) -> String {
+    let user = key.split_whitespace().nth(2);
+    let user = user.map(|comment| comment.split('@').next().unwrap_or(comment));
+    user.and_then(to_user_name).unwrap_or_else(|| "cloudctl".to_owned())
+}
+
+/// Makes a Linux user name of a text, if its characters allow. The guest agent does not create root.
+fn to_user_name(text: &str) -> Option<String> {
+    const MAX_LENGTH: usize = 32;
+    let lower = text.to_lowercase();
+    let clean = lower
+        .chars()
+        .filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_' || *c == '-');
+    let name: String = clean.skip_while(|c| !c.is_ascii_lowercase()).take(MAX_LENGTH).collect();
+    (!name.is_empty() && name != "root").then_some(name)
+}
+
+fn check_sizes(items: &[(&str, String)]) -> Result<()> {
+    for (key, value) in items {
+        let clean = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if key.is_empty() || key.len() > 128 || !key.chars().all(clean) {
+            return Err(Error::invalid(format!("invalid metadata key {} for gcp", quoted(key)))
+                .with_hint("a metadata key is at most 128 letters, digits, _ and -"));
+        }
+        let is_encoded = || items.iter().any(|(key, _)| *key == "user-data-encoding");
+        let what = match *key {
+            "user-data" if is_encoded() => "user data in base64",
+            "user-data" | "startup-script" => "user data",
+            key => key,
+        };
+        check_size(ProviderKind::Gcp, what, value.len(), MAX_VALUE_BYTES)?;
+    }
+    let all = items.iter().map(|(key, value)| key.len() + value.len()).sum();
+    check_size(ProviderKind::Gcp, "metadata", all, MAX_TOTAL_BYTES)
+}
+
+/// Returns the value of `ssh-keys` for a new instance: the key that the spec names, or else the user's default key if
+/// it has an effect.
+///
+/// # Errors
+/// `Refused` for a key in the spec that OS Login would ignore; as [`format_ssh_key`].
+pub(crate) async fn select_ssh_keys(client: &Client, spec: &InstanceSpec, options: &Options) -> Result<Option<String>> {
+    if let Some(asked) = &spec.ssh_key {
+        let keys = format_ssh_key(asked)?;
+        return match uses_os_login(client, options).await {
+            true => Err(os_login_refusal()),
+            false => Ok(Some(keys)),
+        };
+    }
+    let Some(own) = spec
+        .default_ssh_key
+        .as_ref()
+        .filter(|_| !options.metadata.contains_key(SSH_KEYS))
+    else {
+        return Ok(None);
+    };
+    // A default key that is malformed is not the user's mistake.
+    let Ok(keys) = format_ssh_key(&SshKey::PublicKey(own.clone())) else {
+        tracing::warn!("your own public key is left out: it is not in OpenSSH's one-line form");
+        return Ok(None);
+    };
+    if uses_os_login(client, options).await {
+        tracing::warn!(
+            "your own public key is left out: the VM uses OS Login, which knows the keys of your Google account \
+             (`gcloud compute os-login ssh-keys add --key-file FILE`)"
+        );
+        return Ok(None);
+    }
+    Ok(Some(keys))
+}
+
+fn os_login_refusal() -> Error {
+    let message = "the VM would use OS Login, which does not take the key of --ssh-key";
+    Error::new(ErrorKind::Refused, message).with_hint(
+        "run `gcloud compute os-login ssh-keys add --key-file FILE` and leave --ssh-key out, or turn it off for the \
+         VM: --native metadata=enable-oslogin=FALSE",
+    )
+}
+
+/// Says whether the instance would use OS Login: by its own metadata, or else by the project's. If this is unknown, the
+/// default counts, which is off.
+async fn uses_os_login(client: &Client, options: &Options) -> bool {
+    match options.metadata.get(OS_LOGIN_KEY) {
+        Some(own) => is_true(own),
+        None => project_uses_os_login(client).await.unwrap_or_else(|error| {
+            tracing::debug!(%error, "whether the project uses OS Login cannot be told");
+            false
+        }),
+    }
+}
+
+async fn project_uses_os_login(client: &Client) -> Result<bool> {
+    let (project, projects) = (client.project().await?, client.projects().await?);
+    let answer = client.read("read the project's metadata", "", || {
+        with_call_options(projects.get().set_project(project)).send()
+    });
+    let metadata = answer.await?.common_instance_metadata.unwrap_or_default();
+    let own = metadata
+        .items
+        .into_iter()
+        .find(|item| item.key.as_deref() == Some(OS_LOGIN_KEY));
+    Ok(own.and_then(|item| item.value).is_some_and(|value| is_true(&value)))
+}
+
+/// Says whether the guest reads a value as true.
+/// <https://cloud.google.com/compute/docs/metadata/predefined-metadata-keys>
+pub(crate) fn is_true(value: &str) -> bool {
+    ["true", "y", "yes", "1"].contains(&value.trim().to_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::tests::spec;
+    use super::*;
+    use crate::cloud::{ErrorKind, Secret};
+
+    fn key_of(data: &[u8], project: &str) -> Result<String> {
+        let mut spec = spec("web-1");
+        spec.user_data = Some(Secret::new(data.to_vec()));
+        let metadata = build_metadata(&spec, &Options::default(), project, None)?;
+        Ok(metadata.unwrap().items.remove(0).key.unwrap())
+    }
+
+    #[test]
+    fn user_data_goes_where_the_image_looks() {
+        assert_eq!(key_of(b"#!/bin/sh", "ubuntu-os-cloud").unwrap(), "user-data");
+        assert_eq!(key_of(b"#cloud-config\n", "cos-cloud").unwrap(), "user-data");
+        assert_eq!(key_of(b"#!/bin/sh", "debian-cloud").unwrap(), "startup-script");
+        assert_eq!(key_of(b"#!/bin/sh", "acme").unwrap(), "startup-script");
+        assert_eq!(key_of(b"#cloud-config\n", "acme").unwrap(), "user-data");
+        assert!(key_of(b"#cloud-config\n", "debian-cloud").is_err());
+        assert!(key_of(b"#!/bin/sh", "windows-cloud").is_err());
+    }
+
+    #[test]
+    fn user_data_has_limits() {
+        assert_eq!(key_of(&[0xff, 0xfe], "ubuntu-os-cloud").unwrap(), "user-data");
+        assert!(key_of(&[0xff, 0xfe], "debian-cloud").is_err());
+        assert!(key_of(&[0x1f; 200_000], "ubuntu-os-cloud").is_ok());
+        assert!(key_of(&[0xff; 200_000], "ubuntu-os-cloud").is_err());
+        assert!(key_of(&vec![b'x'; MAX_VALUE_BYTES], "ubuntu-os-cloud").is_ok());
+        let error = key_of(&vec![b'x'; MAX_VALUE_BYTES + 1], "ubuntu-os-cloud").unwrap_err();
+        assert!(error.message().contains("user data has 262145 bytes"));
+    }
+
+    #[test]
+    fn ssh_key_user_comes_from_the_comment() {
+        for (key, expected) in [
+            ("ssh-ed25519 AAAA ada@laptop", "ada:ssh-ed25519 AAAA ada@laptop"),
+            ("ssh-ed25519 AAAA Ada.L@x\n", "adal:ssh-ed25519 AAAA Ada.L@x"),
+            ("ssh-ed25519 AAAA", "cloudctl:ssh-ed25519 AAAA"),
+            ("ssh-ed25519 AAAA root@x", "cloudctl:ssh-ed25519 AAAA root@x"),
+            ("ssh-ed25519 AAAA 007", "cloudctl:ssh-ed25519 AAAA 007"),
+        ] {
+            assert_eq!(format_ssh_key(&SshKey::PublicKey(key.into())).unwrap(), expected);
+        }
+        let by_name = format_ssh_key(&SshKey::Name("mine".into())).unwrap_err();
+        assert_eq!(by_name.kind(), ErrorKind::Unsupported);
+        assert!(format_ssh_key(&SshKey::PublicKey("-----BEGIN".into())).is_err());
+    }
+
+    #[test]
+    fn metadata_is_not_set_twice() {
+        let mut spec = spec("web-1");
+        spec.user_data = Some(Secret::new(b"#!/bin/sh".to_vec()));
+        let mut options = Options::default();
+        options.metadata.insert("user-data".into(), "x".into());
+        assert!(build_metadata(&spec, &options, "ubuntu-os-cloud", None).is_err());
+        assert!(build_metadata(&spec, &options, "debian-cloud", None).is_ok());
+    }
+
+    #[test]
+    fn metadata_values_read_as_true() {
+        assert!(["TRUE", "true", "Yes", "1", " y"].into_iter().all(is_true));
+        assert!(!["FALSE", "", "0", "no"].into_iter().any(is_true));
+    }
+}
