@@ -76,7 +76,7 @@ impl Fingerprint {
     }
 
     /// Whether all of a fingerprint is known here. One of a version with more fields cannot be compared.
-    pub fn is_known(text: &str) -> bool {
+    pub fn is_comparable(text: &str) -> bool {
         let fields = text.len().saturating_sub(WHOLE_LENGTH);
         fields <= SPEC_FIELDS.len() * UNSET.len() && fields.is_multiple_of(UNSET.len())
     }
@@ -241,10 +241,10 @@ mod tests {
     #[test]
     fn fingerprint_of_a_later_version_is_plausible_and_not_known() {
         let own = "0123456789abcdef".to_owned() + &"ab".repeat(SPEC_FIELDS.len());
-        assert!(Fingerprint::is_well_formed(&own) && Fingerprint::is_known(&own));
+        assert!(Fingerprint::is_well_formed(&own) && Fingerprint::is_comparable(&own));
         for later in [own.clone() + "cd", own.clone() + "cdef", "0123456789abcdef0".to_owned()] {
             assert!(
-                Fingerprint::is_well_formed(&later) && !Fingerprint::is_known(&later),
+                Fingerprint::is_well_formed(&later) && !Fingerprint::is_comparable(&later),
                 "{later}"
             );
         }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cloud::{Error, Gap, Instance, InstanceQuery, Provider, ProviderKind, Result, SkippedCloud, parse_duration};
+use crate::cloud::{Error, Gap, Instance, InstanceQuery, Provider, Result, SkippedCloud, parse_duration};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{RegionSelection, ResolvedInstances, check_account, resolve};
+use crate::operations::{RegionSelection, ResolvedInstances, check_account, group_by_provider, resolve};
 use crate::output::{ColumnSet, Record, Report, format_expiry, no_enforcer_warning};
 
 /// The default of `--timeout`.
@@ -98,10 +98,8 @@ pub(super) async fn find_for_change(references: &[InstanceQuery], context: &mut 
 
 /// Checks the expected account of every cloud that has one of these instances, before any of them is changed.
 pub(super) async fn check_accounts(instances: &[Instance], context: &Context) -> Result<()> {
-    for kind in ProviderKind::ALL {
-        if instances.iter().any(|instance| instance.provider == kind) {
-            check_account_of(context.clouds().get(kind), context).await?;
-        }
+    for kind in group_by_provider(instances).into_keys() {
+        check_account_of(context.clouds().get(kind), context).await?;
     }
     Ok(())
 }

@@ -29,8 +29,8 @@ pub async fn apply(
         }
     }
     let relisted = relist_until_signal(connect, &changed, shutdown).await;
-    let changed = changed.iter().map(|instance| relisted.latest(instance));
-    (changed.collect(), errors)
+    let latest = changed.iter().map(|instance| relisted.latest(instance)).collect();
+    (latest, errors)
 }
 
 /// There may be thousands of instances, so they are looked up in a map.
@@ -41,6 +41,17 @@ pub(super) fn index_by_reference(instances: &[Instance]) -> HashMap<&InstanceRef
         .collect()
 }
 
+/// The instances of each cloud.
+pub fn group_by_provider<'a>(
+    instances: impl IntoIterator<Item = &'a Instance>,
+) -> BTreeMap<ProviderKind, Vec<Instance>> {
+    let mut by_provider: BTreeMap<ProviderKind, Vec<Instance>> = BTreeMap::new();
+    for instance in instances {
+        by_provider.entry(instance.provider).or_default().push(instance.clone());
+    }
+    by_provider
+}
+
 /// Sends an action to all clouds at once, to each with its own targets.
 pub(super) async fn send(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
@@ -48,18 +59,16 @@ pub(super) async fn send(
     action: InstanceAction,
     shutdown: &Shutdown,
 ) -> Vec<TargetOutcome> {
-    let mut by_provider: BTreeMap<ProviderKind, Vec<InstanceRef>> = BTreeMap::new();
-    for target in targets {
-        let references = by_provider.entry(target.provider).or_default();
-        references.push(target.reference.clone());
-    }
-    let calls = by_provider.iter().map(async |(kind, references)| {
+    let calls = group_by_provider(targets).into_iter().map(async |(kind, instances)| {
+        let references: Vec<_> = instances.iter().map(|instance| instance.reference.clone()).collect();
         let may_start = || shutdown.status().is_none();
         let tracker = BatchTracker::new(&may_start);
-        let provider = connect(*kind);
-        let call = provider.apply(action, references, &tracker);
-        let outcomes = shutdown.finish_in_grace_period(call).await;
-        outcomes.unwrap_or_else(|| tracker.into_outcomes(references))
+        let provider = connect(kind);
+        let call = provider.apply(action, &references, &tracker);
+        match shutdown.finish_in_grace_period(call).await {
+            Some(outcomes) => outcomes,
+            None => tracker.into_outcomes(&references),
+        }
     });
     join_all(calls).await.into_iter().flatten().collect()
 }
@@ -71,17 +80,17 @@ pub(super) async fn relist_until_signal(
     shutdown: &Shutdown,
 ) -> Relisted {
     let listing = async { Ok(relist(connect, instances).await) };
-    shutdown
-        .run_until_signal(listing)
-        .await
-        .unwrap_or_else(|error| Relisted {
+    match shutdown.run_until_signal(listing).await {
+        Ok(relisted) => relisted,
+        Err(error) => Relisted {
             instances: HashMap::new(),
             gaps: vec![RelistGap {
                 region: None,
                 is_partial: false,
                 error,
             }],
-        })
+        },
+    }
 }
 
 /// Lists instances again, with one listing for each of their regions.
@@ -100,20 +109,20 @@ pub(super) async fn relist(
     });
     let mut relisted = Relisted::default();
     for ((kind, region), listing) in join_all(listings).await {
-        let gap = |is_partial: bool, error: Error| RelistGap {
+        let new_gap = |is_partial: bool, error: Error| RelistGap {
             region: Some((kind, region.to_owned())),
             is_partial,
             error,
         };
         match listing {
             Ok(listing) => {
-                let instances = listing.instances.into_iter();
-                let by_reference = instances.map(|instance| (instance.reference.clone(), instance));
-                relisted.instances.extend(by_reference);
-                let gaps = listing.gaps.into_iter().map(|part| gap(true, part.error));
+                for instance in listing.instances {
+                    relisted.instances.insert(instance.reference.clone(), instance);
+                }
+                let gaps = listing.gaps.into_iter().map(|gap| new_gap(true, gap.error));
                 relisted.gaps.extend(gaps);
             }
-            Err(error) => relisted.gaps.push(gap(false, error)),
+            Err(error) => relisted.gaps.push(new_gap(false, error)),
         }
     }
     relisted
@@ -171,10 +180,14 @@ impl RelistGap {
         if *provider != instance.provider || *region != instance.region {
             return false;
         }
-        let place = self.error.location().and_then(|location| location.scope.as_deref());
-        let Some(place) = place.filter(|_| self.is_partial) else {
+        if !self.is_partial {
             return true;
-        };
-        place == region || place == instance.reference.scope || Some(place) == instance.zone.as_deref()
+        }
+        match self.error.location().and_then(|location| location.scope.as_deref()) {
+            Some(scope) => {
+                scope == region || scope == instance.reference.scope || Some(scope) == instance.zone.as_deref()
+            }
+            None => true,
+        }
     }
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::cloud::{Error, ErrorKind, Instance, InstanceState, Provider, ProviderKind, Result};
+use super::apply_action::group_by_provider;
+use crate::cloud::{Error, ErrorKind, Instance, InstanceRef, InstanceState, Provider, ProviderKind, Result};
 
 /// The expired instances of a listing.
 #[derive(Debug, Default)]
 pub struct Expired {
-    /// The managed instances that are expired and not gone.
+    /// The managed instances that are expired. Some may be terminating already.
     pub instances: Vec<Instance>,
     /// One error for each instance with invalid management labels, and for each cloud that did not tell its time. They may
     /// have more expired instances.
@@ -24,24 +25,24 @@ pub async fn find_expired(
     instances: Vec<Instance>,
 ) -> Expired {
     let mut expired = Expired::default();
-    for kind in ProviderKind::ALL {
-        let own = instances
-            .iter()
-            .filter(|instance| instance.provider == kind && instance.state != InstanceState::Terminated);
-        let (invalid, valid): (Vec<_>, Vec<_>) = own.partition(|instance| instance.label_problem.is_some());
-        let invalid = invalid.into_iter().filter(|instance| !instance.state.is_gone());
-        expired.errors.extend(invalid.map(label_problem_error));
-        let with_ttl: Vec<_> = valid
-            .into_iter()
-            .filter(|instance| instance.managed && instance.expires_at.is_some())
-            .collect();
-        if with_ttl.is_empty() {
+    let mut with_ttl = Vec::new();
+    for instance in &instances {
+        if instance.state == InstanceState::Terminated {
             continue;
         }
+        if let Some(problem) = &instance.label_problem {
+            if !instance.state.is_gone() {
+                expired.errors.push(label_problem_error(&instance.reference, problem));
+            }
+        } else if instance.managed && instance.expires_at.is_some() {
+            with_ttl.push(instance);
+        }
+    }
+    for (kind, instances) in group_by_provider(with_ttl) {
         match connect(kind).server_time().await {
             Ok(now) => {
-                let is_over = |instance: &&Instance| instance.expires_at.is_some_and(|end| end <= now);
-                expired.instances.extend(with_ttl.into_iter().filter(is_over).cloned());
+                let has_expired = |instance: &Instance| instance.expires_at.is_some_and(|end| end <= now);
+                expired.instances.extend(instances.into_iter().filter(has_expired));
             }
             Err(error) => expired.errors.push(error),
         }
@@ -49,13 +50,11 @@ pub async fn find_expired(
     expired
 }
 
-fn label_problem_error(instance: &Instance) -> Error {
-    let (reference, problem) = (&instance.reference, instance.label_problem.as_deref());
-    let message = format!("{reference} is left alone: {}", problem.unwrap_or_default());
-    Error::new(ErrorKind::Incomplete, message)
+fn label_problem_error(reference: &InstanceRef, problem: &str) -> Error {
+    Error::new(ErrorKind::Incomplete, format!("{reference} was not checked: {problem}"))
         .naming(reference)
         .with_leftover(reference)
-        .with_hint("look at it with `cloudctl describe`, and terminate it by its reference if it is to go")
+        .with_hint("look at it with `cloudctl describe`, and terminate it by its reference if it is not needed")
 }
 
 /// A TTL is rounded up to whole seconds, so an instance may end this much later than requested.
@@ -66,27 +65,25 @@ const ROUNDING: SignedDuration = SignedDuration::from_secs(1);
 /// # Errors
 /// `Refused` if it would end sooner than it does now, or the time of its creation is not known.
 pub fn compute_extended_ttl(instance: &Instance, lifetime: Duration, now: Timestamp) -> Result<Duration> {
-    let refused = |message: String| Error::new(ErrorKind::Refused, message);
-    let created = instance
-        .created_at
-        .ok_or_else(|| refused(format!("it is not known when {} was created", instance.reference)))?;
-    let end = SignedDuration::try_from(lifetime)
-        .ok()
-        .and_then(|lifetime| now.checked_add(lifetime).ok())
-        .ok_or_else(|| Error::invalid("the TTL is too long"))?;
-    if let Some(current) = instance
-        .expires_at
-        .filter(|current| current.duration_since(end) > ROUNDING)
-    {
-        return Err(refused(format!(
-            "{} would end sooner than it does now, at {}",
-            instance.reference,
-            Timestamp::from_second(current.as_second()).unwrap_or(current)
-        ))
-        .with_hint("give more time, or terminate it when it is no longer needed"));
+    let reference = &instance.reference;
+    let Some(created) = instance.created_at else {
+        let message = format!("it is not known when {reference} was created");
+        return Err(Error::new(ErrorKind::Refused, message));
+    };
+    let requested_end = SignedDuration::try_from(lifetime)
+        .and_then(|lifetime| now.checked_add(lifetime))
+        .map_err(|_| Error::invalid("the TTL is too long"))?;
+    let mut end = requested_end;
+    if let Some(current_end) = instance.expires_at {
+        if current_end.duration_since(requested_end) > ROUNDING {
+            let whole_seconds = Timestamp::from_second(current_end.as_second()).unwrap_or(current_end);
+            let message = format!("{reference} would end sooner than it does now, at {whole_seconds}");
+            return Err(Error::new(ErrorKind::Refused, message)
+                .with_hint("give more time, or terminate it when it is no longer needed"));
+        }
+        end = end.max(current_end);
     }
     // The cloud may tell its time in whole seconds, so that it seems to be before the creation.
-    let end = instance.expires_at.map_or(end, |current| current.max(end));
     let ttl = Duration::try_from(end.duration_since(created.min(end))).unwrap_or_default();
     let rounded_up = Duration::from_secs(ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0));
     Ok(rounded_up.max(lifetime))

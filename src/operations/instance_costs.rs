@@ -24,7 +24,10 @@ pub struct Cost {
 /// that are gone do not count.
 pub fn sum_costs(instances: &[Instance], label: Option<&str>) -> Vec<Cost> {
     let mut groups: BTreeMap<Option<String>, (Cost, f64)> = BTreeMap::new();
-    for instance in instances.iter().filter(|instance| !instance.state.is_gone()) {
+    for instance in instances {
+        if instance.state.is_gone() {
+            continue;
+        }
         let group = match label {
             Some(key) => instance.label(key).cloned(),
             None => Some(instance.provider.to_string()),
@@ -40,16 +43,15 @@ pub fn sum_costs(instances: &[Instance], label: Option<&str>) -> Vec<Cost> {
             None => cost.unknown += 1,
         }
     }
-    let costs = groups.into_iter().map(|(group, (cost, sum))| {
-        let is_known = cost.unknown < cost.running || cost.running == 0;
-        Cost {
-            group,
+    let mut costs = Vec::new();
+    for (group, (mut cost, sum)) in groups {
+        cost.group = group;
+        if cost.unknown < cost.running || cost.running == 0 {
             // Sums of binary fractions have rounding errors: no price has more than six decimals.
-            usd_per_hour: is_known.then_some((sum * 1e6).round() / 1e6),
-            ..cost
+            cost.usd_per_hour = Some((sum * 1e6).round() / 1e6);
         }
-    });
-    let mut costs: Vec<_> = costs.collect();
+        costs.push(cost);
+    }
     costs.sort_by(|one, other| {
         let usd = |cost: &Cost| cost.usd_per_hour.unwrap_or(f64::NEG_INFINITY);
         usd(other).total_cmp(&usd(one))
@@ -63,7 +65,7 @@ pub const FILLED_IN_FIELDS: [&str; 3] = ["cpus", "memory_gib", "price_usd_per_ho
 /// Fills in the CPUs, memory and price of an instance by its type, where they are not known. The price is that of the
 /// running machine. It stays unknown if the instance is gone, or costs something else than its type.
 pub fn fill_in_prices(instance: &mut Instance, catalog: &Catalog) {
-    let Some(mut machine) = read_machine_type(instance, catalog) else {
+    let Some(mut machine) = find_machine_type(instance, catalog) else {
         return;
     };
     instance.cpus.get_or_insert(machine.cpus);
@@ -79,18 +81,19 @@ pub fn fill_in_prices(instance: &mut Instance, catalog: &Catalog) {
 }
 
 /// The machine type of an instance, from the catalog or else from its own fields.
-fn read_machine_type(instance: &Instance, catalog: &Catalog) -> Option<MachineType> {
+fn find_machine_type(instance: &Instance, catalog: &Catalog) -> Option<MachineType> {
     let name = instance.machine_type.as_deref()?;
-    catalog.machine_type(instance.provider, name).or_else(|| {
-        Some(MachineType {
-            name: name.to_owned(),
-            cpus: instance.cpus?,
-            memory_gib: instance.memory_gib?,
-            architecture: instance.architecture?,
-            gpu: None,
-            is_current: true,
-            has_spot: true,
-        })
+    if let Some(machine) = catalog.machine_type(instance.provider, name) {
+        return Some(machine);
+    }
+    Some(MachineType {
+        name: name.to_owned(),
+        cpus: instance.cpus?,
+        memory_gib: instance.memory_gib?,
+        architecture: instance.architecture?,
+        gpu: None,
+        is_current: true,
+        has_spot: true,
     })
 }
 

@@ -36,10 +36,10 @@ enum Operator {
 
 impl Operator {
     fn compares_order(self) -> bool {
-        matches!(
-            self,
-            Self::Less | Self::LessOrEqual | Self::Greater | Self::GreaterOrEqual
-        )
+        match self {
+            Self::Less | Self::LessOrEqual | Self::Greater | Self::GreaterOrEqual => true,
+            Self::Equal | Self::NotEqual | Self::Contains => false,
+        }
     }
 }
 
@@ -98,54 +98,37 @@ enum Operand {
 impl Operand {
     /// Parses a value that the key can be compared with by this operator.
     fn parse(key: &FilterKey, operator: Operator, text: &str) -> Result<Self> {
-        let refuse = |message: &str, hint: &str| Err(Error::invalid(message.to_owned()).with_hint(hint));
-        let field = match key {
-            FilterKey::Age if operator.compares_order() => {
-                return Ok(Self::Number(parse_duration(text)?.as_secs_f64()));
+        match key {
+            FilterKey::Field(field) => Self::parse_for_field(*field, operator, text),
+            FilterKey::Label(label) => parse_text(&format!("label.{label}"), operator, text),
+            FilterKey::Age if operator.compares_order() => Ok(Self::Number(parse_duration(text)?.as_secs_f64())),
+            FilterKey::Age => {
+                Err(Error::invalid("age can be compared with <, <=, > and >= only").with_hint("try age>2h"))
             }
-            FilterKey::Age => return refuse("age compares with <, <=, > and >= only", "try age>2h"),
-            FilterKey::Label(key) => return parse_text(&format!("label.{key}"), operator, text),
-            FilterKey::Field(field) => field,
-        };
+        }
+    }
+
+    fn parse_for_field(field: InstanceField, operator: Operator, text: &str) -> Result<Self> {
         let name = field.name();
+        let is_contains = operator == Operator::Contains;
         match field.kind() {
-            FieldKind::Object => refuse(
-                &format!("{name} has parts of its own, and compares with nothing"),
-                "compare one label: label.KEY=value",
-            ),
-            FieldKind::Number | FieldKind::Bool if operator == Operator::Contains => {
-                refuse(&format!("{name} contains no text"), "compare it with = or !=")
+            FieldKind::Object => {
+                let message = format!("{name} cannot be compared: it is not a single value");
+                Err(Error::invalid(message).with_hint("compare one label: label.KEY=value"))
             }
-            FieldKind::Bool if operator.compares_order() => refuse(
-                &format!("{name} compares with = and != only"),
-                &format!("try {name}=yes"),
-            ),
-            FieldKind::Bool => match text {
-                "yes" | "true" => Ok(Self::Bool(true)),
-                "no" | "false" => Ok(Self::Bool(false)),
-                _ => refuse(
-                    &format!("{name} is yes or no, not {}", quoted(text)),
-                    &format!("try {name}=yes"),
-                ),
-            },
-            FieldKind::Number => match text.parse::<f64>() {
-                Ok(number) if number.is_finite() => Ok(Self::Number(number)),
-                _ => refuse(
-                    &format!("{name} is a number, not {}", quoted(text)),
-                    &format!("try {name}>=2"),
-                ),
-            },
-            FieldKind::Time if operator != Operator::Contains => match parse_time(text) {
-                Some(time) => Ok(Self::Time(time)),
-                None => refuse(
-                    &format!("{name} is a point in time, not {}", quoted(text)),
-                    &format!("write it as a day or a time: {name}<2026-01-31 or {name}<2026-01-31T12:00:00Z"),
-                ),
-            },
+            FieldKind::Number if !is_contains => parse_number(name, text),
+            FieldKind::Bool if !is_contains && !operator.compares_order() => parse_bool(name, text),
+            FieldKind::Number => {
+                Err(Error::invalid(format!("{name} is a number: ~ compares text only"))
+                    .with_hint(format!("try {name}>=2")))
+            }
+            FieldKind::Bool => Err(Error::invalid(format!("{name} can be compared with = and != only"))
+                .with_hint(format!("try {name}=yes"))),
+            FieldKind::Time if !is_contains => parse_time(name, text),
             FieldKind::Time | FieldKind::Text => parse_text(name, operator, text),
-            FieldKind::Enum(check) => {
-                if matches!(operator, Operator::Equal | Operator::NotEqual) {
-                    check(text)?;
+            FieldKind::Enum(check_word) => {
+                if operator == Operator::Equal || operator == Operator::NotEqual {
+                    check_word(text)?;
                 }
                 parse_text(name, operator, text)
             }
@@ -173,61 +156,91 @@ impl Operand {
 /// Text has no useful order, so it does not compare with `<` and `>`.
 fn parse_text(name: &str, operator: Operator, text: &str) -> Result<Operand> {
     if operator.compares_order() {
-        let message = format!("{name} is text, and compares with =, != and ~ only");
+        let message = format!("{name} is text, and can be compared with =, != and ~ only");
         return Err(Error::invalid(message).with_hint(format!("try {name}={text}")));
     }
     Ok(Operand::Text(text.to_owned()))
 }
 
-/// A time, or the start of a day in UTC.
-fn parse_time(text: &str) -> Option<Timestamp> {
-    let day = || {
-        let midnight = text
-            .parse::<jiff::civil::Date>()
-            .ok()?
-            .to_zoned(jiff::tz::TimeZone::UTC);
-        midnight.ok().map(|midnight| midnight.timestamp())
-    };
-    text.parse().ok().or_else(day)
+fn parse_number(name: &str, text: &str) -> Result<Operand> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok(Operand::Number(number)),
+        _ => {
+            let message = format!("{name} is a number, not {}", quoted(text));
+            Err(Error::invalid(message).with_hint(format!("try {name}>=2")))
+        }
+    }
+}
+
+fn parse_bool(name: &str, text: &str) -> Result<Operand> {
+    match text {
+        "yes" | "true" => Ok(Operand::Bool(true)),
+        "no" | "false" => Ok(Operand::Bool(false)),
+        _ => {
+            let message = format!("{name} is yes or no, not {}", quoted(text));
+            Err(Error::invalid(message).with_hint(format!("try {name}=yes")))
+        }
+    }
+}
+
+/// Parses a time, or a day, which means its start in UTC.
+fn parse_time(name: &str, text: &str) -> Result<Operand> {
+    if let Ok(time) = text.parse() {
+        return Ok(Operand::Time(time));
+    }
+    if let Ok(day) = text.parse::<jiff::civil::Date>()
+        && let Ok(midnight) = day.to_zoned(jiff::tz::TimeZone::UTC)
+    {
+        return Ok(Operand::Time(midnight.timestamp()));
+    }
+    let message = format!("{name} is a point in time, not {}", quoted(text));
+    Err(Error::invalid(message).with_hint(format!(
+        "write it as a day or a time: {name}<2026-01-31 or {name}<2026-01-31T12:00:00Z"
+    )))
 }
 
 impl FromStr for Filter {
     type Err = Error;
 
     fn from_str(input: &str) -> Result<Self> {
-        let comparisons = split_comparisons(input).into_iter().map(|part| {
-            let (at, (symbol, operator)) = OPERATORS
-                .iter()
-                .filter_map(|operator| Some((part.find(operator.0)?, *operator)))
-                .min_by_key(|(at, (symbol, _))| (*at, std::cmp::Reverse(symbol.len())))
-                .ok_or_else(|| {
-                    let hint = match input.contains("label.") {
-                        true => "write it as field=value, and a value with commas in quotes: label.roles=\"app,web\"",
-                        false => "write it as field=value, such as state=running or age>2h",
-                    };
-                    Error::invalid(format!("invalid filter {}", quoted(part))).with_hint(hint)
-                })?;
+        let mut comparisons = Vec::new();
+        for part in split_comparisons(input) {
+            let Some((at, symbol, operator)) = find_operator(part) else {
+                let hint = match input.contains("label.") {
+                    true => "write it as field=value, and a value with commas in quotes: label.roles=\"app,web\"",
+                    false => "write it as field=value, such as state=running or age>2h",
+                };
+                return Err(Error::invalid(format!("invalid filter {}", quoted(part))).with_hint(hint));
+            };
             let key = part[..at].trim().parse()?;
             let operand = part[at + symbol.len()..].trim();
-            match operand.strip_prefix('"') {
-                Some(text) => Comparison::new(key, operator, &parse_quoted(text)?),
-                None => Comparison::new(key, operator, operand),
-            }
-        });
-        comparisons.collect::<Result<Vec<_>>>().map(Self)
+            comparisons.push(match operand.strip_prefix('"') {
+                Some(text) => Comparison::new(key, operator, &parse_quoted(text)?)?,
+                None => Comparison::new(key, operator, operand)?,
+            });
+        }
+        Ok(Self(comparisons))
     }
+}
+
+/// The first operator of a comparison, and its position. Of two at one position, such as `>` and `>=`, it is the longer.
+fn find_operator(comparison: &str) -> Option<(usize, &'static str, Operator)> {
+    let positions = OPERATORS
+        .iter()
+        .filter_map(|(symbol, operator)| Some((comparison.find(symbol)?, *symbol, *operator)));
+    positions.min_by_key(|(at, symbol, _)| (*at, std::cmp::Reverse(symbol.len())))
 }
 
 /// Splits at commas, but not inside of quotes.
 fn split_comparisons(input: &str) -> Vec<&str> {
     let (mut parts, mut start) = (Vec::new(), 0);
-    let (mut is_quoted, mut is_escaped, mut before) = (false, false, ',');
+    let (mut is_quoted, mut is_escaped, mut previous) = (false, false, ',');
     for (at, letter) in input.char_indices() {
         match letter {
             _ if is_escaped => is_escaped = false,
             '\\' if is_quoted => is_escaped = true,
             '"' if is_quoted => is_quoted = false,
-            '"' => is_quoted = "=~<>".contains(before),
+            '"' => is_quoted = "=~<>".contains(previous),
             ',' if !is_quoted => {
                 parts.push(&input[start..at]);
                 start = at + 1;
@@ -235,7 +248,7 @@ fn split_comparisons(input: &str) -> Vec<&str> {
             _ => {}
         }
         if !letter.is_whitespace() {
-            before = letter;
+            previous = letter;
         }
     }
     parts.push(&input[start..]);
@@ -273,14 +286,14 @@ impl SortOrder {
         instances.extend(with_values.into_iter().map(|(_, instance)| instance));
     }
 
-    fn compare(&self, one: &[Value], other: &[Value]) -> Ordering {
-        let pairs = one.iter().zip(other);
-        let mut orders = self
-            .0
-            .iter()
-            .zip(pairs)
-            .map(|(sort_key, (one, other))| compare_values(one, other, sort_key.is_descending));
-        orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    fn compare(&self, values: &[Value], others: &[Value]) -> Ordering {
+        for (sort_key, (one, other)) in self.0.iter().zip(values.iter().zip(others)) {
+            let order = compare_values(one, other, sort_key.is_descending);
+            if order.is_ne() {
+                return order;
+            }
+        }
+        Ordering::Equal
     }
 }
 
@@ -304,12 +317,13 @@ impl FromStr for SortOrder {
 
     fn from_str(input: &str) -> Result<Self> {
         let keys = input.split(',').map(|text| {
-            let text = text.trim();
-            let name = text.strip_prefix('-');
-            Ok(SortKey {
-                key: name.unwrap_or(text).parse()?,
-                is_descending: name.is_some(),
-            })
+            let trimmed = text.trim();
+            let (name, is_descending) = match trimmed.strip_prefix('-') {
+                Some(name) => (name, true),
+                None => (trimmed, false),
+            };
+            let key = name.parse()?;
+            Ok(SortKey { key, is_descending })
         });
         keys.collect::<Result<Vec<_>>>().map(Self)
     }
@@ -347,23 +361,31 @@ impl FromStr for FilterKey {
 
     fn from_str(name: &str) -> Result<Self> {
         match name.strip_prefix("label.") {
-            Some(key) => check_selectable(key).map(|()| Self::Label(key.to_owned())),
+            Some(key) => {
+                check_selectable(key)?;
+                Ok(Self::Label(key.to_owned()))
+            }
             None if name == "age" => Ok(Self::Age),
-            None => name.parse().map(Self::Field).map_err(|error: Error| {
-                let names = || InstanceField::ALL.iter().map(InstanceField::name);
-                let suggestion = match name.strip_prefix("labels.") {
-                    Some(key) => Some(format!("label.{key}")),
-                    None => did_you_mean(name, names()).map(str::to_owned),
-                };
-                let names: Vec<_> = names().collect();
-                let known = format!("{}, age or label.KEY", names.join(", "));
-                error.with_hint(match suggestion {
-                    Some(suggestion) => format!("did you mean {suggestion}? There are {known}"),
-                    None => format!("use one of {known}"),
-                })
-            }),
+            None => match name.parse() {
+                Ok(field) => Ok(Self::Field(field)),
+                Err(error) => Err(add_field_names(error, name)),
+            },
         }
     }
+}
+
+/// Adds to the error for an unknown field which fields there are.
+fn add_field_names(error: Error, unknown: &str) -> Error {
+    let names: Vec<_> = InstanceField::ALL.iter().map(InstanceField::name).collect();
+    let suggestion = match unknown.strip_prefix("labels.") {
+        Some(key) => Some(format!("label.{key}")),
+        None => did_you_mean(unknown, names.iter().copied()).map(str::to_owned),
+    };
+    let known = format!("{}, age or label.KEY", names.join(", "));
+    error.with_hint(match suggestion {
+        Some(suggestion) => format!("did you mean {suggestion}? There are {known}"),
+        None => format!("use one of {known}"),
+    })
 }
 
 /// The text of a value; `None` if it is unknown, a list or an object.

@@ -80,26 +80,28 @@ impl<'a> Selectors<'a> {
             return Ok(());
         }
         let requirements = self.selectors.iter().flat_map(|selector| &selector.0);
-        let mut ambiguous = requirements.filter_map(|requirement| match requirement {
-            Requirement::Whole {
+        for requirement in requirements {
+            if let Requirement::Whole {
                 key,
                 value,
                 first,
                 others,
-            } => Some((key, value, first, others)),
-            _ => None,
-        });
-        let Some((key, value, first, others)) = ambiguous.next() else {
-            return Ok(());
-        };
-        let others: String = others.iter().map(|other| format!(" -l {other}")).collect();
-        let error = Error::invalid(format!(
-            "the selector for the label {key} can be read in two ways, and there are VMs that fit the second"
-        ));
-        Err(error.with_hint(match may_be_secret(value) {
-            true => format!("write {key}=\"value\" for one value with commas, or another -l for each label"),
-            false => format!("write -l '{}', or -l {key}={first}{others}", format_label(key, value)),
-        }))
+            } = requirement
+            {
+                let message = format!(
+                    "the selector for the label {key} can be read in two ways, and there are VMs that match the second"
+                );
+                let other_selectors: String = others.iter().map(|other| format!(" -l {other}")).collect();
+                return Err(Error::invalid(message).with_hint(match may_be_secret(value) {
+                    true => format!("write {key}=\"value\" for one value with commas, or another -l for each label"),
+                    false => format!(
+                        "write -l '{}', or -l {key}={first}{other_selectors}",
+                        format_label(key, value)
+                    ),
+                }));
+            }
+        }
+        Ok(())
     }
 }
 

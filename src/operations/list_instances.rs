@@ -61,13 +61,18 @@ impl Inventory {
         self.answered += other.answered;
     }
 
-    fn of_location(provider: ProviderKind, instances: Vec<Instance>, listed: Result<Vec<Gap>>) -> Self {
+    /// The inventory of one location, whose listing gave its gaps or failed.
+    fn of_location(provider: ProviderKind, instances: Vec<Instance>, listing: Result<Vec<Gap>>) -> Self {
+        let (answered, gaps) = match listing {
+            Ok(gaps) => (1, gaps),
+            Err(error) => (0, vec![Gap::new(error, provider)]),
+        };
         Self {
             instances,
-            answered: usize::from(listed.is_ok()),
-            gaps: listed.unwrap_or_else(|error| vec![Gap::new(error, provider)]),
+            gaps,
             skipped: Vec::new(),
             queried: 1,
+            answered,
         }
     }
 
@@ -110,14 +115,13 @@ pub async fn list_all_with_progress(
     let list = async |provider: &dyn Provider, query: &LocationQuery| {
         let mut instances = Vec::new();
         let mut collect = |page: Vec<Instance>| instances.extend(page);
-        let listed = list_with_idle_timeout(provider, query, filter, &timer, &mut collect).await;
-        match &listed {
-            Ok(_) if query.wait_for_existence().await => {
-                on_answer.lock().unwrap_or_else(PoisonError::into_inner)(instances.len());
-            }
-            _ => instances.clear(),
+        let listing = list_with_idle_timeout(provider, query, filter, &timer, &mut collect).await;
+        if listing.is_ok() && query.wait_for_existence().await {
+            on_answer.lock().unwrap_or_else(PoisonError::into_inner)(instances.len());
+        } else {
+            instances.clear();
         }
-        Inventory::of_location(provider.kind(), instances, listed)
+        Inventory::of_location(provider.kind(), instances, listing)
     };
     let mut inventory = query_selected(providers, selection, &list).await?;
     // The order must not depend on which location answered first.
@@ -156,11 +160,11 @@ pub async fn stream_all(
             Some(true) => unconfirmed_pages.drain(..).chain([page]).for_each(emit),
             Some(false) => {}
         };
-        let gaps = list_with_idle_timeout(provider, query, filter, &timer, &mut on_location_page).await;
+        let listing = list_with_idle_timeout(provider, query, filter, &timer, &mut on_location_page).await;
         if query.wait_for_existence().await {
             unconfirmed_pages.into_iter().for_each(emit);
         }
-        let mut inventory = Inventory::of_location(provider.kind(), Vec::new(), gaps);
+        let mut inventory = Inventory::of_location(provider.kind(), Vec::new(), listing);
         if query.has_instances() {
             inventory.answered = 1;
         }
@@ -228,11 +232,12 @@ async fn resolve_selection<'a>(
                 Ok(scopes) => {
                     known_positions.insert(position);
                     for scope in scopes {
+                        let mut scopes_of_cloud = queries
+                            .iter()
+                            .filter(|(other, _)| other.kind() == provider.kind())
+                            .map(|(_, query)| &query.scope);
                         // A region can be selected twice, or by its name and its area.
-                        let is_same = |(other, query): &(&dyn Provider, LocationQuery)| {
-                            other.kind() == provider.kind() && query.scope == scope
-                        };
-                        if !queries.iter().any(is_same) {
+                        if !scopes_of_cloud.any(|other| *other == scope) {
                             queries.push((provider, LocationQuery::confirmed(scope)));
                         }
                     }
@@ -260,19 +265,20 @@ struct ResolvedRegion {
 }
 
 async fn resolve_regions(provider: &dyn Provider, selection: &RegionSelection) -> Result<Vec<ResolvedRegion>> {
-    let mut names: Vec<_> = selection.regions.iter().map(|name| Some(name.as_str())).collect();
-    if names.is_empty() {
-        names.push(None);
+    let zone = selection.zone.as_deref();
+    let mut regions: Vec<_> = selection.regions.iter().map(|region| Some(region.as_str())).collect();
+    if regions.is_empty() {
+        // The zone alone tells the region.
+        regions.push(None);
     }
     let mut resolved = Vec::new();
-    for (position, name) in names.into_iter().enumerate() {
-        let zone = selection.zone.as_deref();
-        let locations = match name {
-            Some(name) if zone.is_none() => resolve_region_or_area(provider, name).await,
-            region => provider
-                .resolve_location(region, zone)
-                .await
-                .map(|location| vec![location]),
+    for (position, region) in regions.into_iter().enumerate() {
+        let locations = match (region, zone) {
+            (Some(region_or_area), None) => resolve_region_or_area(provider, region_or_area).await,
+            (region, zone) => match provider.resolve_location(region, zone).await {
+                Ok(location) => Ok(vec![location]),
+                Err(error) => Err(error),
+            },
         };
         let scopes = match locations {
             Ok(locations) => Ok(locations.iter().map(|location| location.list_scope()).collect()),
@@ -296,8 +302,8 @@ async fn query_all_locations(
         (query, inventory)
     };
     // Reading the cloud's configuration can also hang, in a home directory on a network.
-    let known = async { Ok(provider.known_list_scopes().await) };
-    let known = run_with_idle_timeout(provider, &ListScope::AllRegions, known)
+    let known_scopes = async { Ok(provider.known_list_scopes().await) };
+    let known = run_with_idle_timeout(provider, &ListScope::AllRegions, known_scopes)
         .await
         .unwrap_or_default();
     let speculative = known.iter().cloned().map(LocationQuery::speculative);
@@ -309,14 +315,14 @@ async fn query_all_locations(
         &ListScope::AllRegions,
         provider.list_scopes()
     ));
-    let named = loop {
+    let discovered = loop {
         tokio::select! {
-            named = &mut discovery => break named,
+            scopes = &mut discovery => break scopes,
             Some(answer) = running.next() => answers.push(answer),
         }
     };
-    let named: BTreeSet<ListScope> = match named.and_then(check_not_empty) {
-        Ok(named) => named.into_iter().collect(),
+    let existing: BTreeSet<ListScope> = match discovered.and_then(check_not_empty) {
+        Ok(scopes) => scopes.into_iter().collect(),
         Err(error) => {
             open.iter().for_each(|query| query.confirm(true));
             answers.extend(running.collect::<Vec<_>>().await);
@@ -332,9 +338,9 @@ async fn query_all_locations(
         }
     };
     for query in &open {
-        query.confirm(named.contains(&query.scope));
+        query.confirm(existing.contains(&query.scope));
     }
-    for scope in named.iter().filter(|scope| !known.contains(scope)) {
+    for scope in existing.iter().filter(|scope| !known.contains(scope)) {
         let query = Arc::new(LocationQuery::confirmed(scope.clone()));
         open.push(Arc::clone(&query));
         running.push(run(query));
@@ -354,13 +360,11 @@ async fn query_all_locations(
 }
 
 fn check_not_empty(scopes: Vec<ListScope>) -> Result<Vec<ListScope>> {
-    match scopes.is_empty() {
-        true => Err(Error::new(
-            ErrorKind::Network,
-            "the cloud named no region, but every account has one",
-        )),
-        false => Ok(scopes),
+    if scopes.is_empty() {
+        let message = "the cloud named no region, but every account has one";
+        return Err(Error::new(ErrorKind::Network, message));
     }
+    Ok(scopes)
 }
 
 fn sort_by_scope(mut answers: Vec<(Arc<LocationQuery>, Inventory)>) -> Vec<Inventory> {

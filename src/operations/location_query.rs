@@ -57,10 +57,10 @@ impl LocationQuery {
 
     /// Waits until it is known whether the cloud has this scope, and says so.
     pub(super) async fn wait_for_existence(&self) -> bool {
-        let mut exists = self.exists.subscribe();
+        let mut receiver = self.exists.subscribe();
         // The sender is a field of `self`, so it lives long enough.
-        let known = exists.wait_for(Option::is_some).await;
-        known.is_ok_and(|exists| *exists == Some(true))
+        let existence = receiver.wait_for(Option::is_some).await;
+        existence.is_ok_and(|exists| *exists == Some(true))
     }
 
     /// Whether an instance was listed.
@@ -120,16 +120,18 @@ async fn run_with_timeout<T>(
     timeout: &IdleTimeout<'_>,
     call: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    let result = timeout.run(call).await.unwrap_or_else(|| {
-        let seconds = MAX_SILENCE.as_secs();
-        Err(Error::new(ErrorKind::Network, format!("no answer within {seconds} s")))
-    });
-    result.map_err(|error| {
-        error.at_if_unset(match scope {
-            ListScope::AllRegions => provider.kind().into(),
-            _ => ErrorLocation::new(provider.kind(), scope),
-        })
-    })
+    let error = match timeout.run(call).await {
+        Some(Ok(result)) => return Ok(result),
+        Some(Err(error)) => error,
+        None => Error::new(
+            ErrorKind::Network,
+            format!("no answer within {} s", MAX_SILENCE.as_secs()),
+        ),
+    };
+    Err(error.at_if_unset(match scope {
+        ListScope::AllRegions => provider.kind().into(),
+        _ => ErrorLocation::new(provider.kind(), scope),
+    }))
 }
 
 /// Resolves the name of a region, or of an area: then to all regions of the area that the account can use.
@@ -140,11 +142,10 @@ pub async fn resolve_region_or_area(provider: &dyn Provider, name: &str) -> Resu
     let Ok(area) = name.parse::<Area>() else {
         return Ok(vec![provider.resolve_location(Some(name), None).await?]);
     };
-    let regions = provider.regions().await?.into_iter();
-    let locations: Vec<_> = regions
-        .filter(|region| (provider.info().area_of)(region) == Some(area))
-        .map(|region| Location { region, zone: None })
-        .collect();
+    let mut regions = provider.regions().await?;
+    regions.retain(|region| (provider.info().area_of)(region) == Some(area));
+    let new_location = |region| Location { region, zone: None };
+    let locations: Vec<_> = regions.into_iter().map(new_location).collect();
     if locations.is_empty() {
         let message = format!("{} has no region in {area} that this account can use", provider.kind());
         return Err(Error::invalid(message).with_hint("name another area, or a region"));

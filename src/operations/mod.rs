@@ -15,10 +15,10 @@ mod ssh_probe;
 mod terminate;
 mod wait;
 
-pub use apply_action::apply;
+pub use apply_action::{apply, group_by_provider};
 pub use create::offers::{CreateRequest, Offer, format_usd};
 pub use create::placement_search::{
-    Fallback, PlacementRefusal, PlacementScope, ProviderLocation, SelectedOffer, deduplicate_providers,
+    Fallback, PlacementRefusal, PlacementRules, ProviderLocation, SelectedOffer, deduplicate_providers,
 };
 pub use create::preview::{PreviewReport, preview_by_name};
 pub use create::{CreateReport, CreatedInstance, create_by_name};

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use super::list_instances::{Inventory, RegionSelection, list_all};
 use crate::cloud::{
     Error, ErrorKind, Gap, Instance, InstanceQuery, InstanceState, ListFilter, Provider, ProviderKind, Result,
-    SkippedCloud,
+    SkippedCloud, join_with_or,
 };
 
 /// The result of resolving some queries.
@@ -61,9 +61,9 @@ impl ResolvedInstances {
     /// `Refused`, with the name and the location.
     pub fn check_unambiguous(&self) -> Result<()> {
         let is_resolved_by_name = |query: &InstanceQuery| {
-            let is_named = |instance: &Instance| instance.reference.id != query.name_or_id;
+            let has_id = |instance: &Instance| instance.reference.id == query.name_or_id;
             let mut instances = self.instances.iter();
-            instances.any(|instance| query.matches(instance) && is_named(instance))
+            instances.any(|instance| query.matches(instance) && !has_id(instance))
         };
         let uncertain = self.uncertain.iter().find(|(query, _)| is_resolved_by_name(query));
         let Some((query, gap)) = uncertain else {
@@ -80,22 +80,33 @@ impl ResolvedInstances {
     }
 
     /// The error for the queries without an instance, if there are any: `Incomplete` if a location that may have one did
-    /// not answer, and otherwise `NotFound`.
+    /// not answer, and otherwise `NotFound`. Its message tells the queries that are certain from those that are not.
     pub fn missing_error(&self) -> Option<Error> {
-        if self.missing.is_empty() {
-            return None;
+        let (mut absent, mut uncertain) = (Vec::new(), Vec::new());
+        let mut first_gap = None;
+        for query in &self.missing {
+            match self.uncertain.iter().find(|(other, _)| other == query) {
+                Some((_, gap)) => {
+                    uncertain.push(query);
+                    first_gap.get_or_insert(gap);
+                }
+                None => absent.push(query),
+            }
         }
-        let names: Vec<_> = self.missing.iter().map(ToString::to_string).collect();
-        let names = names.join(", ");
-        let uncertain = self.uncertain.iter().find(|(query, _)| self.missing.contains(query));
-        let Some((_, gap)) = uncertain else {
-            return Some(Error::new(ErrorKind::NotFound, format!("no VM is called {names}")));
+        let mut sentences = Vec::new();
+        if !absent.is_empty() {
+            sentences.push(format!("no VM is called {}", join_with_or(absent)));
+        }
+        let Some(gap) = first_gap else {
+            let message = sentences.pop()?;
+            return Some(Error::new(ErrorKind::NotFound, message));
         };
-        let message = format!(
-            "no VM called {names} was seen, but not every location answered: {}",
+        sentences.push(format!(
+            "no VM called {} was found, but not every location answered: {}",
+            join_with_or(uncertain),
             gap.error
-        );
-        Some(Error::new(ErrorKind::Incomplete, message).at(gap.location.clone()))
+        ));
+        Some(Error::new(ErrorKind::Incomplete, sentences.join("; ")).at(gap.location.clone()))
     }
 }
 
@@ -157,13 +168,11 @@ pub async fn resolve(
             None => resolved.missing.push(query.clone()),
         }
     }
-    let is_wanted = |instance: &&Instance| {
+    let is_terminating_match = |instance: &&Instance| {
         instance.state == InstanceState::Terminating && queries.iter().any(|query| query.matches(instance))
     };
-    resolved.terminating = sort_by_reference(found.instances.iter().filter(is_wanted))
-        .into_iter()
-        .cloned()
-        .collect();
+    let terminating = sort_by_reference(found.instances.iter().filter(is_terminating_match));
+    resolved.terminating = terminating.into_iter().cloned().collect();
     resolved.gaps = found.gaps;
     resolved.skipped = found.skipped;
     Ok(resolved)
@@ -212,20 +221,20 @@ fn find_best_match<'a>(query: &InstanceQuery, instances: &'a [Instance]) -> Resu
     let alive: Vec<_> = matching.iter().filter(|instance| !instance.state.is_gone()).collect();
     if alive.len() > 1 {
         let references: Vec<_> = alive.iter().map(|instance| instance.reference.to_string()).collect();
-        let message = format!("{query} fits {} VMs: {}", references.len(), references.join(", "));
+        let message = format!("{query} means {} VMs: {}", references.len(), references.join(", "));
         return Err(Error::new(ErrorKind::Ambiguous, message).with_hint("name one of them in full"));
     }
-    let by_id = || {
-        matching
-            .iter()
-            .find(|instance| instance.reference.id == query.name_or_id)
-    };
-    let only_terminating = || {
-        let mut terminating = matching
-            .iter()
-            .filter(|instance| instance.state == InstanceState::Terminating);
-        terminating.next().filter(|_| terminating.next().is_none())
-    };
-    let best = alive.first().copied().or_else(by_id).or_else(only_terminating);
-    Ok(best.copied())
+    if let Some(alive) = alive.first() {
+        return Ok(Some(alive));
+    }
+    let has_id = |instance: &&&Instance| instance.reference.id == query.name_or_id;
+    if let Some(by_id) = matching.iter().find(has_id) {
+        return Ok(Some(by_id));
+    }
+    let is_terminating = |instance: &&&Instance| instance.state == InstanceState::Terminating;
+    let terminating: Vec<_> = matching.iter().filter(is_terminating).collect();
+    match terminating.as_slice() {
+        [only] => Ok(Some(only)),
+        _ => Ok(None),
+    }
 }

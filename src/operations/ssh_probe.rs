@@ -46,13 +46,13 @@ impl SshFailure {
     /// The error for an instance that is running, but did not answer within the time that was waited.
     pub(super) fn error(self, instance: &Instance, port: u16, waited: Duration) -> Error {
         let reference = &instance.reference;
-        let message = match address(instance).filter(|_| self != Self::NoAddress) {
-            None => format!("{reference} is running, but has no address for ssh"),
-            Some(address) => format!(
+        let message = match address(instance) {
+            Some(address) if self != Self::NoAddress => format!(
                 "{reference} is running, but does not answer to ssh at {address} port {port} after {} s: {}",
                 waited.as_secs(),
                 self.describe()
             ),
+            _ => format!("{reference} is running, but has no address for ssh"),
         };
         let error = Error::new(ErrorKind::Timeout, message)
             .naming(reference)
@@ -76,7 +76,7 @@ impl SshFailure {
             Self::Refused => "the connection was refused",
             Self::NoAnswer => "there was no answer",
             Self::Unreachable => "the network does not reach it",
-            Self::Silent => "it took the connection and said nothing",
+            Self::Silent => "it accepted the connection and sent nothing",
             Self::Closed => "it closed the connection",
             Self::NotSsh => "the server there is not an SSH server",
         }
@@ -106,7 +106,9 @@ pub(super) async fn probe_all(targets: Vec<ProbeTarget>, deadline: Instant) -> V
 }
 
 async fn probe(address: Option<&str>, port: u16, deadline: Instant) -> Result<(), SshFailure> {
-    let address = address.ok_or(SshFailure::NoAddress)?;
+    let Some(address) = address else {
+        return Err(SshFailure::NoAddress);
+    };
     let limit = |timeout| deadline.min(Instant::now() + timeout);
     let stream = match timeout_at(limit(CONNECT_TIMEOUT), TcpStream::connect((address, port))).await {
         Ok(Ok(stream)) => stream,

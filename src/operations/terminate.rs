@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 
-use super::apply_action::{index_by_reference, relist, relist_until_signal, send};
+use super::apply_action::{group_by_provider, index_by_reference, relist, relist_until_signal, send};
 use crate::cloud::{
     Disk, Error, ErrorKind, ErrorLocation, Instance, InstanceAction, InstanceRef, InstanceState, Leftover,
     OrphanedDisk, Provider, ProviderKind, Result,
@@ -23,6 +23,7 @@ pub struct TerminationPlan {
     terminating: Vec<Instance>,
     skipped: Vec<SkippedInstance>,
     include_unmanaged: bool,
+    /// Whether an instance stays if its TTL was extended since it was selected.
     only_expired: bool,
 }
 
@@ -51,10 +52,10 @@ impl SkippedInstance {
         match self.reason {
             SkipReason::Protected => Error::new(ErrorKind::Protected, format!("{instance} is protected"))
                 .with_hint(format!("take the protection off first: cloudctl unprotect {instance}")),
-            SkipReason::TtlExtended => {
-                let message = format!("{instance} was given more time, and was not terminated");
-                Error::new(ErrorKind::Refused, message)
-            }
+            SkipReason::TtlExtended => Error::new(
+                ErrorKind::Refused,
+                format!("{instance} was given more time, and was not terminated"),
+            ),
         }
         .naming(instance)
     }
@@ -100,18 +101,9 @@ impl TerminationPlan {
     /// kind. Nothing is terminated then.
     pub async fn recheck(self, connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync)) -> Result<Self> {
         let relisted = relist(connect, &self.to_terminate).await;
-        let mut planned = self.to_terminate.iter();
-        if let Some(error) = planned.find_map(|planned| relisted.listing_error(planned)) {
-            let error = error
-                .clone()
-                .context("cannot list the VMs again; nothing was terminated");
-            return Err(match error.kind() {
-                // These are about the caller, and not about the plan.
-                ErrorKind::Unauthenticated | ErrorKind::PermissionDenied | ErrorKind::Throttled => error,
-                _ => error
-                    .with_kind(ErrorKind::Refused)
-                    .with_hint("run the same command again"),
-            });
+        let mut planned_instances = self.to_terminate.iter();
+        if let Some(error) = planned_instances.find_map(|planned| relisted.listing_error(planned)) {
+            return Err(recheck_error(error));
         }
         let (mut unchanged, mut extended) = (Vec::new(), Vec::new());
         for planned in &self.to_terminate {
@@ -125,12 +117,26 @@ impl TerminationPlan {
                 unchanged.push(latest);
             }
         }
-        let mut plan = plan_termination(unchanged, self.include_unmanaged, None)?;
-        plan.only_expired = self.only_expired;
+        let mut plan = Self {
+            only_expired: self.only_expired,
+            ..plan_termination(unchanged, self.include_unmanaged, None)?
+        };
         plan.terminating.extend(self.terminating);
         plan.skipped.extend(extended);
         plan.skipped.extend(self.skipped);
         Ok(plan)
+    }
+}
+
+fn recheck_error(listing_error: &Error) -> Error {
+    let error = listing_error.clone();
+    let error_with_context = error.context("cannot list the VMs again; nothing was terminated");
+    match error_with_context.kind() {
+        // These are about the caller, and not about the plan.
+        ErrorKind::Unauthenticated | ErrorKind::PermissionDenied | ErrorKind::Throttled => error_with_context,
+        _ => error_with_context
+            .with_kind(ErrorKind::Refused)
+            .with_hint("run the same command again"),
     }
 }
 
@@ -174,31 +180,19 @@ pub fn plan_termination(
     include_unmanaged: bool,
     expected_count: Option<usize>,
 ) -> Result<TerminationPlan> {
-    let (gone, alive): (Vec<_>, Vec<_>) = selected.into_iter().partition(|instance| instance.state.is_gone());
-    let terminating: Vec<_> = gone
-        .into_iter()
-        .filter(|instance| instance.state == InstanceState::Terminating)
-        .collect();
-    let counts = [alive.len(), alive.len() + terminating.len()];
-    if let Some(expected) = expected_count.filter(|expected| !counts.contains(expected)) {
-        let count = alive.len();
-        return Err(Error::new(
-            ErrorKind::Refused,
-            format!("{count} VMs are selected, but {expected} are expected; nothing was terminated"),
-        )
-        .with_hint("look at them with --dry-run"));
+    let (mut alive, mut terminating) = (Vec::new(), Vec::new());
+    for instance in selected {
+        match instance.state {
+            InstanceState::Terminated => {}
+            InstanceState::Terminating => terminating.push(instance),
+            _ => alive.push(instance),
+        }
     }
-    let unmanaged = alive.iter().find(|instance| !instance.managed);
-    if let Some(unmanaged) = unmanaged.filter(|_| !include_unmanaged) {
-        let problem = unmanaged.label_problem.as_deref();
-        let problem = problem.map(|problem| format!(" ({problem})")).unwrap_or_default();
-        let message = format!(
-            "{} was not made by cloudctl{problem}; nothing was terminated",
-            unmanaged.reference
-        );
-        return Err(
-            Error::new(ErrorKind::Refused, message).with_hint("pass --include-unmanaged to terminate it all the same")
-        );
+    if let Some(expected) = expected_count {
+        check_count(expected, alive.len(), terminating.len())?;
+    }
+    if !include_unmanaged {
+        check_managed(&alive)?;
     }
     let (protected, to_terminate): (Vec<_>, Vec<_>) =
         alive.into_iter().partition(|instance| instance.protected == Some(true));
@@ -218,6 +212,31 @@ pub fn plan_termination(
     })
 }
 
+fn check_count(expected: usize, alive: usize, terminating: usize) -> Result<()> {
+    let acceptable_counts = [alive, alive + terminating];
+    if acceptable_counts.contains(&expected) {
+        return Ok(());
+    }
+    let noun = if alive == 1 { "VM is" } else { "VMs are" };
+    let message = format!("{alive} {noun} selected, and not {expected} as expected; nothing was terminated");
+    Err(Error::new(ErrorKind::Refused, message).with_hint("look at them with --dry-run"))
+}
+
+fn check_managed(instances: &[Instance]) -> Result<()> {
+    let Some(unmanaged) = instances.iter().find(|instance| !instance.managed) else {
+        return Ok(());
+    };
+    let problem = match &unmanaged.label_problem {
+        Some(problem) => format!(" ({problem})"),
+        None => String::new(),
+    };
+    let message = format!(
+        "{} was not made by cloudctl{problem}; nothing was terminated",
+        unmanaged.reference
+    );
+    Err(Error::new(ErrorKind::Refused, message).with_hint("pass --include-unmanaged to terminate it all the same"))
+}
+
 /// Reads the protection of the instances whose listing does not have it, and skips those that are protected, as the
 /// termination would. An instance that cannot be read stays in the plan.
 pub async fn leave_out_protected(
@@ -227,13 +246,13 @@ pub async fn leave_out_protected(
 ) -> Result<TerminationPlan> {
     let reads = std::mem::take(&mut plan.to_terminate)
         .into_iter()
-        .map(async |instance| {
-            let read = match instance.protected {
-                None => connect(instance.provider).get(&instance.reference).await.ok(),
-                Some(_) => None,
-            };
-            let protected = read.and_then(|read| read.protected).or(instance.protected);
-            Instance { protected, ..instance }
+        .map(async |mut instance| {
+            if instance.protected.is_none()
+                && let Ok(read) = connect(instance.provider).get(&instance.reference).await
+            {
+                instance.protected = read.protected;
+            }
+            instance
         });
     let reads = stream::iter(reads).buffered(CONCURRENT_READS).collect::<Vec<_>>();
     let instances = shutdown.run_until_signal(async { Ok(reads.await) }).await?;
@@ -264,7 +283,7 @@ pub async fn terminate(
         }
     }
     let relisted = relist_until_signal(connect, &ended, shutdown).await;
-    let ended = ended.iter().map(|instance| {
+    let latest_of_ended = ended.iter().map(|instance| {
         let mut latest = relisted.latest(instance);
         if relisted.is_gone(instance) {
             latest.state = InstanceState::Terminated;
@@ -277,7 +296,7 @@ pub async fn terminate(
         latest.ingress_rules.clone_from(&instance.ingress_rules);
         latest
     });
-    (ended.collect(), errors)
+    (latest_of_ended.collect(), errors)
 }
 
 /// Reports the disks that are kept when their instances are terminated: those that are not deleted with the instance, and
@@ -291,27 +310,18 @@ pub async fn report_kept_disks(
     let (gone, terminating): (Vec<_>, Vec<_>) = ended
         .iter()
         .filter(|instance| !instance.disks.is_empty())
-        .cloned()
         .partition(|instance| instance.state == InstanceState::Terminated);
-    errors.extend(terminating.iter().flat_map(kept_disk_errors));
-    for kind in ProviderKind::ALL {
-        let own: Vec<_> = gone
-            .iter()
-            .filter(|instance| instance.provider == kind)
-            .cloned()
-            .collect();
-        if own.is_empty() {
-            continue;
-        }
+    errors.extend(terminating.into_iter().flat_map(kept_disk_errors));
+    for (kind, owners) in group_by_provider(gone) {
         let provider = connect(kind);
-        match shutdown.run_until_signal(provider.orphaned_disks(&own)).await {
+        match shutdown.run_until_signal(provider.orphaned_disks(&owners)).await {
             Ok(orphaned) => errors.extend(orphaned.iter().filter_map(|OrphanedDisk { instance, id }| {
-                let owner = own.iter().find(|known| known.reference == *instance)?;
+                let owner = owners.iter().find(|known| known.reference == *instance)?;
                 Some(kept_disk_error(owner, id))
             })),
             Err(error) => {
                 tracing::warn!(%error, "cannot list the disks that are left over");
-                errors.extend(own.iter().flat_map(kept_disk_errors));
+                errors.extend(owners.iter().flat_map(kept_disk_errors));
             }
         }
     }
@@ -346,17 +356,13 @@ pub async fn delete_unused_firewall_rules(
     shutdown: &Shutdown,
 ) -> Vec<String> {
     let mut kept = Vec::new();
-    for kind in ProviderKind::ALL {
-        let is_own = |instance: &&Instance| instance.provider == kind && !instance.ingress_rules.is_empty();
-        let own: Vec<_> = ended.iter().filter(is_own).cloned().collect();
-        if own.is_empty() {
-            continue;
-        }
+    let with_rules = ended.iter().filter(|instance| !instance.ingress_rules.is_empty());
+    for (kind, instances) in group_by_provider(with_rules) {
         let provider = connect(kind);
-        let deletion = provider.delete_unused_firewall_rules(&own);
+        let deletion = provider.delete_unused_firewall_rules(&instances);
         match shutdown.run_until_signal(deletion).await {
             Ok(used) => kept.extend(used),
-            Err(error) => kept.push(format!("the firewall rules on {kind} could not be removed: {error}")),
+            Err(error) => kept.push(format!("the firewall rules on {kind} could not be deleted: {error}")),
         }
     }
     kept

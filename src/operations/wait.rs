@@ -83,14 +83,14 @@ pub async fn wait_for(
     let started = Instant::now();
     let deadline = started + timeout;
     let mut result = WaitResult::default();
-    let targets = targets.into_iter();
-    let mut targets: Vec<_> = targets
-        .map(|(instance, goal)| WaitTarget::new(instance, goal))
-        .collect();
+    let mut waiting = Vec::new();
+    for (instance, goal) in targets {
+        waiting.push(WaitTarget::new(instance, goal));
+    }
     let mut pause = FIRST_PAUSE;
     loop {
-        targets = report_progress(targets, &mut result, on_reached);
-        if targets.is_empty() {
+        waiting = report_progress(waiting, &mut result, on_reached);
+        if waiting.is_empty() {
             return result;
         }
         let remaining = deadline.saturating_duration_since(Instant::now());
@@ -100,24 +100,24 @@ pub async fn wait_for(
         // A random part of the pause keeps many pipelines from listing at the same time.
         let jittered = pause.mul_f64(0.5 + fastrand::f64() / 2.0).min(remaining);
         pause = (pause * 3 / 2).min(MAX_PAUSE);
-        let round = async { Ok(run_round(connect, &targets, jittered, deadline).await) };
+        let round = async { Ok(run_round(connect, &waiting, jittered, deadline).await) };
         let Ok(Round { probes, listing }) = shutdown.run_until_signal(round).await else {
             break;
         };
         for (position, probe) in probes {
-            targets[position].record_probe(probe);
+            waiting[position].record_probe(probe);
         }
         match listing {
             RoundListing::NotNeeded => continue,
             RoundListing::TooLate => break,
-            RoundListing::Listed(relisted) => targets.iter_mut().for_each(|target| target.record_listing(&relisted)),
+            RoundListing::Listed(relisted) => waiting.iter_mut().for_each(|target| target.record_listing(&relisted)),
         }
         // While another target can still be listed, a region that refuses may answer again.
-        if targets.iter().all(WaitTarget::is_hopeless) {
+        if waiting.iter().all(WaitTarget::is_hopeless) {
             break;
         }
     }
-    report_unreached(&mut result, targets, started.elapsed());
+    report_unreached(&mut result, waiting, started.elapsed());
     result
 }
 
@@ -173,12 +173,13 @@ fn report_unreached(result: &mut WaitResult, targets: Vec<WaitTarget>, elapsed: 
         result.unreached.push(instance);
     }
     for UnlistedRegion { error, first, others } in by_region.into_values() {
-        let targets = match others {
+        let target_names = match others {
             0 => first,
             _ => format!("{first} and {others} more"),
         };
-        let error = error.context(format_args!("{targets} cannot be listed any more"));
-        result.errors.push(error);
+        result
+            .errors
+            .push(error.context(format_args!("{target_names} cannot be listed any more")));
     }
     for target in waiting {
         result.errors.push(target.timeout_error(elapsed));
@@ -230,11 +231,11 @@ async fn run_round(
     let (probes, listing) = match select(probes, listing).await {
         Either::Left((probes, listing)) => {
             let answered = probes.iter().filter(|(_, probe)| probe.is_ok()).count();
-            let listing = match answered == targets.len() {
-                true => RoundListing::NotNeeded,
-                false => listing.await,
-            };
-            (probes, listing)
+            if answered == targets.len() {
+                (probes, RoundListing::NotNeeded)
+            } else {
+                (probes, listing.await)
+            }
         }
         Either::Right((listing, probes)) => (probes.await, listing),
     };
@@ -339,9 +340,10 @@ impl WaitTarget {
 
     /// Whether it cannot be listed, and listing it again cannot help.
     fn is_hopeless(&self) -> bool {
-        self.listing_error
-            .as_ref()
-            .is_some_and(|error| !is_transient(error.kind()))
+        match &self.listing_error {
+            Some(error) => !is_transient(error.kind()),
+            None => false,
+        }
     }
 
     fn status(&self) -> WaitStatus {
@@ -373,7 +375,10 @@ impl WaitTarget {
     fn timeout_error(&self, elapsed: Duration) -> Error {
         let instance = &self.instance;
         if let Some(port) = self.probe_port() {
-            let failure = self.probe.and_then(Result::err).unwrap_or(SshFailure::NoAnswer);
+            let failure = match self.probe {
+                Some(Err(failure)) => failure,
+                _ => SshFailure::NoAnswer,
+            };
             return failure.error(instance, port, elapsed);
         }
         let (reference, goal) = (&instance.reference, self.goal.state().as_str());

@@ -228,7 +228,7 @@ fn wait_for_ssh_says_why_a_vm_does_not_answer() {
     let web = server(b"HTTP/1.1 400 Bad Request\r\n\r\n\r\n\r\n\x1b[31mevil", Duration::ZERO);
     for (port, reason, hint) in [
         (closed_port, "the connection was refused", "wait longer"),
-        (mute, "it took the connection and said nothing", "wait longer"),
+        (mute, "it accepted the connection and sent nothing", "wait longer"),
     ] {
         let begun = Instant::now();
         let port = port.to_string();

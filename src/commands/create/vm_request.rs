@@ -21,7 +21,7 @@ use crate::cloud::{
 };
 use crate::command_context::Context;
 use crate::commands::instance_args::parse_ttl;
-use crate::operations::{CreateRequest, Fallback, PlacementScope, ProviderLocation};
+use crate::operations::{CreateRequest, Fallback, PlacementRules, ProviderLocation};
 
 /// More than any cloud accepts (Compute Engine: 256 KiB). Each driver checks its own limit.
 const MAX_USER_DATA: u64 = 1024 * 1024;
@@ -383,8 +383,8 @@ impl VmRequest {
     }
 
     /// Where the instances may be created.
-    pub(super) fn placement<'a>(&self, catalog: &'a Catalog) -> PlacementScope<'a> {
-        PlacementScope {
+    pub(super) fn placement<'a>(&self, catalog: &'a Catalog) -> PlacementRules<'a> {
+        PlacementRules {
             requested: self.locations.clone(),
             other_providers: self.other_providers.clone(),
             fallback: self.fallback.clone(),

@@ -1,14 +1,14 @@
 //! Decides whether an existing instance is what a create requests, and says in which fields it differs.
 
 use super::offers::{CreateRequest, format_usd};
-use super::placement_search::{Fallback, PlacementScope};
+use super::placement_search::{Fallback, PlacementRules};
 use crate::catalog::{Catalog, DEFAULT_IMAGE, image_alias};
 use crate::cloud::{
     Architecture, Error, ErrorKind, Fingerprint, Gpu, Instance, InstanceName, InstanceRef, InstanceSpec, InstanceState,
     Labels, MachineType, Provider, Result, SshKey, format_duration,
 };
 
-/// Accepts the existing instance if it is what the create would make: it has the fingerprint of the same spec, or has the
+/// Checks that the existing instance is what the create would make: it has the fingerprint of the same spec, or has the
 /// requested value of every field that differs, as far as the instance itself tells. If a fallback allows other
 /// locations, the instance may be in one of them.
 ///
@@ -18,15 +18,16 @@ use crate::cloud::{
 ///
 /// # Errors
 /// `AlreadyExists` if it is another instance.
-pub(super) fn reconcile(
-    instance: Instance,
+pub(super) fn check_same_spec(
+    instance: &Instance,
     request: &CreateRequest,
     name: &InstanceName,
-    placement: &PlacementScope<'_>,
-) -> Result<Instance> {
+    placement: &PlacementRules<'_>,
+) -> Result<()> {
     let reference = &instance.reference;
-    let fingerprint = instance.spec_fingerprint.as_deref();
-    if fingerprint.is_some_and(|fingerprint| !Fingerprint::is_known(fingerprint)) {
+    if let Some(fingerprint) = &instance.spec_fingerprint
+        && !Fingerprint::is_comparable(fingerprint)
+    {
         return Err(exists_error(
             reference,
             format!(
@@ -37,9 +38,9 @@ pub(super) fn reconcile(
             ),
         ));
     }
-    let differences = find_differences(&instance, request, placement);
+    let differences = find_differences(instance, request, placement);
     if differences.is_empty() {
-        return Ok(instance);
+        return Ok(());
     }
     let texts: Vec<_> = differences.iter().map(|difference| difference.text.as_str()).collect();
     Err(exists_error(
@@ -84,12 +85,7 @@ fn exists_error(reference: &InstanceRef, message: String, hint: String) -> Error
 }
 
 fn find_exceeded_limit(instance: &Instance, request: &CreateRequest, catalog: &Catalog) -> Option<String> {
-    let catalog_price = || {
-        let machine = look_up_machine_type(instance, catalog)?;
-        let price = catalog.price(instance.provider, &instance.region, &machine, instance.spot)?;
-        Some(price.usd_per_hour)
-    };
-    let price = instance.price_usd_per_hour.or_else(catalog_price);
+    let price = find_price(instance, catalog);
     if let Some(price) = price
         && let Some(max_price) = request.max_price
         && price > max_price
@@ -99,7 +95,7 @@ fn find_exceeded_limit(instance: &Instance, request: &CreateRequest, catalog: &C
     }
     let budget = request.budget?;
     let Some(ttl) = instance.ttl else {
-        return Some("it has no TTL, so that no budget holds".to_owned());
+        return Some("has no TTL, so its cost has no limit".to_owned());
     };
     let price = price?;
     let cost = price * ttl.as_secs_f64() / 3_600.0;
@@ -109,6 +105,15 @@ fn find_exceeded_limit(instance: &Instance, request: &CreateRequest, catalog: &C
     }
     let (cost, ttl, budget) = (format_usd(cost), format_duration(ttl), format_usd(budget));
     Some(format!("costs {cost} USD in its {ttl}, not {budget} or less"))
+}
+
+fn find_price(instance: &Instance, catalog: &Catalog) -> Option<f64> {
+    if instance.price_usd_per_hour.is_some() {
+        return instance.price_usd_per_hour;
+    }
+    let machine = look_up_machine_type(instance, catalog)?;
+    let price = catalog.price(instance.provider, &instance.region, &machine, instance.spot)?;
+    Some(price.usd_per_hour)
 }
 
 fn look_up_machine_type(instance: &Instance, catalog: &Catalog) -> Option<MachineType> {
@@ -123,7 +128,7 @@ struct Difference {
     text: String,
 }
 
-fn find_differences(instance: &Instance, request: &CreateRequest, placement: &PlacementScope<'_>) -> Vec<Difference> {
+fn find_differences(instance: &Instance, request: &CreateRequest, placement: &PlacementRules<'_>) -> Vec<Difference> {
     let mut spec = request.spec.clone();
     if request.budget.is_some() {
         // The TTL that a budget buys depends on the price when the instance was created.
@@ -147,29 +152,31 @@ fn find_differences(instance: &Instance, request: &CreateRequest, placement: &Pl
             catalog: placement.catalog,
         };
         for field in requested.differing_fields(fingerprint) {
-            let text = if field == "spec" {
+            let difference = if field == "spec" {
                 Some("the spec differs".to_owned())
             } else if Fingerprint::is_set(requested.as_str(), field) {
-                comparison.compare_with_request(field)
+                comparison.describe_difference(field)
             } else {
-                comparison.compare_with_default(field)
+                comparison.describe_difference_from_default(field)
             };
-            differences.extend(text.map(|text| Difference { field, text }));
+            if let Some(text) = difference {
+                differences.push(Difference { field, text });
+            }
         }
     }
     differences
 }
 
 /// The requested zone, if the instance is in another one and no fallback allows that.
-fn find_other_requested_zone(instance: &Instance, placement: &PlacementScope<'_>) -> Option<String> {
+fn find_other_requested_zone(instance: &Instance, placement: &PlacementRules<'_>) -> Option<String> {
     if placement.allows(Fallback::Zone) {
         return None;
     }
-    let mut requested = placement.requested.iter();
-    let (_, location) = requested
+    let mut locations = placement.requested.iter();
+    let (_, location) = locations
         .find(|(provider, location)| provider.kind() == instance.provider && location.region == instance.region)?;
-    let zone = instance.zone.as_ref()?;
-    location.zone.clone().filter(|requested| requested != zone)
+    let (zone, requested_zone) = (instance.zone.as_ref()?, location.zone.as_ref()?);
+    (zone != requested_zone).then(|| requested_zone.clone())
 }
 
 /// Compares an existing instance with a spec that it was not created from.
@@ -185,20 +192,29 @@ struct Comparison<'a> {
 
 impl Comparison<'_> {
     /// The difference in a field that is requested; `None` if the instance has the requested value.
-    fn compare_with_request(&self, field: &str) -> Option<String> {
+    fn describe_difference(&self, field: &str) -> Option<String> {
         let (existing, spec) = (self.existing, self.spec);
         match field {
-            "type" => compare_value(field, existing.machine_type.as_deref(), spec.machine_type.as_deref()),
+            "type" => {
+                let requested = spec.machine_type.as_deref()?;
+                let machine_type = existing.machine_type.as_deref();
+                (machine_type != Some(requested)).then(|| format_difference(field, machine_type, requested))
+            }
             "image" => {
-                let default = (!self.was_set(field)).then_some(DEFAULT_IMAGE);
-                if default == spec.image.as_deref() || existing.image == spec.image {
+                let requested = spec.image.as_deref()?;
+                let image = existing.image.as_deref();
+                let image_at_creation = match self.was_created_with(field) {
+                    true => image,
+                    false => Some(DEFAULT_IMAGE),
+                };
+                if image == Some(requested) || image_at_creation == Some(requested) {
                     return None;
                 }
-                compare_value(field, default.or(existing.image.as_deref()), spec.image.as_deref())
+                Some(format_difference(field, image_at_creation, requested))
             }
             "label" => {
                 let has_label = |(key, value): (&String, &String)| existing.labels.get(key) == Some(value);
-                let has_no_others = !self.was_set(field) || spec.labels.len() == existing.labels.len();
+                let has_no_others = !self.was_created_with(field) || spec.labels.len() == existing.labels.len();
                 if spec.labels.iter().all(has_label) && has_no_others {
                     return None;
                 }
@@ -217,31 +233,38 @@ impl Comparison<'_> {
                 None => Some(format_difference(field, None, "yes")),
             },
             "ttl" => {
-                let requested = spec.ttl.filter(|ttl| existing.ttl != Some(*ttl))?;
+                let requested = spec.ttl?;
+                if existing.ttl == Some(requested) {
+                    return None;
+                }
                 let ttl = existing.ttl.map_or_else(|| "never".to_owned(), format_duration);
                 Some(format_difference(field, Some(&ttl), &format_duration(requested)))
             }
-            "cpus" | "memory" | "arch" | "gpu" => self.compare_requirement(field),
+            "cpus" | "memory" | "arch" | "gpu" => self.describe_requirement_difference(field),
             "ssh-key" => match spec.ssh_key.as_ref()? {
-                SshKey::Name(name) => self.compare_setup(field, std::slice::from_ref(name)),
+                SshKey::Name(name) => self.describe_setup_difference(field, std::slice::from_ref(name)),
                 SshKey::PublicKey(key) => match self.key_label(key) {
-                    Some(label) => self.compare_setup(field, &[label]),
+                    Some(label) => self.describe_setup_difference(field, &[label]),
                     None => Some(format!("{field} differs")),
                 },
             },
             "disk" => {
                 let size = spec.disk_gib.map(|size| format!("{size} GiB"));
-                self.compare_setup(field, size.as_slice())
+                self.describe_setup_difference(field, size.as_slice())
             }
-            "disk-type" => self.compare_setup(field, spec.disk_type.as_slice()),
-            "network" => self.compare_setup(field, spec.network.as_slice()),
-            "subnet" => self.compare_setup(field, spec.subnet.as_slice()),
-            "identity" => self.compare_setup(field, spec.identity.as_slice()),
-            "firewall" => self.compare_setup(field, &spec.firewalls),
+            "disk-type" => self.describe_setup_difference(field, spec.disk_type.as_slice()),
+            "network" => self.describe_setup_difference(field, spec.network.as_slice()),
+            "subnet" => self.describe_setup_difference(field, spec.subnet.as_slice()),
+            "identity" => self.describe_setup_difference(field, spec.identity.as_slice()),
+            "firewall" => self.describe_setup_difference(field, &spec.firewalls),
             "open" => {
                 let rules: Vec<_> = spec.ingress_rules.iter().map(ToString::to_string).collect();
-                let none = (!self.was_set(field)).then_some("none");
-                Some(format_difference(field, none, &rules.join(",")))
+                // The listing does not have the rules.
+                let rules_at_creation = match self.was_created_with(field) {
+                    true => None,
+                    false => Some("none"),
+                };
+                Some(format_difference(field, rules_at_creation, &rules.join(",")))
             }
             // User data and native options are not shown.
             _ => Some(format!("{field} differs")),
@@ -250,22 +273,15 @@ impl Comparison<'_> {
 
     /// The difference in a field that was set then and is not set now, so that its default is requested; `None` if the
     /// instance has the default.
-    fn compare_with_default(&self, field: &str) -> Option<String> {
+    fn describe_difference_from_default(&self, field: &str) -> Option<String> {
         let existing = self.existing;
-        let machine = || look_up_machine_type(existing, self.catalog);
         let (value, default) = match field {
             "type" | "cpus" | "memory" | "arch" | "gpu" if self.has_default_type() => return None,
             // The requirements are compared by themselves.
             "type" if !self.spec.requirements.is_empty() => return None,
             "type" => (existing.machine_type.clone(), self.default_type().map(str::to_owned)),
-            "cpus" => {
-                let cpus = existing.cpus.or_else(|| Some(machine()?.cpus));
-                (cpus.map(|cpus| cpus.to_string()), None)
-            }
-            "memory" => {
-                let memory = existing.memory_gib.or_else(|| Some(machine()?.memory_gib));
-                (memory.map(|memory| format!("{memory} GiB")), None)
-            }
+            "cpus" => (self.cpus().map(|cpus| cpus.to_string()), None),
+            "memory" => (self.memory_gib().map(|memory| format!("{memory} GiB")), None),
             "arch" => (existing.architecture.map(|architecture| architecture.to_string()), None),
             "image" => {
                 let mut with_default = self.spec.clone();
@@ -278,9 +294,7 @@ impl Comparison<'_> {
             "ssh-key" => {
                 let value = self.setup_text(field);
                 let Some(default_key) = &self.spec.default_ssh_key else {
-                    let none = "none".to_owned();
-                    return (value.as_ref() != Some(&none))
-                        .then(|| format_default_difference(field, value, Some(none)));
+                    return Some(format_default_difference(field, value, Some("none".to_owned())));
                 };
                 let mut with_default = self.spec.clone();
                 with_default.ssh_key = Some(SshKey::PublicKey(default_key.clone()));
@@ -318,11 +332,12 @@ impl Comparison<'_> {
     /// image: an image id has one architecture, an alias has several.
     fn default_type(&self) -> Option<&'static str> {
         let is_alias = image_alias(self.spec.image.as_deref().unwrap_or(DEFAULT_IMAGE)).is_some();
-        let image_architecture = self.existing.architecture.filter(|_| !is_alias);
-        let architecture = self.spec.requirements.architecture.or(image_architecture);
-        Some((self.provider?.info().default_machine_type)(
-            architecture.unwrap_or(Architecture::X86_64),
-        ))
+        let architecture = match self.spec.requirements.architecture {
+            Some(required) => required,
+            None if is_alias => Architecture::X86_64,
+            None => self.existing.architecture.unwrap_or(Architecture::X86_64),
+        };
+        Some((self.provider?.info().default_machine_type)(architecture))
     }
 
     /// How the instance's cloud shows a public key.
@@ -337,13 +352,13 @@ impl Comparison<'_> {
             .contains(&field)
     }
 
-    /// Whether the field was set when the instance was created.
-    fn was_set(&self, field: &str) -> bool {
+    /// Whether the spec that the instance was created from has a value of the field.
+    fn was_created_with(&self, field: &str) -> bool {
         Fingerprint::is_set(self.fingerprint, field)
     }
 
     /// Compares a field that the driver lists in [`Instance::setup`]: a list of values, each in several spellings.
-    fn compare_setup(&self, field: &str, requested: &[String]) -> Option<String> {
+    fn describe_setup_difference(&self, field: &str, requested: &[String]) -> Option<String> {
         let is_same = |values: &Vec<Vec<String>>| {
             let has_value = |word: &String| values.iter().any(|spellings| spellings.contains(word));
             let is_requested = |spellings: &Vec<String>| spellings.iter().any(|word| requested.contains(word));
@@ -352,15 +367,15 @@ impl Comparison<'_> {
         if self.existing.setup.get(field).is_some_and(is_same) {
             return None;
         }
-        let requested = requested.join(",");
+        let requested_text = requested.join(",");
         Some(match self.setup_text(field) {
-            Some(value) => format_difference(field, Some(&value), &requested),
+            Some(value) => format_difference(field, Some(&value), &requested_text),
             // Every listing has the keys.
-            None if field == "ssh-key" => format_difference(field, Some("none"), &requested),
-            None if !self.was_set(field) => {
-                format!("{field} was left to the default, and {requested} is asked for now")
+            None if field == "ssh-key" => format_difference(field, Some("none"), &requested_text),
+            None if !self.was_created_with(field) => {
+                format!("{field} was the default at creation, and {requested_text} is requested now")
             }
-            None => format_difference(field, None, &requested),
+            None => format_difference(field, None, &requested_text),
         })
     }
 
@@ -374,83 +389,87 @@ impl Comparison<'_> {
         (!words.is_empty()).then(|| words.join(","))
     }
 
-    fn compare_requirement(&self, field: &str) -> Option<String> {
+    fn cpus(&self) -> Option<u32> {
+        match self.existing.cpus {
+            Some(cpus) => Some(cpus),
+            None => Some(self.machine_type()?.cpus),
+        }
+    }
+
+    fn memory_gib(&self) -> Option<f64> {
+        match self.existing.memory_gib {
+            Some(memory) => Some(memory),
+            None => Some(self.machine_type()?.memory_gib),
+        }
+    }
+
+    fn machine_type(&self) -> Option<MachineType> {
+        look_up_machine_type(self.existing, self.catalog)
+    }
+
+    /// Compares what the instance has, as far as that is known, with a requirement.
+    fn describe_requirement_difference(&self, field: &str) -> Option<String> {
         let (existing, requirements) = (self.existing, &self.spec.requirements);
-        let machine = look_up_machine_type(existing, self.catalog);
-        let machine = machine.as_ref();
-        match field {
+        let (is_met, existing_text, required_text) = match field {
             "cpus" => {
-                let cpus = existing.cpus.or(machine.map(|machine| machine.cpus));
-                self.compare_required(field, cpus, requirements.cpus?, u32::ge, u32::to_string)
+                let (cpus, required) = (self.cpus(), requirements.cpus?);
+                let is_met = cpus.is_some_and(|cpus| cpus >= required);
+                (is_met, cpus.map(|cpus| cpus.to_string()), required.to_string())
             }
             "memory" => {
-                let memory = existing.memory_gib.or(machine.map(|machine| machine.memory_gib));
-                let format = |memory: &f64| format!("{memory} GiB");
-                self.compare_required(field, memory, requirements.memory_gib?, f64::ge, format)
+                let (memory, required) = (self.memory_gib(), requirements.memory_gib?);
+                let is_met = memory.is_some_and(|memory| memory >= required);
+                let memory_text = memory.map(|memory| format!("{memory} GiB"));
+                (is_met, memory_text, format!("{required} GiB"))
             }
             "arch" => {
-                let architecture = existing.architecture.or(machine.map(|machine| machine.architecture));
                 let required = requirements.architecture?;
-                self.compare_required(field, architecture, required, Architecture::eq, Architecture::to_string)
+                let architecture = match existing.architecture {
+                    Some(architecture) => Some(architecture),
+                    None => self.machine_type().map(|machine| machine.architecture),
+                };
+                let text = architecture.map(|architecture| architecture.to_string());
+                (architecture == Some(required), text, required.to_string())
             }
             _ => {
-                let attached = existing.attached_gpu.as_ref();
-                let gpu = attached.or(machine.and_then(|machine| machine.gpu.as_ref()));
-                let is_known = gpu.is_some() || machine.is_some();
                 let required = requirements.gpu.as_ref()?;
-                let is_enough = |gpu: &Option<&Gpu>, _: &Option<&Gpu>| {
-                    gpu.is_some_and(|gpu| gpu.kind == required.kind && gpu.count >= required.count)
-                };
-                let format = |gpu: &Option<&Gpu>| gpu.map_or_else(|| "none".to_owned(), Gpu::to_string);
-                self.compare_required(field, is_known.then_some(gpu), Some(required), is_enough, format)
+                let machine = self.machine_type();
+                let is_known = existing.attached_gpu.is_some() || machine.is_some();
+                let gpu = existing
+                    .attached_gpu
+                    .clone()
+                    .or(machine.and_then(|machine| machine.gpu));
+                let has_enough = |gpu: &Gpu| gpu.kind == required.kind && gpu.count >= required.count;
+                let is_met = gpu.as_ref().is_some_and(has_enough);
+                let gpu_text = gpu.map_or_else(|| "none".to_owned(), |gpu| gpu.to_string());
+                (is_met, is_known.then_some(gpu_text), required.to_string())
             }
+        };
+        match existing_text {
+            // A machine that was created without the requirement meets it if it has enough.
+            Some(_) if is_met && !self.was_created_with(field) => None,
+            Some(existing) if is_met => Some(format!(
+                "{field} is {existing}, which is enough for {required_text}, but the VM was created with another --{field}"
+            )),
+            existing => Some(format_difference(field, existing.as_deref(), &required_text)),
         }
     }
-
-    /// Compares what the instance has, if that is known, with a requirement. A machine that was created without the
-    /// requirement meets it if it has enough.
-    fn compare_required<T>(
-        &self,
-        field: &str,
-        existing: Option<T>,
-        required: T,
-        is_enough: impl Fn(&T, &T) -> bool,
-        format: impl Fn(&T) -> String,
-    ) -> Option<String> {
-        let is_met = existing.as_ref().is_some_and(|existing| is_enough(existing, &required));
-        if is_met && !self.was_set(field) {
-            return None;
-        }
-        let required = format(&required);
-        Some(match existing.as_ref().map(format) {
-            Some(existing) if is_met => {
-                format!("{field} is {existing}, but it was made with another --{field} than {required}")
-            }
-            existing => format_difference(field, existing.as_deref(), &required),
-        })
-    }
-}
-
-/// Compares a field with one value, which the instance itself has.
-fn compare_value(field: &str, existing: Option<&str>, requested: Option<&str>) -> Option<String> {
-    let requested = requested.filter(|requested| existing != Some(*requested))?;
-    Some(format_difference(field, existing, requested))
 }
 
 fn format_difference(field: &str, existing: Option<&str>, requested: &str) -> String {
     match existing {
         Some(existing) => format!("{field} is {existing}, not {requested}"),
-        None => format!("{field} was another one, and {requested} is asked for now"),
+        None => format!("{field} had another value at creation, and {requested} is requested now"),
     }
 }
 
 fn format_default_difference(field: &str, existing: Option<String>, default: Option<String>) -> String {
     let Some(existing) = existing else {
-        return format!("{field} was given then, and is not given now");
+        return format!("{field} was set at creation, and is not set now");
     };
     match default {
         Some(default) => format!("{field} is {existing}, not {default}"),
-        None => format!("{field} is {existing}, and is now left to the default"),
+        None => format!("{field} is {existing}, and the default is requested now"),
     }
 }
 
@@ -458,6 +477,6 @@ fn format_labels(labels: &Labels) -> String {
     if labels.is_empty() {
         return "none".to_owned();
     }
-    let labels: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    labels.join(",")
+    let texts: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    texts.join(",")
 }

@@ -1,9 +1,9 @@
 //! Finds out which of the requested names exist already, before anything is created.
 
-use super::compare_existing::{check_limits, reconcile};
+use super::compare_existing::{check_limits, check_same_spec};
 use super::name_index::{NameIndex, SearchScope, find_by_name_with_unmanaged};
 use super::offers::CreateRequest;
-use super::placement_search::PlacementScope;
+use super::placement_search::PlacementRules;
 use crate::cloud::{Error, ErrorKind, Instance, InstanceName, Result};
 
 /// What was found under the requested names, and where.
@@ -30,7 +30,7 @@ pub(super) struct NameStatus {
 /// Those of listing. Also if a location did not answer: an instance may be there.
 pub(super) async fn find_existing(
     request: &CreateRequest,
-    placement: &PlacementScope<'_>,
+    placement: &PlacementRules<'_>,
 ) -> Result<ExistingInstances> {
     let names = request.spec.instance_names()?;
     let search_scopes = placement.list_search_scopes().await?;
@@ -43,31 +43,40 @@ impl ExistingInstances {
     ///
     /// # Errors
     /// `InvalidSpec` if a member's name is too long.
-    pub(super) fn check_names(&self, request: &CreateRequest, placement: &PlacementScope<'_>) -> Result<NameStatus> {
+    pub(super) fn check_names(&self, request: &CreateRequest, placement: &PlacementRules<'_>) -> Result<NameStatus> {
         let mut status = NameStatus::default();
         for name in request.spec.instance_names()? {
-            let check = |instance| {
-                let instance = reconcile(instance, request, &name, placement)?;
-                check_limits(&instance, request, &name, placement.catalog)?;
-                Ok(instance)
-            };
-            match self.index.exactly_one(&name).and_then(|one| one.map(check).transpose()) {
-                Ok(Some(instance)) => status.present.push(instance),
+            match self.index.exactly_one(&name) {
                 Ok(None) => status.missing.push(name),
+                Ok(Some(instance)) => match check_existing(&instance, request, &name, placement) {
+                    Ok(()) => status.present.push(instance),
+                    Err(error) => status.errors.push(error),
+                },
                 Err(error) => status.errors.push(error),
             }
         }
-        let taken = status.missing.iter().flat_map(|name| {
-            let unmanaged = self.index.alive_unmanaged(name);
-            unmanaged.map(|instance| name_taken_error(instance, name))
-        });
-        let taken: Vec<_> = taken.collect();
-        if !taken.is_empty() {
+        let mut name_taken_errors = Vec::new();
+        for name in &status.missing {
+            for instance in self.index.alive_unmanaged(name) {
+                name_taken_errors.push(name_taken_error(instance, name));
+            }
+        }
+        if !name_taken_errors.is_empty() {
             status.missing.clear();
-            status.errors.extend(taken);
+            status.errors.extend(name_taken_errors);
         }
         Ok(status)
     }
+}
+
+fn check_existing(
+    instance: &Instance,
+    request: &CreateRequest,
+    name: &InstanceName,
+    placement: &PlacementRules<'_>,
+) -> Result<()> {
+    check_same_spec(instance, request, name, placement)?;
+    check_limits(instance, request, name, placement.catalog)
 }
 
 /// The error if an unmanaged VM has the name: every later command would find two VMs of that name.

@@ -1,6 +1,6 @@
 //! Sends the create calls for one location, one generation after another.
 
-use super::name_index::{SearchScope, find_by_name, format_names};
+use super::name_index::{NameIndex, SearchScope, find_by_name, format_names};
 use crate::cloud::{Error, ErrorKind, GroupMembers, Instance, InstanceName, InstanceSpec, Provider, Result};
 use crate::shutdown::Shutdown;
 
@@ -50,27 +50,45 @@ pub(super) async fn launch(
     shutdown: &Shutdown,
 ) -> LaunchResult {
     let mut instances = Vec::new();
-    let launched: Result<()> = async {
-        let mut rest = spec.clone();
-        for generation in first_generation..first_generation.saturating_add(MAX_GENERATIONS) {
-            shutdown.check()?;
-            let call = provider.create(&rest, generation);
-            let Some(outcome) = shutdown.finish_in_grace_period(call).await else {
-                return find_after_interrupt(&mut instances, &rest.instance_names()?, search_scopes, shutdown).await;
-            };
-            instances.extend(outcome?.into_instances());
-            match spec_of_missing(&rest, &instances)? {
-                Some(missing) => rest = missing,
-                None => return Ok(()),
-            }
-            tracing::debug!(%generation, "token already used");
-        }
-        let message = format!("the cloud accepted {MAX_GENERATIONS} create calls, but lists no VM of this name");
-        Err(Error::new(ErrorKind::UnknownOutcome, message).with_hint("use another name for an hour"))
-    }
+    let result = launch_into(
+        &mut instances,
+        provider,
+        spec,
+        first_generation,
+        search_scopes,
+        shutdown,
+    )
     .await;
-    let error = launched.err();
-    LaunchResult { instances, error }
+    LaunchResult {
+        instances,
+        error: result.err(),
+    }
+}
+
+async fn launch_into(
+    instances: &mut Vec<Instance>,
+    provider: &dyn Provider,
+    spec: &InstanceSpec,
+    first_generation: u32,
+    search_scopes: &[SearchScope],
+    shutdown: &Shutdown,
+) -> Result<()> {
+    let mut rest = spec.clone();
+    for generation in first_generation..first_generation.saturating_add(MAX_GENERATIONS) {
+        shutdown.check()?;
+        let call = provider.create(&rest, generation);
+        let Some(outcome) = shutdown.finish_in_grace_period(call).await else {
+            return find_after_interrupt(instances, &rest.instance_names()?, search_scopes, shutdown).await;
+        };
+        instances.extend(outcome?.into_instances());
+        match spec_of_missing(&rest, instances)? {
+            Some(missing) => rest = missing,
+            None => return Ok(()),
+        }
+        tracing::debug!(%generation, "token already used");
+    }
+    let message = format!("the cloud accepted {MAX_GENERATIONS} create calls, but lists no VM of this name");
+    Err(Error::new(ErrorKind::UnknownOutcome, message).with_hint("use another name for an hour"))
 }
 
 /// The spec of the names that have no instance yet; `None` if all have one.
@@ -103,8 +121,11 @@ async fn find_after_interrupt(
     search_scopes: &[SearchScope],
     shutdown: &Shutdown,
 ) -> Result<()> {
-    let found = shutdown.final_read(find_by_name(search_scopes, names)).await;
-    let index = found.and_then(Result::ok).unwrap_or_default();
+    let index = match shutdown.final_read(find_by_name(search_scopes, names)).await {
+        Some(Ok(index)) => index,
+        // Nothing is known of any name then.
+        Some(Err(_)) | None => NameIndex::default(),
+    };
     let mut missing = Vec::new();
     for name in names {
         match index.alive(name).first() {

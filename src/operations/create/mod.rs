@@ -11,11 +11,11 @@ mod remove_duplicates;
 
 use std::sync::Arc;
 
-use self::compare_existing::reconcile;
+use self::compare_existing::check_same_spec;
 use self::find_existing::{ExistingInstances, NameStatus, find_existing};
 use self::launch::{launch, split_into_calls};
 use self::offers::CreateRequest;
-use self::placement_search::{PlacementRefusal, PlacementScope, PlacementSearch, PlacementTarget, SelectedOffer};
+use self::placement_search::{PlacementRefusal, PlacementRules, PlacementSearch, PlacementTarget, SelectedOffer};
 use self::remove_duplicates::remove_duplicates;
 use super::apply_action::send;
 use crate::cloud::{Error, Instance, InstanceAction, InstanceName, InstanceSpec, Provider, Result, TokenScope};
@@ -53,7 +53,7 @@ pub struct CreateReport {
 /// - `Interrupted` if a signal came before anything was created.
 pub async fn create_by_name(
     request: &CreateRequest,
-    placement: &PlacementScope<'_>,
+    placement: &PlacementRules<'_>,
     shutdown: &Shutdown,
 ) -> CreateReport {
     let mut run = CreateRun {
@@ -75,7 +75,7 @@ pub async fn create_by_name(
 /// One run of [`create_by_name`].
 struct CreateRun<'a> {
     request: &'a CreateRequest,
-    placement: &'a PlacementScope<'a>,
+    placement: &'a PlacementRules<'a>,
     shutdown: &'a Shutdown,
     /// What the look-up of the names found.
     existing: ExistingInstances,
@@ -87,7 +87,7 @@ struct CreateRun<'a> {
 impl CreateRun<'_> {
     /// The whole run: finds the names, chooses one target after another, and creates what is missing there.
     async fn find_and_create(&mut self, search: &mut PlacementSearch<'_>) -> Result<()> {
-        self.find_names().await?;
+        self.look_up_names().await?;
         while !self.missing.is_empty() {
             let target = search.next_target(&self.missing).await?;
             match self.create_at(&target).await {
@@ -99,9 +99,11 @@ impl CreateRun<'_> {
     }
 
     /// Looks up the names, reports the instances that exist, and keeps the names that are missing.
-    async fn find_names(&mut self) -> Result<()> {
-        let find = find_existing(self.request, self.placement);
-        self.existing = self.shutdown.run_until_signal(find).await?;
+    async fn look_up_names(&mut self) -> Result<()> {
+        self.existing = self
+            .shutdown
+            .run_until_signal(find_existing(self.request, self.placement))
+            .await?;
         let NameStatus {
             present,
             missing,
@@ -110,8 +112,8 @@ impl CreateRun<'_> {
         self.missing = missing;
         self.report.errors.extend(errors);
         for instance in present {
-            let protected = self.protect_if_requested(instance).await;
-            self.add_to_report(protected, true);
+            let result = self.protect_if_requested(instance).await;
+            self.add_to_report(result, true);
         }
         Ok(())
     }
@@ -166,13 +168,12 @@ impl CreateRun<'_> {
         };
         let connect = |_| Arc::clone(provider);
         let target = std::slice::from_ref(&instance);
-        let outcomes = send(&connect, target, InstanceAction::Protect, self.shutdown).await;
-        let protected = outcomes.into_iter().try_for_each(|outcome| outcome.result);
-        protected.map_err(|error| {
-            error
-                .with_subject(&instance.reference)
-                .with_leftover(&instance.reference)
-        })?;
+        for outcome in send(&connect, target, InstanceAction::Protect, self.shutdown).await {
+            if let Err(error) = outcome.result {
+                let reference = &instance.reference;
+                return Err(error.with_subject(reference).with_leftover(reference));
+            }
+        }
         instance.protected = Some(true);
         Ok(instance)
     }
@@ -196,12 +197,15 @@ impl CreateRun<'_> {
     /// Checks the spec of an instance: another run may have created it with another spec.
     fn confirm_spec(&self, instance: Instance, spec: &InstanceSpec) -> Result<Instance> {
         let name = name_of(&instance, spec);
-        reconcile(instance, self.request, &name, self.placement)
+        check_same_spec(&instance, self.request, &name, self.placement)?;
+        Ok(instance)
     }
 }
 
 /// The name that an instance was created for. A single instance may have been renamed since.
 fn name_of(instance: &Instance, spec: &InstanceSpec) -> InstanceName {
-    let name = instance.name.as_deref().and_then(|name| name.parse().ok());
-    name.unwrap_or_else(|| spec.name.clone())
+    match instance.name.as_deref().map(str::parse) {
+        Some(Ok(name)) => name,
+        _ => spec.name.clone(),
+    }
 }

@@ -50,8 +50,10 @@ impl NameIndex {
     pub(super) fn next_generation(&self, names: &[InstanceName]) -> u32 {
         let instances = names.iter().flat_map(|name| self.managed(name));
         let gone = instances.filter(|instance| instance.state.is_gone());
-        let last = gone.filter_map(|instance| instance.generation).max();
-        last.map_or(0, |last| last.saturating_add(1))
+        match gone.filter_map(|instance| instance.generation).max() {
+            Some(last) => last.saturating_add(1),
+            None => 0,
+        }
     }
 
     /// The one managed instance of a name that is not gone, if there is one.

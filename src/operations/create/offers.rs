@@ -44,9 +44,9 @@ impl CreateRequest {
 
     /// Whether the VM costs more than its machine type: known prices are for free Linux images on shared hosts.
     pub fn has_other_charges(&self) -> bool {
-        let is_dedicated = |tenancy: &serde_json::Value| tenancy != "default";
-        self.spec.image.as_deref().is_some_and(has_license_fee)
-            || self.spec.native.get("tenancy").is_some_and(is_dedicated)
+        let has_fee = self.spec.image.as_deref().is_some_and(has_license_fee);
+        let tenancy = self.spec.native.get("tenancy");
+        has_fee || tenancy.is_some_and(|tenancy| tenancy != "default")
     }
 
     /// The requirements, with x86-64 as the default architecture: a program for one architecture does not run on another.
@@ -113,13 +113,18 @@ impl Offer {
         self.machine.as_ref().map(|machine| machine.name.as_str())
     }
 
+    /// Whether the price is known and no higher.
+    fn costs_at_most(&self, max_price: f64) -> bool {
+        self.usd_per_hour.is_some_and(|price| price <= max_price)
+    }
+
     /// How long a budget lasts, in whole minutes.
     fn lifetime_for_budget(&self, budget: f64) -> Result<Duration> {
         let name = self.machine_name().unwrap_or("the machine type");
         let location = self.error_location();
         let Some(price) = self.usd_per_hour else {
-            let reason = self.format_price_error();
-            let message = format!("the price of {name} in {location} is not known, so a budget cannot be kept{reason}");
+            let cause = self.format_price_error();
+            let message = format!("the price of {name} in {location} is not known, so a budget cannot be kept{cause}");
             return Err(
                 Error::new(ErrorKind::Refused, message).with_hint("use --ttl, or a machine type with a known price")
             );
@@ -135,8 +140,10 @@ impl Offer {
 
     /// Why the price is not known, as the end of a message.
     fn format_price_error(&self) -> String {
-        let reason = self.price_error.as_ref().map(|error| format!(": {error}"));
-        reason.unwrap_or_default()
+        match &self.price_error {
+            Some(error) => format!(": {error}"),
+            None => String::new(),
+        }
     }
 }
 
@@ -175,20 +182,23 @@ impl<'a> OfferSearch<'a> {
     /// no more than the maximum, with the cheapest one; those of the calls.
     pub(super) async fn find_offers(self, allows_alternatives: bool, is_compared: bool) -> Result<Vec<Offer>> {
         let request = self.request;
-        let max_alternatives = if allows_alternatives { MAX_TYPES_PER_LOCATION } else { 0 };
-        let (mut offers, max_offers) = if request.spec.machine_type.is_none() && !request.spec.requirements.is_empty() {
-            let offers = self.find_matching_offers(&request.requirements_with_defaults()).await?;
-            (offers, max_alternatives.max(1))
+        let needs_price = is_compared || request.has_cost_limit();
+        let mut offers;
+        let mut max_offers = if allows_alternatives { MAX_TYPES_PER_LOCATION } else { 1 };
+        if request.spec.machine_type.is_none() && !request.spec.requirements.is_empty() {
+            offers = self.find_matching_offers(&request.requirements_with_defaults()).await?;
+        } else if allows_alternatives {
+            let requested = self.find_requested_offer().await?;
+            let alternatives = self.find_alternatives(&requested).await?;
+            offers = vec![requested];
+            offers.extend(alternatives);
+            // The requested type does not count as an alternative.
+            max_offers += 1;
+        } else if needs_price {
+            offers = vec![self.find_requested_offer().await?];
         } else {
-            if !allows_alternatives && !is_compared && !request.has_cost_limit() {
-                return Ok(vec![self.default_offer()]);
-            }
-            let mut offers = vec![self.find_requested_offer().await?];
-            if allows_alternatives {
-                offers.extend(self.find_alternatives(&offers[0]).await?);
-            }
-            (offers, 1 + max_alternatives)
-        };
+            return Ok(vec![self.default_offer()]);
+        }
         if request.has_other_charges() {
             // The prices of the machine types still give the order, but the real prices are not known.
             offers.iter_mut().for_each(|offer| offer.usd_per_hour = None);
@@ -278,8 +288,11 @@ impl<'a> OfferSearch<'a> {
         offers.retain(|offer| offer.machine_name() != Some(&machine.name));
         if self.request.max_price.is_none() {
             // Without a known price an alternative may cost more.
-            let max_price = requested.usd_per_hour.map(|price| price * MAX_ALTERNATIVE_PRICE_FACTOR);
-            offers.retain(|offer| matches!((max_price, offer.usd_per_hour), (Some(max), Some(price)) if price <= max));
+            let Some(requested_price) = requested.usd_per_hour else {
+                return Ok(Vec::new());
+            };
+            let max_price = requested_price * MAX_ALTERNATIVE_PRICE_FACTOR;
+            offers.retain(|offer| offer.costs_at_most(max_price));
         }
         Ok(offers)
     }
@@ -405,37 +418,42 @@ fn is_architecture_known(spec: &InstanceSpec) -> bool {
 
 /// A machine type for a message: `r7i.48xlarge with 192 CPUs and 1536 GiB, x86_64`.
 fn describe_machine(machine: &MachineType) -> String {
-    let gpu = machine.gpu.as_ref().map(|gpu| format!(", GPU {gpu}"));
-    format!(
-        "{} with {} CPUs and {} GiB, {}{}",
-        machine.name,
-        machine.cpus,
-        machine.memory_gib,
-        machine.architecture,
-        gpu.unwrap_or_default()
-    )
+    let MachineType {
+        name,
+        cpus,
+        memory_gib,
+        architecture,
+        ..
+    } = machine;
+    let description = format!("{name} with {cpus} CPUs and {memory_gib} GiB, {architecture}");
+    match &machine.gpu {
+        Some(gpu) => format!("{description}, GPU {gpu}"),
+        None => description,
+    }
 }
 
 /// How far a machine type is from the requirements: a wrong architecture or GPU counts more than any size.
 fn score_mismatch(requirements: &MachineRequirements, machine: &MachineType) -> f64 {
     let score_shortage = |required: f64, available: f64| (required / available).max(1.0).ln();
-    let cpus = requirements
-        .cpus
-        .map(|cpus| score_shortage(f64::from(cpus), f64::from(machine.cpus)));
-    let memory = requirements
-        .memory_gib
-        .map(|memory| score_shortage(memory, machine.memory_gib));
-    let other_architecture = requirements
-        .architecture
-        .filter(|required| *required != machine.architecture);
-    let gpu = match (&requirements.gpu, &machine.gpu) {
+    let mut score = match (&requirements.gpu, &machine.gpu) {
         (None, None) => 0.0,
         (None, Some(_)) => 50.0,
         (Some(_), None) => 200.0,
         (Some(required), Some(gpu)) if required.kind != gpu.kind => 100.0,
         (Some(required), Some(gpu)) => score_shortage(f64::from(required.count), f64::from(gpu.count)),
     };
-    cpus.unwrap_or_default() + memory.unwrap_or_default() + gpu + other_architecture.map_or(0.0, |_| 1_000.0)
+    if let Some(cpus) = requirements.cpus {
+        score += score_shortage(f64::from(cpus), f64::from(machine.cpus));
+    }
+    if let Some(memory) = requirements.memory_gib {
+        score += score_shortage(memory, machine.memory_gib);
+    }
+    if let Some(architecture) = requirements.architecture
+        && architecture != machine.architecture
+    {
+        score += 1_000.0;
+    }
+    score
 }
 
 /// Orders the offers of one location by price, unknown prices last; then by size and name, so that every run has the same
@@ -459,27 +477,28 @@ pub(super) fn sort_offers(offers: &mut [Offer]) {
 
 /// The offers that are known to cost no more than the maximum.
 fn keep_within_max_price(offers: Vec<Offer>, max_price: f64) -> Result<Vec<Offer>> {
-    let is_within = |offer: &Offer| offer.usd_per_hour.is_some_and(|price| price <= max_price);
-    let (within, others): (Vec<_>, Vec<_>) = offers.into_iter().partition(is_within);
+    let (within, others): (Vec<_>, Vec<_>) = offers.into_iter().partition(|offer| offer.costs_at_most(max_price));
     if !within.is_empty() {
         return Ok(within);
     }
-    let name = |offer: &Offer| offer.machine_name().unwrap_or_default().to_owned();
-    let cheapest = others.iter().min_by(|one, other| compare_offers(one, other));
-    let message = match cheapest.map(|offer| (offer, offer.usd_per_hour)) {
-        Some((cheapest, Some(price))) => format!(
+    let priced = others.iter().filter_map(|offer| Some((offer, offer.usd_per_hour?)));
+    let cheapest = priced.min_by(|(one, _), (other, _)| compare_offers(one, other));
+    let message = if let Some((cheapest, price)) = cheapest {
+        format!(
             "nothing that fits costs {max_price} USD an hour or less; the cheapest is {} in {} for {}",
-            name(cheapest),
+            cheapest.machine_name().unwrap_or_default(),
             cheapest.error_location(),
             format_usd(price)
-        ),
-        Some((_, None)) => format!(
+        )
+    } else if let Some(best) = others.first() {
+        format!(
             "the price of {} in {} is not known, so it may be above {max_price} USD an hour{}",
-            name(&others[0]),
-            others[0].error_location(),
-            others[0].format_price_error()
-        ),
-        None => format!("nothing that fits is known to cost {max_price} USD an hour or less"),
+            best.machine_name().unwrap_or_default(),
+            best.error_location(),
+            best.format_price_error()
+        )
+    } else {
+        format!("nothing that fits is known to cost {max_price} USD an hour or less")
     };
     Err(Error::new(ErrorKind::Refused, message).with_hint("raise --max-price, or ask for less"))
 }

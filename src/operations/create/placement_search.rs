@@ -1,6 +1,6 @@
 //! Decides where instances are created: the requested locations first, then the fallbacks that the user allows.
 //!
-//! [`PlacementScope`] says what the user allows. [`PlacementSearch`] gives one [`PlacementTarget`] after another until
+//! [`PlacementRules`] says what the user allows. [`PlacementSearch`] gives one [`PlacementTarget`] after another until
 //! one of them has capacity.
 
 use std::collections::VecDeque;
@@ -71,7 +71,7 @@ pub fn deduplicate_providers<'a>(providers: impl IntoIterator<Item = &'a Arc<dyn
 }
 
 /// Where instances may be created.
-pub struct PlacementScope<'a> {
+pub struct PlacementRules<'a> {
     /// The requested locations.
     pub requested: Vec<ProviderLocation>,
     /// The clouds for [`Fallback::Provider`].
@@ -93,7 +93,7 @@ pub(super) enum PlacementStep {
     Providers,
 }
 
-impl PlacementScope<'_> {
+impl PlacementRules<'_> {
     /// Whether the user allows this fallback.
     pub fn allows(&self, fallback: Fallback) -> bool {
         self.fallback.contains(&fallback)
@@ -113,7 +113,7 @@ impl PlacementScope<'_> {
     /// Those of listing the regions.
     pub(super) async fn list_search_scopes(&self) -> Result<Vec<SearchScope>> {
         let mut scopes = ProviderSet(Vec::new());
-        for step in self.steps() {
+        for step in self.allowed_steps() {
             for (provider, location) in self.list_locations(step).await? {
                 scopes.insert(&provider, location.region_scope());
             }
@@ -151,7 +151,7 @@ impl PlacementScope<'_> {
     }
 
     /// The allowed steps, in their order.
-    fn steps(&self) -> Vec<PlacementStep> {
+    fn allowed_steps(&self) -> Vec<PlacementStep> {
         let mut steps = vec![PlacementStep::Requested];
         if self.allows(Fallback::Region) {
             steps.push(PlacementStep::Regions);
@@ -169,15 +169,17 @@ impl PlacementScope<'_> {
             PlacementStep::Providers => self.other_providers.clone(),
         };
         let is_requested = |provider: &Arc<dyn Provider>, region: &str| {
-            let mut requested = self.requested.iter();
-            requested.any(|(known, location)| known.kind() == provider.kind() && location.region == region)
+            let mut locations = self.requested.iter();
+            locations.any(|(known, location)| known.kind() == provider.kind() && location.region == region)
         };
         let areas = self.areas();
         let mut locations = Vec::new();
         for provider in providers {
             for region in provider.regions().await? {
-                let area = (provider.info().area_of)(&region);
-                if area.is_some_and(|area| areas.contains(&area)) && !is_requested(&provider, &region) {
+                if let Some(area) = (provider.info().area_of)(&region)
+                    && areas.contains(&area)
+                    && !is_requested(&provider, &region)
+                {
                     locations.push((Arc::clone(&provider), Location { region, zone: None }));
                 }
             }
@@ -195,12 +197,8 @@ impl PlacementScope<'_> {
 async fn merge_regions(scopes: &[SearchScope]) -> Result<Vec<SearchScope>> {
     let mut merged = ProviderSet(Vec::new());
     for (provider, scope) in scopes {
-        let has_several = scopes
-            .iter()
-            .filter(|(other, _)| other.kind() == provider.kind())
-            .count()
-            > 1;
-        if has_several && provider.list_scopes().await? == [ListScope::AllRegions] {
+        let of_cloud = scopes.iter().filter(|(other, _)| other.kind() == provider.kind());
+        if of_cloud.count() > 1 && provider.list_scopes().await? == [ListScope::AllRegions] {
             merged.insert(provider, ListScope::AllRegions);
         } else {
             merged.insert(provider, scope.clone());
@@ -219,7 +217,7 @@ pub(super) struct PlacementTarget {
 /// Gives the targets of a request one by one, the best first, and records why each was refused.
 pub(super) struct PlacementSearch<'a> {
     request: &'a CreateRequest,
-    placement: &'a PlacementScope<'a>,
+    placement: &'a PlacementRules<'a>,
     shutdown: &'a Shutdown,
     /// The steps, the offers of the current step and the zones of the current offer that were not tried yet.
     steps: VecDeque<PlacementStep>,
@@ -231,12 +229,12 @@ pub(super) struct PlacementSearch<'a> {
 }
 
 impl<'a> PlacementSearch<'a> {
-    pub(super) fn new(request: &'a CreateRequest, placement: &'a PlacementScope<'a>, shutdown: &'a Shutdown) -> Self {
+    pub(super) fn new(request: &'a CreateRequest, placement: &'a PlacementRules<'a>, shutdown: &'a Shutdown) -> Self {
         Self {
             request,
             placement,
             shutdown,
-            steps: placement.steps().into(),
+            steps: placement.allowed_steps().into(),
             offers: VecDeque::new(),
             zones: VecDeque::new(),
             current: None,
@@ -288,7 +286,9 @@ impl<'a> PlacementSearch<'a> {
 
     async fn start_offer(&mut self, offer: Offer) -> Result<()> {
         let spec = offer.build_spec(self.request)?;
-        self.zones = if self.placement.allows(Fallback::Zone) {
+        self.zones = if !self.placement.allows(Fallback::Zone) {
+            VecDeque::from([offer.location.clone()])
+        } else {
             match self.shutdown.run_until_signal(list_zones(&offer, &spec)).await {
                 Ok(zones) => zones,
                 Err(error) if !self.is_last_offer() && is_definite_refusal(error.kind()) => {
@@ -301,8 +301,6 @@ impl<'a> PlacementSearch<'a> {
                 }
                 Err(error) => return Err(error),
             }
-        } else {
-            VecDeque::from([offer.location.clone()])
         };
         self.current = Some(offer);
         Ok(())
@@ -372,8 +370,13 @@ pub struct SelectedOffer {
 impl SelectedOffer {
     /// An offer that was taken; `None` if it is the requested or default machine type, which nobody had to choose.
     pub(super) fn new(offer: Offer, next_best: Option<&Offer>) -> Option<Self> {
-        let next_best = next_best.cloned();
-        offer.machine.is_some().then_some(Self { offer, next_best })
+        if offer.machine.is_none() {
+            return None;
+        }
+        Some(Self {
+            offer,
+            next_best: next_best.cloned(),
+        })
     }
 }
 
@@ -438,13 +441,10 @@ pub struct PlacementRefusal {
 
 impl fmt::Display for PlacementRefusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.location {
-            Some(location) => write!(formatter, "{location}")?,
-            None => return write!(formatter, "{}", self.error),
-        }
-        match &self.machine_type {
-            Some(machine_type) => write!(formatter, " ({machine_type})"),
-            None => Ok(()),
+        match (&self.location, &self.machine_type) {
+            (None, _) => write!(formatter, "{}", self.error),
+            (Some(location), None) => write!(formatter, "{location}"),
+            (Some(location), Some(machine_type)) => write!(formatter, "{location} ({machine_type})"),
         }
     }
 }
@@ -452,20 +452,19 @@ impl fmt::Display for PlacementRefusal {
 /// The error for names for which no location had capacity.
 fn no_capacity_error(
     request: &CreateRequest,
-    placement: &PlacementScope<'_>,
+    placement: &PlacementRules<'_>,
     missing: &[InstanceName],
     refusals: &[PlacementRefusal],
 ) -> Error {
     let tried: Vec<_> = refusals.iter().map(ToString::to_string).collect();
+    let outcome = match request.spec.members {
+        Some(_) => "none of these was created",
+        None => "nothing was created",
+    };
     let message = format!(
-        "no capacity for {}, tried {}; {}nothing was created",
+        "no capacity for {}, tried {}; {outcome}",
         format_names(missing),
-        tried.join(", "),
-        if request.spec.members.is_some() {
-            "of these "
-        } else {
-            ""
-        }
+        tried.join(", ")
     );
     let kind = match refusals.last().map(|refusal| refusal.error.kind()) {
         Some(ErrorKind::Quota) => ErrorKind::Quota,

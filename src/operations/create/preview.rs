@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::find_existing::{NameStatus, find_existing};
 use super::offers::{CreateRequest, Offer};
-use super::placement_search::{Fallback, PlacementScope, PlacementStep, SelectedOffer, nothing_left_error};
+use super::placement_search::{Fallback, PlacementRules, PlacementStep, SelectedOffer, nothing_left_error};
 use crate::catalog::Catalog;
 use crate::cloud::{Error, ErrorKind, GroupMembers, Instance, LaunchPreview, MachineType, Result};
 
@@ -22,7 +22,7 @@ pub struct PreviewReport {
 }
 
 /// Finds the instance of each name of the spec, and previews those that are missing in the requested locations.
-pub async fn preview_by_name(request: &CreateRequest, placement: &PlacementScope<'_>) -> PreviewReport {
+pub async fn preview_by_name(request: &CreateRequest, placement: &PlacementRules<'_>) -> PreviewReport {
     let mut report = PreviewReport::default();
     if let Err(error) = find_and_preview(request, placement, &mut report).await {
         report.errors.push(error);
@@ -32,7 +32,7 @@ pub async fn preview_by_name(request: &CreateRequest, placement: &PlacementScope
 
 async fn find_and_preview(
     request: &CreateRequest,
-    placement: &PlacementScope<'_>,
+    placement: &PlacementRules<'_>,
     report: &mut PreviewReport,
 ) -> Result<()> {
     let existing = find_existing(request, placement).await?;

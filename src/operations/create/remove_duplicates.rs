@@ -1,6 +1,5 @@
 //! Terminates the newer of two instances that two runs created under one name.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -79,10 +78,13 @@ fn find_older_duplicate(created: &Instance, index: &NameIndex) -> Option<Instanc
     let is_same = |other: &Instance| other.reference == created.reference;
     // All runs must compare the same times: those of the listing, if it has them.
     let listed = index.managed(&name).iter().find(|other| is_same(other));
-    let age = |instance: &Instance| (instance.created_at, instance.reference.to_string());
+    let creation = |instance: &Instance| (instance.created_at, instance.reference.to_string());
     let others = index.alive(&name).into_iter().filter(|other| !is_same(other));
-    let oldest = others.min_by_key(|other| age(other))?;
-    (age(oldest) < age(listed.unwrap_or(created))).then(|| oldest.clone())
+    let oldest = others.min_by_key(|other| creation(other))?;
+    if creation(oldest) >= creation(listed.unwrap_or(created)) {
+        return None;
+    }
+    Some(oldest.clone())
 }
 
 /// Terminates the instance that this run created, and gives the older one. If the call answers that the instance does
@@ -95,30 +97,13 @@ async fn terminate_newer(
     shutdown: &Shutdown,
 ) -> Result<Instance> {
     let name = newer.name.as_deref().unwrap_or_default();
-    let terminate = async {
-        let mut providers = search_scopes.iter().map(|(provider, _)| provider);
-        let Some(provider) = providers
-            .find(|provider| provider.kind() == newer.provider)
-            .map(Arc::clone)
-        else {
-            return Some(Error::new(ErrorKind::Refused, "its cloud is not available"));
-        };
-        if !was_just_created(provider.as_ref(), newer.created_at).await {
-            return Some(Error::new(ErrorKind::Refused, "it was not created just now"));
-        }
-        let targets = std::slice::from_ref(&newer.reference);
-        let outcomes = provider
-            .apply(InstanceAction::Terminate, targets, &BatchTracker::uninterrupted())
-            .await;
-        let failure = outcomes.into_iter().find_map(|outcome| outcome.result.err());
-        failure.filter(|error| error.kind() != ErrorKind::NotFound || !was_listed)
-    };
-    let error = match shutdown.finish_in_grace_period(terminate).await {
-        Some(None) => {
+    let termination = terminate_if_new(search_scopes, &newer, was_listed);
+    let error = match shutdown.finish_in_grace_period(termination).await {
+        Some(Ok(())) => {
             tracing::info!(older = %older.reference, newer = %newer.reference, "terminated the newer duplicate");
             return Ok(older);
         }
-        Some(Some(error)) => {
+        Some(Err(error)) => {
             let message = format!(
                 "two VMs are called {name}: {} and {}, which could not be terminated: {error}",
                 older.reference, newer.reference
@@ -135,6 +120,27 @@ async fn terminate_newer(
         }
     };
     Err(error.naming(&newer.reference).with_leftover(&newer.reference))
+}
+
+async fn terminate_if_new(search_scopes: &[SearchScope], instance: &Instance, was_listed: bool) -> Result<()> {
+    let mut providers = search_scopes.iter().map(|(provider, _)| provider);
+    let Some(provider) = providers.find(|provider| provider.kind() == instance.provider) else {
+        return Err(Error::new(ErrorKind::Refused, "its cloud is not available"));
+    };
+    if !was_just_created(provider.as_ref(), instance.created_at).await {
+        return Err(Error::new(ErrorKind::Refused, "it was not created just now"));
+    }
+    let targets = std::slice::from_ref(&instance.reference);
+    let outcomes = provider
+        .apply(InstanceAction::Terminate, targets, &BatchTracker::uninterrupted())
+        .await;
+    for outcome in outcomes {
+        match outcome.result {
+            Err(error) if error.kind() == ErrorKind::NotFound && was_listed => {}
+            result => result?,
+        }
+    }
+    Ok(())
 }
 
 /// Whether the instance is so new, by the cloud's clock, that two runs can have created the name at the same time. An

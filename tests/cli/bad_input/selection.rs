@@ -16,7 +16,7 @@ fn selections() {
             (2, "two", &["terminate", "-p", "mock", "-y", "web-1", "--expect", "two"]),
             (
                 6,
-                "2 are expected",
+                "not 2 as expected",
                 &["terminate", "-p", "mock", "-y", "web-1", "--expect", "2"],
             ),
             (3, "absent", &["terminate", "-p", "mock", "-y", "absent"]),
@@ -89,7 +89,7 @@ fn more_time_and_protection() {
             ),
             (
                 6,
-                "1 are expected",
+                "not 1 as expected",
                 &["terminate", "--expired", "-y", "--expect", "1", "-p", "mock"],
             ),
         ],
