@@ -19,7 +19,7 @@ const REGIONS: &str = "-regions";
 
 /// What is known about a row's machine type or SKU in one region.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Cell {
+enum Cell {
     /// The region is not known to have it.
     Absent,
     /// The region has it, at an unknown price.
@@ -37,11 +37,11 @@ pub struct EmbeddedRows {
     rows: BTreeMap<String, Vec<EmbeddedRow>>,
 }
 
-/// One row: the fields of a machine type or SKU, and a cell for each region.
+/// One row: the attributes of a machine type or SKU, and a cell for each region.
 #[derive(Debug)]
 pub struct EmbeddedRow {
-    /// The fields after the name.
-    pub fields: Vec<String>,
+    /// What the file says of the machine type or SKU, in the order of the file, which differs between clouds.
+    pub attributes: Vec<String>,
     /// The cells as text. A run parses few of them.
     cells: String,
 }
@@ -56,11 +56,11 @@ struct Embedded {
 
 /// The rows of a cloud; empty if the file has none.
 pub fn embedded_rows(kind: ProviderKind) -> &'static EmbeddedRows {
-    static NONE: EmbeddedRows = EmbeddedRows {
+    static NO_ROWS: EmbeddedRows = EmbeddedRows {
         regions: Vec::new(),
         rows: BTreeMap::new(),
     };
-    embedded().clouds.get(kind.as_str()).unwrap_or(&NONE)
+    embedded().clouds.get(kind.as_str()).unwrap_or(&NO_ROWS)
 }
 
 /// The day of the prices.
@@ -86,10 +86,23 @@ impl EmbeddedRows {
         self.rows.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// Whether a region is known to have the machine type or SKU of a row.
+    pub fn is_available(&self, row: &EmbeddedRow, region: &str) -> bool {
+        matches!(self.cell(row, region), Some(Cell::Unpriced | Cell::Price(_)))
+    }
+
+    /// The price of a row in a region, in the unit that the file has for this cloud; `None` is unknown.
+    pub fn price(&self, row: &EmbeddedRow, region: &str) -> Option<u32> {
+        match self.cell(row, region)? {
+            Cell::Price(price) => Some(price),
+            Cell::Absent | Cell::Unpriced => None,
+        }
+    }
+
     /// The cell of a row in a region; `None` for a region that is not in the file.
-    pub fn cell(&self, row: &EmbeddedRow, region: &str) -> Option<Cell> {
-        let at = self.regions.iter().position(|known| known == region)?;
-        row.cells.split(',').nth(at).and_then(parse_cell)
+    fn cell(&self, row: &EmbeddedRow, region: &str) -> Option<Cell> {
+        let index = self.regions.iter().position(|known| known == region)?;
+        parse_cell(row.cells.split(',').nth(index)?)
     }
 }
 
@@ -105,7 +118,10 @@ fn parse_cell(text: &str) -> Option<Cell> {
         "" => Some(Cell::Absent),
         "?" => Some(Cell::Unpriced),
         // A price of zero is an error in the data.
-        price => price.parse().ok().filter(|price| *price > 0).map(Cell::Price),
+        price => match price.parse() {
+            Ok(price) if price > 0 => Some(Cell::Price(price)),
+            _ => None,
+        },
     }
 }
 
@@ -134,10 +150,10 @@ impl Embedded {
                     let cloud = word.trim_end_matches(REGIONS).to_owned();
                     embedded.clouds.entry(cloud).or_default().regions = to_strings(regions);
                 }
-                [word, name, fields @ .., cells] => {
+                [word, name, attributes @ .., cells] => {
                     let cloud = embedded.clouds.get_mut(*word)?;
                     let row = EmbeddedRow {
-                        fields: to_strings(fields),
+                        attributes: to_strings(attributes),
                         cells: (*cells).to_owned(),
                     };
                     if row.cells().count() != cloud.regions.len() {
@@ -237,7 +253,7 @@ mod tests {
         let embedded = Embedded::parse(good).unwrap();
         let rows = &embedded.clouds["aws"];
         let [row] = rows.rows_of("m") else { panic!("{rows:?}") };
-        assert_eq!(row.fields, ["x"]);
+        assert_eq!(row.attributes, ["x"]);
         assert_eq!((rows.cell(row, "b"), rows.cell(row, "c")), (Some(Cell::Unpriced), None));
     }
 

@@ -189,9 +189,9 @@ fn is_price(usd: f64) -> bool {
 
 fn wrong_file_error(path: &Path, line: usize) -> Error {
     let message = match line {
-        0 => format!("{} is no file", path_text(path)),
+        0 => format!("{} is not a regular file", path_text(path)),
         line => format!(
-            "{} is no file of `cloudctl catalog update`: line {line} makes no sense",
+            "{} was not written by `cloudctl catalog update`: line {line} is invalid",
             path_text(path)
         ),
     };

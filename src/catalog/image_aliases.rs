@@ -19,76 +19,37 @@ pub struct ImageAlias {
     pub architectures: &'static [Architecture],
 }
 
-const X86_64: &[Architecture] = &[Architecture::X86_64];
-const BOTH: &[Architecture] = &[Architecture::X86_64, Architecture::Arm64];
+const fn key_alias(name: &'static str, user: &'static str) -> ImageAlias {
+    ImageAlias {
+        name,
+        login: LoginMethod::Key(user),
+        architectures: &[Architecture::X86_64, Architecture::Arm64],
+    }
+}
+
+const fn windows_alias(name: &'static str) -> ImageAlias {
+    ImageAlias {
+        name,
+        login: LoginMethod::Password("Administrator"),
+        architectures: &[Architecture::X86_64],
+    }
+}
 
 /// Every alias.
 pub const IMAGE_ALIASES: &[ImageAlias] = &[
-    ImageAlias {
-        name: "ubuntu-26.04",
-        login: LoginMethod::Key("ubuntu"),
-        architectures: BOTH,
-    },
-    ImageAlias {
-        name: "ubuntu-24.04",
-        login: LoginMethod::Key("ubuntu"),
-        architectures: BOTH,
-    },
-    ImageAlias {
-        name: "ubuntu-22.04",
-        login: LoginMethod::Key("ubuntu"),
-        architectures: BOTH,
-    },
-    ImageAlias {
-        name: "debian-13",
-        login: LoginMethod::Key("admin"),
-        architectures: BOTH,
-    },
-    ImageAlias {
-        name: "debian-12",
-        login: LoginMethod::Key("admin"),
-        architectures: BOTH,
-    },
-    ImageAlias {
-        name: "amazon-linux-2023",
-        login: LoginMethod::Key("ec2-user"),
-        architectures: BOTH,
-    },
-    ImageAlias {
-        name: "rocky-9",
-        login: LoginMethod::Key("rocky"),
-        architectures: BOTH,
-    },
-    ImageAlias {
-        name: "alma-9",
-        login: LoginMethod::Key("ec2-user"),
-        architectures: BOTH,
-    },
-    ImageAlias {
-        name: "rhel-9",
-        login: LoginMethod::Key("ec2-user"),
-        architectures: BOTH,
-    },
-    ImageAlias {
-        name: "suse-15",
-        login: LoginMethod::Key("ec2-user"),
-        architectures: BOTH,
-    },
-    ImageAlias {
-        name: "cos",
-        login: LoginMethod::Key("chronos"),
-        architectures: BOTH,
-    },
-    ImageAlias {
-        name: "windows-2025",
-        login: LoginMethod::Password("Administrator"),
-        architectures: X86_64,
-    },
-    ImageAlias {
-        name: "windows-2022",
-        login: LoginMethod::Password("Administrator"),
-        architectures: X86_64,
-    },
+    key_alias("ubuntu-26.04", "ubuntu"),
+    key_alias("ubuntu-24.04", "ubuntu"),
+    key_alias("ubuntu-22.04", "ubuntu"),
+    key_alias("debian-13", "admin"),
+    key_alias("debian-12", "admin"),
+    key_alias("amazon-linux-2023", "ec2-user"),
+    key_alias("rocky-9", "rocky"),
+    key_alias("alma-9", "ec2-user"),
+    key_alias("rhel-9", "ec2-user"),
+    key_alias("suse-15", "ec2-user"),
+    key_alias("cos", "chronos"),
+    windows_alias("windows-2025"),
+    windows_alias("windows-2022"),
 ];
 
 /// Whether an instance of an alias has a licence fee: the maker of the system charges for it by the hour.
@@ -105,18 +66,15 @@ pub fn image_alias(name: &str) -> Option<&'static ImageAlias> {
 }
 
 /// Sorts the aliases for which `is_available` holds: those that share the most leading characters with `name` come first.
-pub fn closest_alias(name: &str, is_available: impl Fn(&str) -> bool) -> Vec<&'static str> {
+pub fn sort_aliases_by_similarity(name: &str, is_available: impl Fn(&str) -> bool) -> Vec<&'static str> {
     let mut names: Vec<_> = IMAGE_ALIASES
         .iter()
         .map(|alias| alias.name)
         .filter(|alias| is_available(alias))
         .collect();
     let shared_length = |alias: &str| {
-        alias
-            .chars()
-            .zip(name.chars())
-            .take_while(|(one, other)| one == other)
-            .count()
+        let pairs = alias.chars().zip(name.chars());
+        pairs.take_while(|(one, other)| one == other).count()
     };
     names.sort_by_key(|alias| std::cmp::Reverse(shared_length(alias)));
     names

@@ -17,10 +17,10 @@ mod built_in_rows;
 mod fetched_price_file;
 mod image_aliases;
 
-pub use built_in_rows::{CatalogMetadata, Cell, EmbeddedRow, EmbeddedRows, embedded_as_of, embedded_rows, metadata};
+pub use built_in_rows::{CatalogMetadata, EmbeddedRow, EmbeddedRows, embedded_as_of, embedded_rows, metadata};
 pub use fetched_price_file::{CloudPrices, Price, PriceFile};
 pub use image_aliases::{
-    DEFAULT_IMAGE, IMAGE_ALIASES, ImageAlias, LoginMethod, closest_alias, has_license_fee, image_alias,
+    DEFAULT_IMAGE, IMAGE_ALIASES, ImageAlias, LoginMethod, has_license_fee, image_alias, sort_aliases_by_similarity,
 };
 
 /// The built-in data of one cloud. `fetched` are the prices that `catalog update` fetched, if they are newer; they go before
@@ -92,12 +92,17 @@ impl Catalog {
     /// The prices that `catalog update` fetched.
     pub fn fetched(&self) -> &PriceFile {
         self.fetched.get_or_init(|| {
-            let read = self.file.as_deref().map_or(Ok(None), PriceFile::read);
-            read.unwrap_or_else(|error| {
-                tracing::warn!("fetched prices are left aside: {error}");
-                None
-            })
-            .unwrap_or_default()
+            let Some(file) = &self.file else {
+                return PriceFile::default();
+            };
+            match PriceFile::read(file) {
+                Ok(Some(prices)) => prices,
+                Ok(None) => PriceFile::default(),
+                Err(error) => {
+                    tracing::warn!("fetched prices are not used: {error}");
+                    PriceFile::default()
+                }
+            }
         })
     }
 
@@ -106,10 +111,11 @@ impl Catalog {
         let Some(offline) = self.offline(provider) else {
             return Vec::new();
         };
-        let fetched = self.fetched().prices_of(provider).into_iter();
-        let fetched = fetched.flat_map(|cloud| cloud.regions().map(str::to_owned));
-        let all: BTreeSet<_> = offline.regions().into_iter().chain(fetched).collect();
-        all.into_iter().collect()
+        let mut regions = BTreeSet::from_iter(offline.regions());
+        if let Some(prices) = self.fetched().prices_of(provider) {
+            regions.extend(prices.regions().map(str::to_owned));
+        }
+        regions.into_iter().collect()
     }
 
     /// The machine types that a region is known to have, cheapest first, those of unknown price last. They do not include

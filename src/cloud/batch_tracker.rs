@@ -155,16 +155,10 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-    use crate::cloud::ProviderKind;
+    use crate::cloud::{Instance, ProviderKind};
 
     fn target(id: &str) -> InstanceRef {
-        InstanceRef {
-            provider: ProviderKind::Aws,
-            scope: "here".to_owned(),
-            zone: None,
-            id: id.to_owned(),
-            native_name: None,
-        }
+        Instance::with_id_only(ProviderKind::Aws, "here".to_owned(), id.to_owned()).reference
     }
 
     #[test]

@@ -3,26 +3,32 @@
 use strsim::levenshtein;
 
 /// The candidates that are nearest to a word, at most so many.
-pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
+pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, max_count: usize) -> Vec<&'a str> {
     let mut candidates: Vec<_> = candidates.into_iter().collect();
     candidates.sort_by_cached_key(|candidate| (levenshtein(word, candidate), *candidate));
-    candidates.truncate(most);
+    candidates.truncate(max_count);
     candidates
 }
 
 /// The candidate that a mistyped word most likely stands for, if one is near enough: a few changes away, or one that
 /// contains the word. Hyphens and underscores count as the same.
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let plain = |word: &str| word.to_lowercase().replace('_', "-");
-    let word = plain(word);
-    let length = word.chars().count();
+    let normalize = |text: &str| text.to_lowercase().replace('_', "-");
+    let mistyped = normalize(word);
+    let length = mistyped.chars().count();
     let ranked = candidates.into_iter().map(|candidate| {
-        let plain = plain(candidate);
-        let is_part = length > 3 && plain.contains(&word);
-        (if is_part { 0 } else { levenshtein(&word, &plain) }, candidate)
+        let normalized = normalize(candidate);
+        let is_part = length > 3 && normalized.contains(&mistyped);
+        let changes = if is_part {
+            0
+        } else {
+            levenshtein(&mistyped, &normalized)
+        };
+        (changes, candidate)
     });
     let (changes, best) = ranked.min_by_key(|(changes, _)| *changes)?;
-    (changes <= (length / 3).max(2) && changes < length).then_some(best)
+    let max_changes = (length / 3).max(2);
+    (changes <= max_changes && changes < length).then_some(best)
 }
 
 #[cfg(test)]

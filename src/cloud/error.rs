@@ -4,99 +4,52 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{InstanceRef, ProviderKind, UnknownProvider};
+use super::{InstanceRef, ProviderKind, UnknownProvider, word_enum};
 
 /// The result of everything that can fail in the contract.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The kind of an error. It decides the exit code, the hint, and whether to try again.
-///
-/// Drivers choose it by the cloud's **code**, never by message text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ErrorKind {
-    /// The request is invalid. No call that changes anything was sent.
-    InvalidSpec,
-    /// This cloud cannot do it. No call that changes anything was sent.
-    Unsupported,
-    /// The instance does not exist, or no longer.
-    NotFound,
-    /// More than one instance matches.
-    Ambiguous,
-    /// The name is used by another instance, or by one with another spec.
-    AlreadyExists,
-    /// The instance is protected against termination.
-    Protected,
-    /// The action is not allowed now: wrong state, wrong account, not created by cloudctl, no default network.
-    Refused,
-    /// No usable credentials, or expired ones.
-    Unauthenticated,
-    /// The credentials are valid, but do not allow this.
-    PermissionDenied,
-    /// A limit of the account is reached.
-    Quota,
-    /// The cloud has no capacity in that location.
-    Capacity,
-    /// The cloud got too many requests. The call had no effect.
-    Throttled,
-    /// The cloud could not be reached or did not answer. The call had no effect.
-    Network,
-    /// The wait ended before the state was reached. The instance exists.
-    Timeout,
-    /// The answer lacks a part of what was requested.
-    Incomplete,
-    /// The call may have taken effect.
-    UnknownOutcome,
-    /// A signal stopped the run before the call had any effect.
-    Interrupted,
-    /// A bug of cloudctl, or an answer of the cloud that cloudctl does not understand.
-    Internal,
-}
-
-impl ErrorKind {
-    /// Every kind.
-    pub const ALL: [Self; 18] = [
-        Self::InvalidSpec,
-        Self::Unsupported,
-        Self::NotFound,
-        Self::Ambiguous,
-        Self::AlreadyExists,
-        Self::Protected,
-        Self::Refused,
-        Self::Unauthenticated,
-        Self::PermissionDenied,
-        Self::Quota,
-        Self::Capacity,
-        Self::Throttled,
-        Self::Network,
-        Self::Timeout,
-        Self::Incomplete,
-        Self::UnknownOutcome,
-        Self::Interrupted,
-        Self::Internal,
-    ];
-
-    /// The kind's name in machine-readable output.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidSpec => "invalid_spec",
-            Self::Unsupported => "unsupported",
-            Self::NotFound => "not_found",
-            Self::Ambiguous => "ambiguous",
-            Self::AlreadyExists => "already_exists",
-            Self::Protected => "protected",
-            Self::Refused => "refused",
-            Self::Unauthenticated => "unauthenticated",
-            Self::PermissionDenied => "permission_denied",
-            Self::Quota => "quota",
-            Self::Capacity => "capacity",
-            Self::Throttled => "throttled",
-            Self::Network => "network",
-            Self::Timeout => "timeout",
-            Self::Incomplete => "incomplete",
-            Self::UnknownOutcome => "unknown_outcome",
-            Self::Interrupted => "interrupted",
-            Self::Internal => "internal",
-        }
+word_enum! {
+    /// The kind of an error. It decides the exit code, the hint, and whether to try again.
+    ///
+    /// Drivers choose it by the cloud's **code**, never by message text.
+    pub enum ErrorKind {
+        /// The request is invalid. No call that changes anything was sent.
+        InvalidSpec = "invalid_spec",
+        /// This cloud cannot do it. No call that changes anything was sent.
+        Unsupported = "unsupported",
+        /// The instance does not exist, or no longer.
+        NotFound = "not_found",
+        /// More than one instance matches.
+        Ambiguous = "ambiguous",
+        /// The name is used by another instance, or by one with another spec.
+        AlreadyExists = "already_exists",
+        /// The instance is protected against termination.
+        Protected = "protected",
+        /// The action is not allowed now: wrong state, wrong account, not created by cloudctl, no default network.
+        Refused = "refused",
+        /// No usable credentials, or expired ones.
+        Unauthenticated = "unauthenticated",
+        /// The credentials are valid, but do not allow this.
+        PermissionDenied = "permission_denied",
+        /// A limit of the account is reached.
+        Quota = "quota",
+        /// The cloud has no capacity in that location.
+        Capacity = "capacity",
+        /// The cloud got too many requests. The call had no effect.
+        Throttled = "throttled",
+        /// The cloud could not be reached or did not answer. The call had no effect.
+        Network = "network",
+        /// The wait ended before the state was reached. The instance exists.
+        Timeout = "timeout",
+        /// The answer lacks a part of what was requested.
+        Incomplete = "incomplete",
+        /// The call may have taken effect.
+        UnknownOutcome = "unknown_outcome",
+        /// A signal stopped the run before the call had any effect.
+        Interrupted = "interrupted",
+        /// A bug of cloudctl, or an answer of the cloud that cloudctl does not understand.
+        Internal = "internal",
     }
 }
 

@@ -86,12 +86,10 @@ impl FromStr for GroupMembers {
         let mut indexes: Vec<u32> = Vec::new();
         for run in input.split('_') {
             let (first, last) = run.split_once('-').unwrap_or((run, run));
-            let (first, last): (u32, u32) = (
-                first.parse().map_err(|_| invalid())?,
-                last.parse().map_err(|_| invalid())?,
-            );
-            let is_sane = first > 0 && first <= last && last <= 1_000_000 && last - first < 10_000;
-            if !is_sane || indexes.last().is_some_and(|before| *before >= first) {
+            let first: u32 = first.parse().map_err(|_| invalid())?;
+            let last: u32 = last.parse().map_err(|_| invalid())?;
+            let is_valid = first > 0 && first <= last && last <= 1_000_000 && last - first < 10_000;
+            if !is_valid || indexes.last().is_some_and(|previous| *previous >= first) {
                 return Err(invalid());
             }
             indexes.extend(first..=last);

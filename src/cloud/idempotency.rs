@@ -1,19 +1,17 @@
-//! The fingerprint of a spec: how a re-run sees that the instance of its name was made from the same spec, or
-//! which fields differ.
+//! The fingerprint of a spec, by which a rerun sees whether an instance was created from the same spec, and the token that
+//! makes a repeated create call harmless.
 //!
-//! It fits a Compute Engine label (63 of `a-z 0-9 - _`), keeps secrets secret, and says *which* field differs
-//! although a label has no room for the fields themselves: a digest of the whole, then two characters for each
-//! field in the order of [`SPEC_FIELDS`]. An unset field has the digest `--`, so that fields added by a later
-//! version do not disturb the instances of an earlier one.
-//! The token under which a create call can be replayed without making a second instance.
+//! The fingerprint fits a Compute Engine label (63 of `a-z 0-9 - _`) and shows no secret. It has a digest of the whole
+//! spec, then two characters for each field in the order of [`SPEC_FIELDS`], so that it tells *which* field differs. A
+//! field without a value has `--`: fields that a later version adds change nothing for instances of an earlier one.
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{InstanceSpec, ProviderKind, SshKey, remove_key_comment};
 
-/// The fields that are compared, by their flags' names. Only ever appended to. The name and the place are not
-/// among them: they are how the instance was found.
+/// The fields that are compared, by the names of their flags. New fields are added at the end only. The name and the
+/// location are not among them: the instance was found by these.
 pub const SPEC_FIELDS: [&str; 21] = [
     "type",
     "image",
@@ -38,81 +36,79 @@ pub const SPEC_FIELDS: [&str; 21] = [
     "open",
 ];
 
-/// 32 characters that are in order in a label and in no shell special.
+/// 32 characters that are allowed in a label and have no meaning to a shell.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-const WHOLE_LENGTH: usize = 16;
+const SPEC_DIGEST_LENGTH: usize = 16;
+/// The digest of a field without a value. Every digest of a field has its length.
 const UNSET: &str = "--";
-/// As much as a label takes on every cloud.
-const LONGEST: usize = 63;
+/// The longest label value that every cloud accepts.
+const MAX_LENGTH: usize = 63;
 
 /// The fingerprint of a spec; see the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     text: String,
-    /// What earlier versions gave the same spec: they counted the comment of a public key.
-    earlier: Option<String>,
+    /// What earlier versions computed for the same spec: they counted the comment of a public key.
+    earlier_text: String,
 }
 
 impl Fingerprint {
-    /// Takes the fingerprint of what was asked for.
+    /// Computes the fingerprint of a spec.
     pub fn of(spec: &InstanceSpec) -> Self {
-        let text = text_of(&field_values(spec, remove_key_comment));
-        let earlier = text_of(&field_values(spec, str::to_owned));
         Self {
-            earlier: (earlier != text).then_some(earlier),
-            text,
+            text: compute_text(&field_values(spec, remove_key_comment)),
+            earlier_text: compute_text(&field_values(spec, str::to_owned)),
         }
     }
 
-    /// The fingerprint as it stands in the label.
+    /// The fingerprint as the label has it.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
     /// Whether a text can be a fingerprint, also one of a later version, which may have more fields.
     pub fn is_well_formed(text: &str) -> bool {
-        let clean = |letter: u8| ALPHABET.contains(&letter) || letter == b'-';
-        text.len() >= WHOLE_LENGTH && text.len() <= LONGEST && text.bytes().all(clean)
+        let is_allowed = |letter: u8| ALPHABET.contains(&letter) || letter == b'-';
+        (SPEC_DIGEST_LENGTH..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(is_allowed)
     }
 
-    /// Whether all of a fingerprint is known here. One of a version with more fields cannot be compared.
+    /// Whether this version can compare a fingerprint: not one of a later version, with more fields.
     pub fn is_comparable(text: &str) -> bool {
-        let fields = text.len().saturating_sub(WHOLE_LENGTH);
-        fields <= SPEC_FIELDS.len() * UNSET.len() && fields.is_multiple_of(UNSET.len())
+        let fields_length = text.len().saturating_sub(SPEC_DIGEST_LENGTH);
+        fields_length <= SPEC_FIELDS.len() * UNSET.len() && fields_length.is_multiple_of(UNSET.len())
     }
 
-    /// Whether the spec behind a fingerprint said something of a field, by its flag's name.
+    /// Whether the spec of a fingerprint has a value of a field.
     pub fn is_set(fingerprint: &str, field: &str) -> bool {
         let index = SPEC_FIELDS.iter().position(|known| *known == field);
         index.is_some_and(|index| field_digest(fingerprint, index) != UNSET)
     }
 
-    /// The fields, by their flags' names, in which the spec behind `other` differs from this one. Nothing if
-    /// they are the same; `["spec"]` if they differ but it cannot be told where.
+    /// The fields in which the spec of the fingerprint `other` differs from this one. Empty if the specs are the same;
+    /// `["spec"]` if they differ, but not in a known field.
     pub fn differing_fields(&self, other: &str) -> Vec<&'static str> {
-        let texts = || [Some(&self.text), self.earlier.as_ref()].into_iter().flatten();
-        if texts().any(|text| text == other) {
+        if other == self.text || other == self.earlier_text {
             return Vec::new();
         }
-        let fields: Vec<_> = SPEC_FIELDS
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| texts().all(|text| field_digest(text, *index) != field_digest(other, *index)))
-            .map(|(_, field)| *field)
-            .collect();
-        if fields.is_empty() { vec!["spec"] } else { fields }
+        let mut fields = Vec::new();
+        for (index, field) in SPEC_FIELDS.into_iter().enumerate() {
+            let other_digest = field_digest(other, index);
+            let own_digests = [&self.text, &self.earlier_text].map(|text| field_digest(text, index));
+            if !own_digests.contains(&other_digest) {
+                fields.push(field);
+            }
+        }
+        if fields.is_empty() {
+            fields.push("spec");
+        }
+        fields
     }
 }
 
-fn text_of(fields: &[Value; SPEC_FIELDS.len()]) -> String {
-    let set: Vec<(&str, &Value)> = SPEC_FIELDS
-        .iter()
-        .copied()
-        .zip(fields)
-        .filter(|(_, value)| !value.is_null())
-        .collect();
-    let whole = digest(&json!(set));
-    let mut text = whole[..WHOLE_LENGTH].to_owned();
+fn compute_text(fields: &[Value; SPEC_FIELDS.len()]) -> String {
+    let names_and_values = SPEC_FIELDS.into_iter().zip(fields);
+    let set_fields: Vec<_> = names_and_values.filter(|(_, value)| !value.is_null()).collect();
+    let mut text = digest(&json!(set_fields))[..SPEC_DIGEST_LENGTH].to_owned();
     for value in fields {
         if value.is_null() {
             text.push_str(UNSET);
@@ -124,15 +120,15 @@ fn text_of(fields: &[Value; SPEC_FIELDS.len()]) -> String {
 }
 
 fn field_digest(fingerprint: &str, index: usize) -> &str {
-    let start = WHOLE_LENGTH + index * UNSET.len();
+    let start = SPEC_DIGEST_LENGTH + index * UNSET.len();
     fingerprint.get(start..start + UNSET.len()).unwrap_or(UNSET)
 }
 
-/// The values in the order of [`SPEC_FIELDS`]; null where nothing was asked for.
-fn field_values(spec: &InstanceSpec, key_text: fn(&str) -> String) -> [Value; SPEC_FIELDS.len()] {
+/// The values in the order of [`SPEC_FIELDS`]; null for a field without a value.
+fn field_values(spec: &InstanceSpec, format_key: fn(&str) -> String) -> [Value; SPEC_FIELDS.len()] {
     let ssh_key = spec.ssh_key.as_ref().map(|key| match key {
         SshKey::Name(name) => json!({ "name": name }),
-        SshKey::PublicKey(key) => json!({ "public": key_text(key) }),
+        SshKey::PublicKey(key) => json!({ "public": format_key(key) }),
     });
     let user_data = spec
         .user_data
@@ -140,8 +136,8 @@ fn field_values(spec: &InstanceSpec, key_text: fn(&str) -> String) -> [Value; SP
         .map(|data| json!(hex::encode(Sha256::digest(data.expose()))));
     let mut firewalls = spec.firewalls.clone();
     firewalls.sort();
-    let mut openings: Vec<_> = spec.ingress_rules.iter().map(ToString::to_string).collect();
-    openings.sort();
+    let mut ingress_rules: Vec<_> = spec.ingress_rules.iter().map(ToString::to_string).collect();
+    ingress_rules.sort();
     [
         json!(spec.machine_type),
         json!(spec.image),
@@ -151,24 +147,24 @@ fn field_values(spec: &InstanceSpec, key_text: fn(&str) -> String) -> [Value; SP
         user_data.unwrap_or_default(),
         json!(spec.network),
         json!(spec.subnet),
-        set_or_null(!firewalls.is_empty(), json!(firewalls)),
-        set_or_null(!spec.public_ip, json!(true)),
+        value_if(!firewalls.is_empty(), json!(firewalls)),
+        value_if(!spec.public_ip, json!(true)),
         json!(spec.identity),
-        set_or_null(!spec.labels.is_empty(), json!(spec.labels)),
-        set_or_null(spec.spot, json!(true)),
-        set_or_null(!spec.native.is_empty(), json!(spec.native)),
-        set_or_null(spec.protected, json!(true)),
+        value_if(!spec.labels.is_empty(), json!(spec.labels)),
+        value_if(spec.spot, json!(true)),
+        value_if(!spec.native.is_empty(), json!(spec.native)),
+        value_if(spec.protected, json!(true)),
         json!(spec.ttl.map(|ttl| ttl.as_secs())),
         json!(spec.requirements.cpus),
         json!(spec.requirements.memory_gib),
         json!(spec.requirements.architecture.map(|architecture| architecture.as_str())),
         json!(spec.requirements.gpu.as_ref().map(ToString::to_string)),
-        set_or_null(!openings.is_empty(), json!(openings)),
+        value_if(!ingress_rules.is_empty(), json!(ingress_rules)),
     ]
 }
 
-fn set_or_null(set: bool, value: Value) -> Value {
-    if set { value } else { Value::Null }
+fn value_if(is_set: bool, value: Value) -> Value {
+    if is_set { value } else { Value::Null }
 }
 
 fn digest(value: &Value) -> String {
@@ -178,34 +174,36 @@ fn digest(value: &Value) -> String {
         .collect()
 }
 
-/// Derived from the place and the name and never from the spec: were the spec in it, the same name with an
-/// edited spec would make a second instance. Every cloudctl process derives the same token. Not for Compute Engine, where
-/// the name itself is unique.
+/// The token of a create call. It is derived from the location and the name, and not from the spec: otherwise the same name
+/// with another spec would create a second instance. Every process derives the same token. Compute Engine needs none: its
+/// names are unique.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdempotencyToken([u8; 32]);
 
 impl IdempotencyToken {
-    /// The token for one life (`generation`, from 0) of the spec's name in `scope`: a region, with the project before it
-    /// where the cloud has projects. Those members of a group that one call makes have a token of their own, and so has
-    /// what is made on another machine type than the one that had no room: clouds remember the refused call, too.
+    /// Derives the token of a generation of the spec's name in `scope`: a region, after the project where the cloud has
+    /// projects. The members that one call creates have a token of their own, and so has an alternative machine type:
+    /// clouds also remember a call that they refused.
     pub fn derive(provider: ProviderKind, scope: &str, spec: &InstanceSpec, generation: u32) -> Self {
-        // The leading word versions the derivation: a change of it would make every re-run a new instance.
+        // The first word is the version of the derivation. With another one every rerun would create a new instance.
         let mut text = format!("cloudctl-1\n{provider}\n{scope}\n{}\n{generation}", spec.name);
         if let Some(members) = &spec.members {
             text.push_str(&format!("\n{members}"));
         }
-        if let Some(substitute) = spec.selected_machine_type.as_ref().filter(|_| spec.is_alternative) {
-            text.push_str(&format!("\non {substitute}"));
+        if let Some(machine_type) = &spec.selected_machine_type
+            && spec.is_alternative
+        {
+            text.push_str(&format!("\non {machine_type}"));
         }
         Self(Sha256::digest(text).into())
     }
 
-    /// 64 hexadecimal digits, the longest token that EC2 takes.
+    /// The token as 64 hexadecimal digits, the most that EC2 accepts.
     pub fn to_hex(self) -> String {
         hex::encode(self.0)
     }
 
-    /// The token as bytes, for clouds that want a UUID.
+    /// The token as bytes, for clouds whose tokens are UUIDs.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -227,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn names_the_fields_that_differ() {
+    fn fingerprint_tells_which_fields_differ() {
         let plain = Fingerprint::of(&spec());
         let mut changed = spec();
         changed.machine_type = Some("m7i.large".into());
@@ -239,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn fingerprint_of_a_later_version_is_plausible_and_not_known() {
+    fn fingerprint_of_a_later_version_is_not_compared() {
         let own = "0123456789abcdef".to_owned() + &"ab".repeat(SPEC_FIELDS.len());
         assert!(Fingerprint::is_well_formed(&own) && Fingerprint::is_comparable(&own));
         for later in [own.clone() + "cd", own.clone() + "cdef", "0123456789abcdef0".to_owned()] {
@@ -252,22 +250,16 @@ mod tests {
     }
 
     #[test]
-    fn fits_a_compute_engine_label() {
+    fn fingerprint_fits_a_compute_engine_label() {
         let mut full = spec();
         full.native.insert("key".into(), json!(1));
         full.spot = true;
-        let fingerprint = Fingerprint::of(&full);
-        assert!(fingerprint.as_str().len() <= 63);
-        assert!(
-            fingerprint
-                .as_str()
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-        );
+        full.ingress_rules = vec!["22".parse().unwrap()];
+        assert!(Fingerprint::is_well_formed(Fingerprint::of(&full).as_str()));
     }
 
     #[test]
-    fn the_order_of_firewalls_does_not_matter() {
+    fn order_of_firewalls_does_not_matter() {
         let (mut one, mut other) = (spec(), spec());
         one.firewalls = vec!["a".into(), "b".into()];
         other.firewalls = vec!["b".into(), "a".into()];
@@ -275,8 +267,8 @@ mod tests {
     }
 
     #[test]
-    fn stays_what_it_was_in_the_first_version() {
-        // A change of these values would make every re-run after an upgrade a conflict.
+    fn fingerprint_is_the_same_in_every_version() {
+        // A change of these values would make every rerun after an upgrade a conflict.
         assert_eq!(Fingerprint::of(&spec()).as_str(), "fkd1cbac3mvztyb5");
         let mut typed = spec();
         typed.machine_type = Some("m7i.large".into());
@@ -284,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn comment_of_a_key_is_no_difference() {
+    fn key_comment_is_no_difference() {
         let with_key = |key: &str| {
             let mut spec = spec();
             spec.ssh_key = Some(SshKey::PublicKey(key.to_owned()));
@@ -303,26 +295,16 @@ mod tests {
             ["ssh-key"]
         );
     }
-}
-
-#[cfg(test)]
-mod token_tests {
-    use super::*;
-    use crate::cloud::Location;
 
     fn token(change: impl Fn(&mut InstanceSpec), region: &str, generation: u32) -> String {
-        let place = Location {
-            region: region.to_owned(),
-            zone: None,
-        };
-        let mut spec = InstanceSpec::new("web-1".parse().unwrap(), place);
+        let mut spec = spec();
         change(&mut spec);
         IdempotencyToken::derive(ProviderKind::Aws, region, &spec, generation).to_hex()
     }
 
     #[test]
-    fn is_the_same_in_every_version() {
-        // A change of this value would make every re-run after an upgrade a second instance.
+    fn token_is_the_same_in_every_version() {
+        // A change of this value would make every rerun after an upgrade a second instance.
         assert_eq!(
             token(|_| {}, "us-east-1", 0),
             "11fe0466e44b642dd21568452871c266cf546cc6fa44f253ce5770ba54f1d750"
@@ -330,8 +312,8 @@ mod token_tests {
     }
 
     #[test]
-    fn each_life_place_part_of_a_group_and_substitute_has_its_own() {
-        let substitute = |name: &'static str| {
+    fn generations_regions_groups_and_alternatives_have_own_tokens() {
+        let alternative = |name: &'static str| {
             move |spec: &mut InstanceSpec| {
                 spec.is_alternative = true;
                 spec.selected_machine_type = Some(name.to_owned());
@@ -344,8 +326,8 @@ mod token_tests {
             token(|_| {}, "us-east-2", 0),
             token(members("1-3"), "us-east-1", 0),
             token(members("2-3"), "us-east-1", 0),
-            token(substitute("m7i.large"), "us-east-1", 0),
-            token(substitute("m6i.large"), "us-east-1", 0),
+            token(alternative("m7i.large"), "us-east-1", 0),
+            token(alternative("m6i.large"), "us-east-1", 0),
         ];
         let different: std::collections::HashSet<_> = tokens.iter().collect();
         assert_eq!(different.len(), tokens.len());

@@ -1,4 +1,4 @@
-//! Ports that an instance shall be reached at from outside.
+//! Ingress rules: the ports of an instance that are opened to a network.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,35 +8,35 @@ use ipnet::IpNet;
 
 use super::{Error, Result, quoted};
 
-/// A TCP port, and from where it may be reached.
+/// A TCP port, and the network that it is open to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IngressRule {
     /// The port.
     pub port: u16,
-    /// The addresses that may reach it, as `ADDRESS/PREFIX`.
+    /// The network that may connect to it, as `ADDRESS/PREFIX`.
     pub source: String,
 }
 
-/// Everybody, by IPv4: what an opening without a source means.
+/// Every IPv4 address: the source of a rule that names none.
 const ANYWHERE: &str = "0.0.0.0/0";
 
 impl FromStr for IngressRule {
     type Err = Error;
 
-    /// Reads `PORT` or `PORT/ADDRESS/PREFIX`; a lone address means itself.
+    /// Parses `PORT`, `PORT/ADDRESS` or `PORT/ADDRESS/PREFIX`.
     fn from_str(input: &str) -> Result<Self> {
         let (port, source) = match input.split_once('/') {
             Some((port, source)) => (port, source),
             None => (input, ANYWHERE),
         };
-        let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(|| {
-            Error::invalid(format!("invalid port {} to open", quoted(port)))
-                .with_hint("write it as PORT or PORT/CIDR, such as 22 or 22/203.0.113.0/24")
-        })?;
-        Ok(Self {
-            port,
-            source: network(source)?,
-        })
+        match port.parse() {
+            Ok(port) if port > 0 => Ok(Self {
+                port,
+                source: parse_network(source)?,
+            }),
+            _ => Err(Error::invalid(format!("invalid port {} to open", quoted(port)))
+                .with_hint("write it as PORT or PORT/CIDR, such as 22 or 22/203.0.113.0/24")),
+        }
     }
 }
 
@@ -49,29 +49,25 @@ impl fmt::Display for IngressRule {
     }
 }
 
-/// A network in CIDR form whose host part is nothing, as the clouds want it.
-fn network(text: &str) -> Result<String> {
-    let invalid = |why: &str| {
-        Error::invalid(format!("invalid network {}: {why}", quoted(text)))
+/// Parses a network in CIDR form, or an address, which means itself. Clouds refuse a network with host bits.
+fn parse_network(text: &str) -> Result<String> {
+    let invalid = |reason: &str| {
+        Error::invalid(format!("invalid network {}: {reason}", quoted(text)))
             .with_hint("write it in CIDR form, such as 203.0.113.0/24 or 203.0.113.7/32")
     };
     let (address, prefix) = match text.split_once('/') {
         Some((address, prefix)) => (address, Some(prefix)),
         None => (text, None),
     };
-    let address: IpAddr = address.parse().map_err(|_| invalid("that is no IP address"))?;
-    // The network of this address alone.
-    let alone = IpNet::from(address);
-    let network = match prefix {
-        None => alone,
-        Some(prefix) => prefix
-            .parse()
-            .ok()
-            .and_then(|prefix| IpNet::new(address, prefix).ok())
-            .ok_or_else(|| invalid(&format!("its prefix is 0 to {}", alone.max_prefix_len())))?,
-    };
+    let address: IpAddr = address.parse().map_err(|_| invalid("it is not an IP address"))?;
+    let mut network = IpNet::from(address);
+    if let Some(prefix) = prefix {
+        let invalid_prefix = || invalid(&format!("its prefix must be 0 to {}", network.max_prefix_len()));
+        let length = prefix.parse().map_err(|_| invalid_prefix())?;
+        network = IpNet::new(address, length).map_err(|_| invalid_prefix())?;
+    }
     if network != network.trunc() {
-        return Err(invalid("it has bits set behind its prefix"));
+        return Err(invalid("it has bits set after its prefix"));
     }
     Ok(network.to_string())
 }
@@ -81,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ports_and_networks_are_read() {
+    fn port_and_network_are_parsed_or_refused() {
         for (text, shown, source) in [
             ("22", "22", "0.0.0.0/0"),
             ("443/10.0.0.0/8", "443/10.0.0.0/8", "10.0.0.0/8"),
@@ -90,8 +86,8 @@ mod tests {
             ("22/::/0", "22/::/0", "::/0"),
             ("22/2001:db8::/32", "22/2001:db8::/32", "2001:db8::/32"),
         ] {
-            let opening: IngressRule = text.parse().unwrap();
-            assert_eq!((opening.to_string().as_str(), opening.source.as_str()), (shown, source));
+            let rule: IngressRule = text.parse().unwrap();
+            assert_eq!((rule.to_string().as_str(), rule.source.as_str()), (shown, source));
         }
         for text in [
             "",

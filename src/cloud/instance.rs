@@ -9,54 +9,31 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Architecture, Error, ErrorKind, Gpu, InstanceRef, Labels, ProviderKind, Result, quoted};
+use super::{Architecture, Error, ErrorKind, Gpu, InstanceRef, Labels, ProviderKind, Result, quoted, word_enum};
 
-/// The state of an instance, in words that mean the same on every cloud.
-///
-/// Compute Engine's `TERMINATED` is [`Stopped`](Self::Stopped) here: its disk is kept and it can be started again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum InstanceState {
-    /// Being created, or starting.
-    Pending,
-    /// Running.
-    Running,
-    /// Being stopped.
-    Stopping,
-    /// Stopped; can be started again.
-    Stopped,
-    /// Being terminated.
-    Terminating,
-    /// Gone, although the cloud may still list it for a while.
-    Terminated,
-    /// A state that this version does not know; `native_state` has the cloud's word.
-    Unknown,
+word_enum! {
+    /// The state of an instance, in words that mean the same on every cloud.
+    ///
+    /// Compute Engine's `TERMINATED` is [`Stopped`](Self::Stopped) here: its disk is kept and it can be started again.
+    pub enum InstanceState {
+        /// Being created, or starting.
+        Pending = "pending",
+        /// Running.
+        Running = "running",
+        /// Being stopped.
+        Stopping = "stopping",
+        /// Stopped; can be started again.
+        Stopped = "stopped",
+        /// Being terminated.
+        Terminating = "terminating",
+        /// Gone, although the cloud may still list it for a while.
+        Terminated = "terminated",
+        /// A state that this version does not know; `native_state` has the cloud's word.
+        Unknown = "unknown",
+    }
 }
 
 impl InstanceState {
-    /// Every state, in the order in which an instance goes through them.
-    pub const ALL: [Self; 7] = [
-        Self::Pending,
-        Self::Running,
-        Self::Stopping,
-        Self::Stopped,
-        Self::Terminating,
-        Self::Terminated,
-        Self::Unknown,
-    ];
-
-    /// The state's word in all output.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Stopping => "stopping",
-            Self::Stopped => "stopped",
-            Self::Terminating => "terminating",
-            Self::Terminated => "terminated",
-            Self::Unknown => "unknown",
-        }
-    }
-
     /// Whether the instance is terminated or being terminated, so that its name is free again.
     pub fn is_gone(self) -> bool {
         matches!(self, Self::Terminating | Self::Terminated)

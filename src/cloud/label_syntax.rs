@@ -69,25 +69,29 @@ pub struct TypedLabel {
 /// # Errors
 /// `InvalidSpec` if it is not a label, or can be read in two ways; the hint has both.
 pub fn parse_label(text: &str) -> Result<TypedLabel> {
-    let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
-        return Err(Error::invalid(format!("invalid label {}", quoted(text))).with_hint("write it as key=value"));
+    let (key, value) = match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => (key, value),
+        _ => {
+            return Err(Error::invalid(format!("invalid label {}", quoted(text))).with_hint("write it as key=value"));
+        }
     };
     check_label_key(key)?;
     let requirements = parse_requirements(text);
-    let read = match requirements.as_deref() {
-        Ok([one]) => one.as_label(),
+    let parsed = match requirements.as_deref() {
+        Ok([only]) => only.as_label(),
         _ => None,
     };
-    let typed = |key: &str, value: &str, was_quoted| TypedLabel {
+    let new_label = |key: &str, value: &str, was_quoted| TypedLabel {
         key: key.to_owned(),
         value: value.to_owned(),
         was_quoted,
     };
-    match read {
-        Some((same_key, same_value)) if same_key == key && same_value == value => Ok(typed(key, value, false)),
+    match parsed {
+        Some(label) if label == (key, value) => Ok(new_label(key, value, false)),
         // Quotes that change nothing could be meant as a part of the label.
-        Some((key, value)) if format_label(key, value) == text => {
-            check_label_key(key).map(|()| typed(key, value, true))
+        Some((unquoted_key, unquoted_value)) if format_label(unquoted_key, unquoted_value) == text => {
+            check_label_key(unquoted_key)?;
+            Ok(new_label(unquoted_key, unquoted_value, true))
         }
         _ => {
             let error = Error::invalid(format!("the label {} can be read in two ways", quoted(text)));
@@ -182,21 +186,16 @@ fn parse_requirement(text: &str) -> Parsed<'_, Requirement> {
             return Err(Fault::Syntax);
         }
         let (value, after) = parse_value(value)?;
-        return Ok(match value {
-            Value::Text(value) => (Requirement::In(key, BTreeSet::from([value])), after),
-            Value::Several { whole, first, others } => {
-                let value = whole;
-                (
-                    Requirement::Whole {
-                        key,
-                        value,
-                        first,
-                        others,
-                    },
-                    after,
-                )
-            }
-        });
+        let requirement = match value {
+            Value::Text(value) => Requirement::In(key, BTreeSet::from([value])),
+            Value::Several { whole, first, others } => Requirement::Whole {
+                key,
+                value: whole,
+                first,
+                others,
+            },
+        };
+        return Ok((requirement, after));
     }
     for (word, is_in) in [("in", true), ("notin", false)] {
         let Some(list) = after.strip_prefix(word).map(str::trim_start) else {
@@ -358,16 +357,16 @@ pub fn parse_quoted(text: &str) -> Result<String> {
 
 /// Parses up to the closing quote.
 fn parse_quoted_text(text: &str) -> Parsed<'_, String> {
-    let mut read = String::new();
+    let mut unquoted = String::new();
     let mut characters = text.char_indices();
     while let Some((at, character)) = characters.next() {
         match character {
-            '"' => return Ok((read, &text[at + 1..])),
+            '"' => return Ok((unquoted, &text[at + 1..])),
             '\\' => match characters.next() {
-                Some((_, escaped @ ('"' | '\\'))) => read.push(escaped),
+                Some((_, escaped @ ('"' | '\\'))) => unquoted.push(escaped),
                 _ => return Err(Fault::Syntax),
             },
-            _ => read.push(character),
+            _ => unquoted.push(character),
         }
     }
     Err(Fault::Syntax)
@@ -376,7 +375,7 @@ fn parse_quoted_text(text: &str) -> Parsed<'_, String> {
 /// Whether a value without quotes is parsed as itself.
 fn is_plain_value(value: &str) -> bool {
     match parse_requirement(&format!("key={value}")) {
-        Ok((read, "")) => read.as_label() == Some(("key", value)),
+        Ok((requirement, "")) => requirement.as_label() == Some(("key", value)),
         _ => false,
     }
 }
@@ -395,15 +394,14 @@ fn format_two_spellings(text: &str, requirements: &Result<Vec<Requirement>>, (ke
         Ok(requirements) => requirements.iter().map(Requirement::as_label).collect(),
         Err(_) => None,
     };
-    let other = labels.filter(|labels| !labels.is_empty()).map(|labels| {
-        let labels: Vec<_> = labels
-            .iter()
-            .map(|(key, value)| format!("-l '{}'", format_label(key, value)))
-            .collect();
-        labels.join(" ")
-    });
-    match other {
-        Some(other) => format!("write it as {other}, or as -l '{literal}'"),
+    match labels {
+        Some(labels) => {
+            let flags = labels
+                .iter()
+                .map(|(key, value)| format!("-l '{}'", format_label(key, value)));
+            let several = flags.collect::<Vec<_>>().join(" ");
+            format!("write it as {several}, or as -l '{literal}'")
+        }
         None => format!("if it is a label, write it as -l '{literal}'"),
     }
 }
@@ -421,10 +419,10 @@ fn show_or_example(text: &str) -> String {
 /// # Errors
 /// `InvalidSpec` for a label of cloudctl's own, with what to use instead.
 pub fn check_selectable(key: &str) -> Result<()> {
-    let Some(what) = key.strip_prefix(RESERVED_PREFIX) else {
+    let Some(name) = key.strip_prefix(RESERVED_PREFIX) else {
         return Ok(());
     };
-    let hint = match what {
+    let hint = match name {
         "managed" => {
             "pass --managed to `cloudctl list`; `cloudctl terminate -l` takes no other VMs: give it a label of your own"
         }
@@ -432,7 +430,10 @@ pub fn check_selectable(key: &str) -> Result<()> {
         "ttl" => "pass --expired to `cloudctl terminate`, or --filter 'expires_at<TIME' to `cloudctl list`",
         _ => "use a label of your own, or the name of the VM",
     };
-    Err(Error::invalid(format!("the label {key} is one of cloudctl's own and does not select")).with_hint(hint))
+    Err(Error::invalid(format!(
+        "the label {key} is one of cloudctl's own: VMs cannot be selected by it"
+    ))
+    .with_hint(hint))
 }
 
 #[cfg(test)]

@@ -78,10 +78,13 @@ pub fn redact_parser_message(message: &str) -> String {
         };
         let (value, after) = opened.split_at(length);
         let inner = &value[1..length - 1];
-        match value.starts_with('"') {
-            true if may_be_secret(&unescape(inner)) => shown.push_str(&describe_length(&unescape(inner))),
-            false if may_be_secret(inner) => shown.push_str(&describe_length(inner)),
-            _ => shown.push_str(value),
+        let content = match value.starts_with('"') {
+            true => unescape_with_line_ends(inner).into(),
+            false => Cow::Borrowed(inner),
+        };
+        match may_be_secret(&content) {
+            true => shown.push_str(&describe_length(&content)),
+            false => shown.push_str(value),
         }
         rest = after;
     }
@@ -107,17 +110,20 @@ fn quoted_length(text: &str) -> Option<usize> {
     None
 }
 
-/// Removes the escapes of a Rust string, as exactly as needed to see what the text is.
-fn unescape(text: &str) -> String {
+/// Removes the escapes of a Rust string. Every escaped white space or control character becomes a line end: only the
+/// length of the text and whether it may be a secret matter.
+fn unescape_with_line_ends(text: &str) -> String {
     let mut unescaped = String::with_capacity(text.len());
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
-        match character {
-            '\\' => unescaped.extend(characters.next().map(|escaped| match escaped {
-                'n' | 'r' | 't' | 'u' => '\n',
-                other => other,
-            })),
-            other => unescaped.push(other),
+        if character != '\\' {
+            unescaped.push(character);
+            continue;
+        }
+        match characters.next() {
+            Some('n' | 'r' | 't' | 'u') => unescaped.push('\n'),
+            Some(escaped) => unescaped.push(escaped),
+            None => {}
         }
     }
     unescaped
@@ -149,13 +155,12 @@ pub fn path_text(path: impl AsRef<Path>) -> String {
 /// key or a token.
 pub fn may_be_secret(text: &str) -> bool {
     let trimmed = text.trim();
+    let max_length = match text.contains(char::is_control) {
+        true => MAX_ESCAPED_LENGTH,
+        false => MAX_SHOWN_LENGTH,
+    };
     text.contains(is_line_end)
-        || text.chars().count()
-            > if text.contains(char::is_control) {
-                MAX_ESCAPED_LENGTH
-            } else {
-                MAX_SHOWN_LENGTH
-            }
+        || text.chars().count() > max_length
         || trimmed.starts_with(['{', '[', '<', '#'])
         || trimmed.contains("-----BEGIN")
         || assigns_secret(trimmed)
@@ -218,11 +223,11 @@ fn is_token(word: &str) -> bool {
     };
     // `http://user:password@proxy:3128`
     let has_password = || {
-        let authority = word
-            .split_once("://")
-            .map(|(_, rest)| rest.split('/').next().unwrap_or_default());
-        let user = authority.and_then(|authority| authority.rsplit_once('@'));
-        user.is_some_and(|(user, _)| user.contains(':'))
+        let Some((_, address)) = word.split_once("://") else {
+            return false;
+        };
+        let authority = address.split('/').next().unwrap_or_default();
+        authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
     };
     // Keys of many services are written in hexadecimal digits.
     let is_hexadecimal = word.len() >= MIN_TOKEN_LENGTH

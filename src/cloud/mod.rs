@@ -26,6 +26,7 @@ mod provider_kind;
 mod public_key;
 mod time;
 mod user_data_check;
+mod word_enum;
 mod world_area;
 
 pub use batch_tracker::{BatchTracker, InstanceAction, TargetOutcome};
@@ -63,4 +64,5 @@ pub use provider_kind::{ProviderKind, UnknownProvider, join_with_or};
 pub use public_key::{key_fingerprint, remove_key_comment};
 pub use time::{Clock, format_duration, parse_duration};
 pub use user_data_check::{UserDataReader, find_user_data_problem, is_gzip};
+pub(crate) use word_enum::word_enum;
 pub use world_area::Area;

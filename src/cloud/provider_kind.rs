@@ -3,38 +3,18 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::quoted;
+use super::{quoted, word_enum};
 
-/// Defines [`ProviderKind`] from a list with a line for each cloud: its variant and its word.
-macro_rules! clouds {
-    ($($(#[$about:meta])* $variant:ident = $word:literal,)+) => {
-        /// A cloud that cloudctl has a driver for.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum ProviderKind {
-            $($(#[$about])* $variant,)+
-        }
-
-        impl ProviderKind {
-            /// Every cloud, in the order of its variants.
-            pub const ALL: [Self; [$($word),+].len()] = [$(Self::$variant),+];
-
-            /// The cloud's word on the command line and in all output.
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)+
-                }
-            }
-        }
-    };
-}
-
-clouds! {
-    /// Amazon EC2.
-    Aws = "aws",
-    /// Google Compute Engine.
-    Gcp = "gcp",
-    /// The mock cloud, whose state is a file.
-    Mock = "mock",
+word_enum! {
+    /// A cloud that cloudctl has a driver for.
+    pub enum ProviderKind {
+        /// Amazon EC2.
+        Aws = "aws",
+        /// Google Compute Engine.
+        Gcp = "gcp",
+        /// The mock cloud, whose state is a file.
+        Mock = "mock",
+    }
 }
 
 impl fmt::Display for ProviderKind {

@@ -47,7 +47,7 @@ pub fn find_user_data_problem(data: &[u8], reader: UserDataReader) -> Option<Str
         .read_to_end(&mut unpacked);
     match result {
         Err(_) => Some("the user data begins like gzip but cannot be unpacked, so nothing runs it".to_owned()),
-        Ok(_) => find_text_problem(&unpacked).map(|why| format!("unpacked, {why}")),
+        Ok(_) => find_text_problem(&unpacked).map(|problem| format!("after unpacking, {problem}")),
     }
 }
 
@@ -56,53 +56,61 @@ pub fn is_gzip(data: &[u8]) -> bool {
     data.starts_with(GZIP_MAGIC)
 }
 
+/// Finds the reason why cloud-init would not run user data that is not packed.
 fn find_text_problem(data: &[u8]) -> Option<String> {
+    if let Some(problem) = find_encoding_problem(data) {
+        return Some(problem.to_owned());
+    }
     let text = String::from_utf8_lossy(&data[..data.len().min(MIME_PREFIX)]);
-    if data.starts_with(&[0xff, 0xfe]) || data.starts_with(&[0xfe, 0xff]) {
-        return Some(
-            "the user data is UTF-16 text, so nothing runs it: save it as UTF-8 without a byte order mark".to_owned(),
-        );
-    }
-    if text.starts_with('\u{feff}') {
-        return Some(
-            "the user data begins with a byte order mark, so nothing runs it: save it as UTF-8 without one".to_owned(),
-        );
-    }
     if is_mime(&text) {
         return None;
     }
-    let first = text.lines().next().unwrap_or_default();
-    let lower = text.trim_start().to_ascii_lowercase();
-    let is_known = BEGINNINGS.iter().any(|beginning| lower.starts_with(beginning));
-    if is_known && text.trim_start().len() != text.len() {
-        return Some("the user data does not begin in its first line and column, so nothing may run it".to_owned());
+    let trimmed = text.trim_start().to_ascii_lowercase();
+    if !BEGINNINGS.iter().any(|beginning| trimmed.starts_with(beginning)) {
+        return Some(format!(
+            "the user data has no #! and no #cloud-config in its first line, so nothing runs it{}",
+            find_likely_cause(&text)
+        ));
     }
-    if is_known {
-        let is_script = text.starts_with("#!");
-        let has_carriage_return = text.split('\n').next().is_some_and(|line| line.ends_with('\r'));
-        return (is_script && has_carriage_return).then(|| {
-            "the first line of the user data ends with a carriage return, and no interpreter has such a name: \
-                 save the script with Unix line ends"
-                .to_owned()
-        });
+    if text.starts_with(char::is_whitespace) {
+        return Some("the user data begins with white space, so it may not be run: remove the white space".to_owned());
     }
-    let hint = if first
-        .to_ascii_lowercase()
-        .replace(' ', "")
-        .trim_start_matches('#')
-        .starts_with("cloud-config")
-    {
+    let has_carriage_return = text.split('\n').next().is_some_and(|line| line.ends_with('\r'));
+    if text.starts_with("#!") && has_carriage_return {
+        let problem = "the first line of the user data ends with a carriage return, and no interpreter has such a name: \
+                       save the script with Unix line ends";
+        return Some(problem.to_owned());
+    }
+    None
+}
+
+fn find_encoding_problem(data: &[u8]) -> Option<&'static str> {
+    if data.starts_with(&[0xff, 0xfe]) || data.starts_with(&[0xfe, 0xff]) {
+        return Some("the user data is UTF-16 text, so nothing runs it: save it as UTF-8 without a byte order mark");
+    }
+    if data.starts_with("\u{feff}".as_bytes()) {
+        return Some("the user data begins with a byte order mark, so nothing runs it: save it as UTF-8 without one");
+    }
+    None
+}
+
+/// What is probably wrong with user data that has no known beginning, as the end of a message; empty if nothing is known.
+fn find_likely_cause(text: &str) -> &'static str {
+    let first_line = text.lines().next().unwrap_or_default();
+    let words = first_line.to_ascii_lowercase().replace(' ', "");
+    let trimmed = text.trim_start().to_ascii_lowercase();
+    if words.trim_start_matches('#').starts_with("cloud-config") {
         "; did you mean #cloud-config, without a space?"
-    } else if BASE64_BEGINNINGS.iter().any(|beginning| first.starts_with(beginning)) {
-        "; it looks like base64: pass it as it is"
-    } else if lower.starts_with("<powershell>") || lower.starts_with("<script>") {
+    } else if BASE64_BEGINNINGS
+        .iter()
+        .any(|beginning| first_line.starts_with(beginning))
+    {
+        "; it looks like base64: pass the decoded text"
+    } else if trimmed.starts_with("<powershell>") || trimmed.starts_with("<script>") {
         "; scripts in such tags are for Windows"
     } else {
         ""
-    };
-    Some(format!(
-        "the user data has no #! and no #cloud-config in its first line, so nothing runs it{hint}"
-    ))
+    }
 }
 
 /// Whether the text is a MIME message.
@@ -115,8 +123,8 @@ fn is_mime(text: &str) -> bool {
 /// Finds the reason why EC2Launch would not run user data. It runs scripts in its tags, and tasks in YAML.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html#user-data-execution>
 fn find_windows_problem(data: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(data).to_ascii_lowercase();
-    let text = text.trim_start_matches('\u{feff}');
+    let lower_case = String::from_utf8_lossy(data).to_ascii_lowercase();
+    let text = lower_case.trim_start_matches('\u{feff}');
     let has_tags = |name: &str| {
         let open = text.find(&format!("<{name}>"));
         open.is_some_and(|at| text[at..].contains(&format!("</{name}>")))

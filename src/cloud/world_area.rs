@@ -3,50 +3,25 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Error, Result, quoted};
+use super::{Error, Result, quoted, word_enum};
 
-/// A part of the world that regions are in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Area {
-    /// United States.
-    Us,
-    /// The Americas without the United States.
-    Americas,
-    /// Europe.
-    Europe,
-    /// Asia, without the Middle East.
-    Asia,
-    /// Australia and New Zealand.
-    Oceania,
-    /// The Middle East.
-    MiddleEast,
-    /// Africa.
-    Africa,
-}
-
-impl Area {
-    /// Every area.
-    pub const ALL: [Self; 7] = [
-        Self::Us,
-        Self::Americas,
-        Self::Europe,
-        Self::Asia,
-        Self::Oceania,
-        Self::MiddleEast,
-        Self::Africa,
-    ];
-
-    /// The area's word on the command line and in output. No cloud uses it as the name of a region.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Us => "us",
-            Self::Americas => "americas",
-            Self::Europe => "europe",
-            Self::Asia => "asia",
-            Self::Oceania => "oceania",
-            Self::MiddleEast => "middle-east",
-            Self::Africa => "africa",
-        }
+word_enum! {
+    /// A part of the world that regions are in.
+    pub enum Area {
+        /// United States.
+        Us = "us",
+        /// The Americas without the United States.
+        Americas = "americas",
+        /// Europe.
+        Europe = "europe",
+        /// Asia, without the Middle East.
+        Asia = "asia",
+        /// Australia and New Zealand.
+        Oceania = "oceania",
+        /// The Middle East.
+        MiddleEast = "middle-east",
+        /// Africa.
+        Africa = "africa",
     }
 }
 

@@ -1,4 +1,4 @@
-//! What cloudctl has of each cloud: how to come to it, and what is true of it without a call.
+//! The type of a table entry for each cloud: its fixed data, and how to connect to it.
 
 use std::sync::Arc;
 
@@ -6,21 +6,21 @@ use crate::catalog::OfflineCatalog;
 use crate::cloud::{Clock, CloudInfo, Provider, Result};
 use crate::settings::{ResolvedSetting, Settings, VendorSetting};
 
-/// How cloudctl comes to a cloud.
+/// What cloudctl knows about a cloud without a call, and how it connects to it.
 #[derive(Clone, Copy)]
 pub struct Driver {
-    /// What is true of the cloud without a call.
+    /// Fixed data about the cloud.
     pub info: &'static CloudInfo,
-    /// Makes the driver. Nothing is read or connected before its first call, so this cannot fail.
+    /// Creates the provider. It reads no file and opens no connection before its first call, so this cannot fail.
     pub connect: fn(&Settings, Arc<dyn Clock>) -> Arc<dyn Provider>,
-    /// Whether credentials are found where the cloud's own tools keep them; asks no network. A cloud that needs none says
-    /// no: it is asked only if it is named.
+    /// Whether there are credentials where the cloud's own tools keep them. Sends no call. `false` for a cloud that needs
+    /// none: it is queried only if the user names it.
     pub has_credentials: fn(&Settings) -> bool,
-    /// The settings of the cloud's own tools, and what cloudctl does with each.
+    /// The settings of the cloud's own tools, and how cloudctl handles each.
     pub vendor_settings: &'static [VendorSetting],
-    /// What those settings come to in this run, each with where it came from; asks no network. Fails with `InvalidSpec` if
-    /// a configuration file cannot be read, with `Unauthenticated` if a credentials file cannot.
+    /// The values of those settings in this run, each with its source. Sends no call. Fails with `InvalidSpec` if a
+    /// configuration file cannot be read, and with `Unauthenticated` if a credentials file cannot.
     pub resolved_settings: fn(&Settings) -> Result<Vec<ResolvedSetting>>,
-    /// What is known of the cloud's machine types and prices without asking it.
+    /// The built-in machine types and prices.
     pub offline_catalog: Option<&'static dyn OfflineCatalog>,
 }

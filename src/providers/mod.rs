@@ -26,7 +26,7 @@ impl Default for Drivers {
 }
 
 impl Drivers {
-    /// The same drivers, but this one for its cloud.
+    /// Replaces the driver of one cloud.
     #[must_use]
     pub fn with(mut self, driver: Driver) -> Self {
         self.0[driver.info.kind as usize] = driver;
@@ -38,18 +38,18 @@ impl Drivers {
         &self.0[kind as usize]
     }
 
-    /// What is true of each cloud without a call.
+    /// Fixed data about each cloud.
     pub fn infos(&self) -> CloudInfos {
         CloudInfos::new(self.0.map(|driver| driver.info))
     }
 
-    /// Of each cloud, the settings of its own tools.
+    /// Each cloud with the settings of its own tools.
     pub fn vendor_settings(&self) -> Vec<(&'static CloudInfo, &'static [VendorSetting])> {
         let settings = self.0.iter().map(|driver| (driver.info, driver.vendor_settings));
         settings.collect()
     }
 
-    /// What is known of machine types and prices, with the prices of this file over those that cloudctl was built with.
+    /// The catalog of machine types and prices. The prices in `price_file` replace the built-in ones.
     pub fn catalog(&self, price_file: Option<PathBuf>) -> Catalog {
         Catalog::new(price_file, self.0.map(|driver| driver.offline_catalog))
     }

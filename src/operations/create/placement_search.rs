@@ -14,35 +14,21 @@ use super::offers::{CreateRequest, Offer, OfferSearch, mark_alternatives, sort_o
 use crate::catalog::Catalog;
 use crate::cloud::{
     Area, Error, ErrorKind, ErrorLocation, InstanceName, InstanceSpec, ListScope, Location, Provider, ProviderKind,
-    Result,
+    Result, word_enum,
 };
 use crate::shutdown::Shutdown;
 
-/// Where `create` may continue when the preferred location has no capacity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fallback {
-    /// In the other zones of the region.
-    Zone,
-    /// With other machine types that have at least as much.
-    Type,
-    /// In the other regions of the same area.
-    Region,
-    /// On other clouds.
-    Provider,
-}
-
-impl Fallback {
-    /// Every fallback, the nearest first.
-    pub const ALL: [Self; 4] = [Self::Zone, Self::Type, Self::Region, Self::Provider];
-
-    /// The word for it on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Zone => "zone",
-            Self::Type => "type",
-            Self::Region => "region",
-            Self::Provider => "provider",
-        }
+word_enum! {
+    /// Where `create` may continue when the preferred location has no capacity.
+    pub enum Fallback {
+        /// In the other zones of the region.
+        Zone = "zone",
+        /// With other machine types that have at least as much.
+        Type = "type",
+        /// In the other regions of the same area.
+        Region = "region",
+        /// On other clouds.
+        Provider = "provider",
     }
 }
 

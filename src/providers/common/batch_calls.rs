@@ -25,12 +25,12 @@ pub(crate) fn group_by<'a, K: Ord>(
 }
 
 /// Groups the targets by their regions or zones.
-pub(crate) fn by_location(targets: &[InstanceRef]) -> BTreeMap<&str, IndexedTargets<'_>> {
+pub(crate) fn group_by_location(targets: &[InstanceRef]) -> BTreeMap<&str, IndexedTargets<'_>> {
     group_by(targets, |target| target.scope.as_str())
 }
 
 /// Makes one outcome for each target, in the order of the targets. A target without a result may have been changed.
-pub(crate) fn in_order(
+pub(crate) fn outcomes_in_order(
     targets: &[InstanceRef],
     results: impl IntoIterator<Item = (usize, Result<()>)>,
 ) -> Vec<TargetOutcome> {
@@ -54,7 +54,7 @@ fn no_result_error(target: &InstanceRef) -> Error {
 }
 
 /// Runs futures, at most `max` at the same time. Returns their outputs in the order of the futures.
-pub(crate) async fn concurrently<F: Future>(max: usize, futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+pub(crate) async fn run_concurrently<F: Future>(max: usize, futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let indexed = futures
         .into_iter()
         .enumerate()
@@ -74,22 +74,16 @@ mod tests {
     use tokio::time::{Instant, sleep};
 
     use super::*;
-    use crate::cloud::ProviderKind;
+    use crate::cloud::{Instance, ProviderKind};
 
     fn target(scope: &str, id: &str) -> InstanceRef {
-        InstanceRef {
-            provider: ProviderKind::ALL[0],
-            scope: scope.to_owned(),
-            zone: None,
-            id: id.to_owned(),
-            native_name: None,
-        }
+        Instance::with_id_only(ProviderKind::ALL[0], scope.to_owned(), id.to_owned()).reference
     }
 
     #[test]
     fn targets_are_grouped_with_their_positions() {
         let targets = [target("b", "1"), target("a", "2"), target("b", "3")];
-        let groups = by_location(&targets);
+        let groups = group_by_location(&targets);
         let positions = |scope| groups[scope].iter().map(|(position, _)| *position).collect::<Vec<_>>();
         assert_eq!(groups.len(), 2);
         assert_eq!((positions("a"), positions("b")), (vec![1], vec![0, 2]));
@@ -99,7 +93,7 @@ mod tests {
     fn outcomes_are_in_the_order_of_the_targets() {
         let targets = [target("b", "1"), target("a", "2"), target("b", "3")];
         let refused = Err(Error::new(ErrorKind::Refused, "no"));
-        let outcomes = in_order(&targets, [(2, refused), (0, Ok(()))]);
+        let outcomes = outcomes_in_order(&targets, [(2, refused), (0, Ok(()))]);
         let kinds = outcomes
             .iter()
             .map(|outcome| outcome.result.as_ref().err().map(Error::kind));
@@ -125,7 +119,7 @@ mod tests {
             running.fetch_sub(1, Ordering::Relaxed);
             seconds
         });
-        assert_eq!(concurrently(2, futures).await, [4, 1, 1, 1, 1]);
+        assert_eq!(run_concurrently(2, futures).await, [4, 1, 1, 1, 1]);
         assert_eq!(most.load(Ordering::Relaxed), 2);
         // A slow future does not hold up the others.
         assert_eq!(started_at.elapsed().as_secs(), 4);

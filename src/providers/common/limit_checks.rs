@@ -5,26 +5,26 @@ use std::time::Duration;
 
 use crate::cloud::{Error, Labels, ProviderKind, Result, format_duration, quoted};
 
-/// Refuses user data, or metadata, that is larger than the cloud takes.
-pub(crate) fn check_size(cloud: ProviderKind, what: &str, bytes: usize, max: usize) -> Result<()> {
+/// Refuses `content`, such as user data, that is larger than the cloud accepts.
+pub(crate) fn check_size(cloud: ProviderKind, content: &str, bytes: usize, max: usize) -> Result<()> {
     if bytes <= max {
         return Ok(());
     }
-    Err(
-        Error::invalid(format!("the {what} has {bytes} bytes, and {cloud} takes at most {max}"))
-            .with_hint("let a short script fetch the rest"),
-    )
+    Err(Error::invalid(format!(
+        "the {content} has {bytes} bytes, and {cloud} takes at most {max}"
+    ))
+    .with_hint("let a short script fetch the rest"))
 }
 
-/// Refuses more labels, or network tags, than the cloud takes. `own` are those that cloudctl adds.
-pub(crate) fn check_count(cloud: ProviderKind, what: &str, given: usize, own: usize, max: usize) -> Result<()> {
-    if given + own <= max {
+/// Refuses more `items`, such as labels, than the cloud accepts. `added` are those that cloudctl adds to the user's.
+pub(crate) fn check_count(cloud: ProviderKind, items: &str, requested: usize, added: usize, max: usize) -> Result<()> {
+    if requested + added <= max {
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "{given} {what} are too many: {cloud} takes {max}, and cloudctl uses {own} of them"
+        "{requested} {items} are too many: {cloud} takes {max}, and cloudctl uses {added} of them"
     ))
-    .with_hint(format!("use at most {}", max.saturating_sub(own))))
+    .with_hint(format!("use at most {}", max.saturating_sub(added))))
 }
 
 /// Refuses labels that are longer than the cloud takes. The limits are in characters.
@@ -51,15 +51,16 @@ pub(crate) fn check_label_lengths(
     Ok(())
 }
 
-/// Refuses a boot disk that is smaller than its image. A size that is not given or not known is not checked.
-pub(crate) fn check_disk_gib(given: Option<u32>, image: &str, min: Option<u32>) -> Result<()> {
-    match given.zip(min) {
-        Some((given, min)) if given < min => Err(Error::invalid(format!(
-            "a disk of {given} GiB is too small for the image {image}, which needs {min} GiB"
-        ))
-        .with_hint(format!("use --disk {min} or more, or leave it out"))),
-        _ => Ok(()),
+/// Refuses a boot disk that is smaller than its image. A size that is not requested or not known is not checked.
+pub(crate) fn check_disk_gib(requested: Option<u32>, image: &str, min: Option<u32>) -> Result<()> {
+    if let Some(requested) = requested
+        && let Some(min) = min
+        && requested < min
+    {
+        let message = format!("a disk of {requested} GiB is too small for the image {image}, which needs {min} GiB");
+        return Err(Error::invalid(message).with_hint(format!("use --disk {min} or more, or leave it out")));
     }
+    Ok(())
 }
 
 /// Refuses a TTL outside of the limits of the cloud. A cloud without one of them passes 0 or [`Duration::MAX`].
@@ -67,22 +68,25 @@ pub(crate) fn check_ttl(cloud: ProviderKind, ttl: Duration, limits: RangeInclusi
     if limits.contains(&ttl) {
         return Ok(());
     }
-    let nearest = format_duration(ttl.clamp(*limits.start(), *limits.end()));
-    let (min, max) = (format_duration(*limits.start()), format_duration(*limits.end()));
-    let allowed = match *limits.start() {
-        Duration::ZERO => format!("at most {max}"),
-        _ if *limits.end() == Duration::MAX => format!("at least {min}"),
-        _ => format!("{min} to {max}"),
+    let (shortest, longest) = limits.into_inner();
+    let (min, max) = (format_duration(shortest), format_duration(longest));
+    let allowed = if shortest == Duration::ZERO {
+        format!("at most {max}")
+    } else if longest == Duration::MAX {
+        format!("at least {min}")
+    } else {
+        format!("{min} to {max}")
     };
-    let given = format_duration(ttl);
-    Err(
-        Error::invalid(format!("a TTL of {given} is out of range: on {cloud} it is {allowed}"))
-            .with_hint(format!("use another one, such as --ttl {nearest}")),
-    )
+    let closest = format_duration(ttl.clamp(shortest, longest));
+    let requested = format_duration(ttl);
+    Err(Error::invalid(format!(
+        "a TTL of {requested} is out of range: on {cloud} it is {allowed}"
+    ))
+    .with_hint(format!("use another one, such as --ttl {closest}")))
 }
 
 /// How the kinds of OpenSSH's keys begin. <https://man.openbsd.org/sshd#AUTHORIZED_KEYS_FILE_FORMAT>
-const KEY_KINDS: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-sha2-"];
+const KEY_KIND_PREFIXES: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-sha2-"];
 
 /// Splits a public key in OpenSSH's one-line form into its kind and its body.
 ///
@@ -92,11 +96,14 @@ pub(crate) fn split_public_key(line: &str) -> Result<(&str, &str)> {
     let line = line.trim();
     let mut words = line.split_whitespace();
     let kind = words.next().unwrap_or_default();
-    let is_key = KEY_KINDS.iter().any(|start| kind.starts_with(start)) && !line.chars().any(char::is_control);
-    words.next().filter(|_| is_key).map(|body| (kind, body)).ok_or_else(|| {
-        Error::invalid("the SSH key is not a public key in OpenSSH's one-line form")
-            .with_hint("give the .pub file that ssh-keygen wrote")
-    })
+    let is_key = KEY_KIND_PREFIXES.iter().any(|prefix| kind.starts_with(prefix)) && !line.chars().any(char::is_control);
+    match words.next() {
+        Some(body) if is_key => Ok((kind, body)),
+        _ => Err(
+            Error::invalid("the SSH key is not a public key in OpenSSH's one-line form")
+                .with_hint("give the .pub file that ssh-keygen wrote"),
+        ),
+    }
 }
 
 #[cfg(test)]

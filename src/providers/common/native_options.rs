@@ -17,25 +17,25 @@ use crate::cloud::{Error, ProviderKind, Result, did_you_mean, quoted, redact_par
 /// `InvalidSpec` that names the option, if it is unknown or has an invalid value.
 pub(crate) fn read_options<T: DeserializeOwned>(cloud: ProviderKind, native: &BTreeMap<String, Value>) -> Result<T> {
     let names = field_names::<T>();
-    let read = |what: &str, options: Value| {
+    let parse = |subject: &str, options: Value| {
         T::deserialize(options).map_err(|error| {
-            let why = redact_parser_message(&error.to_string());
-            Error::invalid(format!("invalid native {what} of {cloud}: {why}"))
+            let reason = redact_parser_message(&error.to_string());
+            Error::invalid(format!("invalid native {subject} of {cloud}: {reason}"))
         })
     };
     // Each option is read alone first, so that the error can name it.
     for (key, value) in native {
         if !names.contains(&key.as_str()) {
-            let meant = did_you_mean(key, names.iter().copied());
-            let meant = meant.map_or_else(String::new, |name| format!("did you mean {name}? "));
-            return Err(
-                Error::invalid(format!("unknown native option {} of {cloud}", quoted(key)))
-                    .with_hint(format!("{meant}{cloud} has {}", names.join(", "))),
-            );
+            let known = format!("{cloud} has {}", names.join(", "));
+            let error = Error::invalid(format!("unknown native option {} of {cloud}", quoted(key)));
+            return Err(error.with_hint(match did_you_mean(key, names.iter().copied()) {
+                Some(name) => format!("did you mean {name}? {known}"),
+                None => known,
+            }));
         }
-        read(&format!("option {key}"), json!({ key: value }))?;
+        parse(&format!("option {key}"), json!({ key: value }))?;
     }
-    read("options", json!(native))
+    parse("options", json!(native))
 }
 
 /// Lists the fields of a struct.
@@ -80,25 +80,27 @@ pub(crate) fn read_flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Op
         Value::String(text) => text.to_ascii_lowercase().parse().ok(),
         _ => None,
     };
-    flag.map(Some)
-        .ok_or_else(|| D::Error::custom(format!("{value} is neither true nor false")))
+    match flag {
+        Some(flag) => Ok(Some(flag)),
+        None => Err(D::Error::custom(format!("{value} is neither true nor false"))),
+    }
 }
 
 /// Reads a whole number above 0.
 pub(crate) fn read_whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, D::Error> {
     let value = Value::deserialize(deserializer)?;
-    match parse_number(&value).filter(|number| *number > 0) {
-        Some(number) => Ok(Some(number)),
-        None => Err(D::Error::custom(format!("{value} is not a whole number above 0"))),
+    match parse_number(&value) {
+        Some(number) if number > 0 => Ok(Some(number)),
+        _ => Err(D::Error::custom(format!("{value} is not a whole number above 0"))),
     }
 }
 
 /// Reads a number with or without a fraction.
 pub(crate) fn read_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     let value = Value::deserialize(deserializer)?;
-    match parse_number(&value).filter(|number: &f64| number.is_finite()) {
-        Some(number) => Ok(Some(number)),
-        None => Err(D::Error::custom(format!("{value} is not a number"))),
+    match parse_number::<f64>(&value) {
+        Some(number) if number.is_finite() => Ok(Some(number)),
+        _ => Err(D::Error::custom(format!("{value} is not a number"))),
     }
 }
 

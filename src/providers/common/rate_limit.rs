@@ -64,8 +64,9 @@ impl RateLimiter {
     pub(crate) async fn acquire(&self) {
         let _first = self.queue.lock().await;
         loop {
-            let due = self.rate().take_slot(Instant::now());
-            let Some(due) = due else { return };
+            let Some(due) = self.rate().take_slot(Instant::now()) else {
+                return;
+            };
             // A call that was throttled meanwhile moves the time.
             sleep_until(due).await;
         }
@@ -115,15 +116,16 @@ impl Rate {
     }
 
     fn is_blocked(&self, now: Instant) -> bool {
-        let since = self.throttled_since;
-        since.is_some_and(|since| now.duration_since(since) >= GIVE_UP_AFTER)
+        match self.throttled_since {
+            Some(since) => now.duration_since(since) >= GIVE_UP_AFTER,
+            None => false,
+        }
     }
 
     fn on_throttled(&mut self, now: Instant) {
         self.throttled_since.get_or_insert(now);
-        if self
-            .last_throttle
-            .is_some_and(|(at, _)| now.duration_since(at) < SAME_REFUSAL_WINDOW)
+        if let Some((at, _)) = self.last_throttle
+            && now.duration_since(at) < SAME_REFUSAL_WINDOW
         {
             return;
         }

@@ -22,10 +22,10 @@ pub(crate) struct Backoff {
 impl Backoff {
     /// Chooses the pause after an attempt, which is counted from 1.
     pub(crate) fn pause(self, attempt: u32) -> Duration {
-        self.longest(attempt).mul_f64(fastrand::f64())
+        self.max_pause(attempt).mul_f64(fastrand::f64())
     }
 
-    fn longest(self, attempt: u32) -> Duration {
+    fn max_pause(self, attempt: u32) -> Duration {
         let factor = 2_u32.saturating_pow(attempt.saturating_sub(1));
         self.first.saturating_mul(factor).min(self.max)
     }
@@ -116,7 +116,9 @@ where
     let mut attempt = 0_u32;
     loop {
         attempt = attempt.saturating_add(1);
-        if let Some(limiter) = limiter.filter(|_| attempt > 1) {
+        if let Some(limiter) = limiter
+            && attempt > 1
+        {
             let queued_at = Instant::now();
             limiter.acquire().await;
             queued += queued_at.elapsed();
@@ -297,9 +299,9 @@ mod tests {
     #[test]
     fn backoff_doubles_up_to_its_limit() {
         let backoff = POLICY.backoff;
-        assert_eq!(backoff.longest(1), backoff.first);
-        assert_eq!(backoff.longest(2), backoff.first * 2);
-        assert_eq!(backoff.longest(u32::MAX), backoff.max);
-        assert!((1..100).all(|attempt| backoff.pause(attempt) <= backoff.longest(attempt)));
+        assert_eq!(backoff.max_pause(1), backoff.first);
+        assert_eq!(backoff.max_pause(2), backoff.first * 2);
+        assert_eq!(backoff.max_pause(u32::MAX), backoff.max);
+        assert!((1..100).all(|attempt| backoff.pause(attempt) <= backoff.max_pause(attempt)));
     }
 }

@@ -13,7 +13,7 @@ use super::stored_state::{State, StoredInstance, public_address};
 use crate::cloud::{
     BatchTracker, Clock, Error, ErrorKind, InstanceAction, InstanceRef, InstanceState, Result, TargetOutcome,
 };
-use crate::providers::common::batch_calls::{IndexedResults, by_location, in_order};
+use crate::providers::common::batch_calls::{IndexedResults, group_by_location, outcomes_in_order};
 
 /// A change of an existing instance.
 #[derive(Clone, Copy, Debug)]
@@ -41,12 +41,12 @@ pub(super) async fn change_instances(
     targets: &[InstanceRef],
     tracker: &BatchTracker<'_>,
 ) -> Vec<TargetOutcome> {
-    let calls = by_location(targets).into_iter().map(async |(region, in_region)| {
+    let calls = group_by_location(targets).into_iter().map(async |(region, in_region)| {
         let results = change_in_region(cloud, change, region, &in_region, tracker).await;
         let record = |(position, result): (usize, _)| (position, tracker.record(&targets[position], result));
         results.into_iter().map(record).collect::<Vec<_>>()
     });
-    in_order(targets, join_all(calls).await.into_iter().flatten())
+    outcomes_in_order(targets, join_all(calls).await.into_iter().flatten())
 }
 
 /// What a change needs of the mock.

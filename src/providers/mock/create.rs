@@ -46,7 +46,7 @@ pub(super) fn create(
     faults: &Faults,
     now: Timestamp,
 ) -> Result<CreateOutcome> {
-    let before = state.instances.len();
+    let count_before = state.instances.len();
     let mut created = Vec::new();
     for name in spec.instance_names()? {
         let one = InstanceSpec {
@@ -57,7 +57,7 @@ pub(super) fn create(
         match create_one(state, &one, resolved, generation, faults, now) {
             Ok(outcome) => created.extend(outcome.into_instances()),
             Err(error) => {
-                state.instances.truncate(before);
+                state.instances.truncate(count_before);
                 return Err(error);
             }
         }
@@ -96,7 +96,7 @@ fn create_one(
             Ok(CreateOutcome::Created(vec![namesake.to_instance(now)]))
         } else {
             let message = format!(
-                "the name {} belongs to {}, which cloudctl did not make",
+                "the name {} is taken by {}, which was not made by cloudctl",
                 spec.name,
                 namesake.reference()
             );
@@ -105,7 +105,7 @@ fn create_one(
                 .at(ErrorLocation::new(ProviderKind::Mock, resolved.region)))
         };
     }
-    if let Some(error) = faults.capacity_fault(FaultSite::zone(resolved.region, resolved.zone)) {
+    if let Some(error) = faults.capacity_or_quota_error(FaultSite::zone(resolved.region, resolved.zone)) {
         return Err(error);
     }
     let mut stored = new_stored_instance(state, spec, resolved, generation, token, faults, now);
@@ -154,13 +154,17 @@ fn new_stored_instance(
         created_at: now,
         booted_at: now,
         ends_at: None,
-        phase: Phase::start_at(now, boot, planned_end(faults.boot_failure(site), boot, spec, resolved)),
+        phase: Phase::start_at(
+            now,
+            boot,
+            planned_end(faults.has_boot_failure(site), boot, spec, resolved),
+        ),
     }
 }
 
 /// Returns how the instance will end by itself, if it will.
-fn planned_end(boot_failure: bool, boot: Duration, spec: &InstanceSpec, resolved: &ResolvedSpec) -> Option<EndReason> {
-    if boot_failure {
+fn planned_end(fails_to_boot: bool, boot: Duration, spec: &InstanceSpec, resolved: &ResolvedSpec) -> Option<EndReason> {
+    if fails_to_boot {
         return Some(EndReason::new(boot, "Server.InternalError"));
     }
     let reason = if spec.spot {
@@ -200,12 +204,14 @@ impl ResolvedSpec {
     /// # Errors
     /// `InvalidSpec` with the value that this cloud does not have or accept.
     pub(super) fn resolve(spec: &InstanceSpec) -> Result<Self> {
-        let (region, zone) = select_zone(spec)?;
+        let (region, zone) = select_region_and_zone(spec)?;
         let machine = catalog::select_machine_type(spec.machine_type_to_use(), &spec.requirements)?;
         let image = catalog::select_image(spec.image.as_deref(), machine)?;
         let disk_gib = catalog::select_disk_gib(spec.disk_gib, &image)?;
         let disk_type = catalog::select_disk_type(spec.disk_type.as_deref())?;
-        if let Some(network) = spec.network.as_deref().filter(|network| *network != NETWORK) {
+        if let Some(network) = &spec.network
+            && network != NETWORK
+        {
             return Err(
                 Error::invalid(format!("the mock cloud has no network {}", quoted(network)))
                     .with_hint(format!("use {NETWORK}, the only one")),
@@ -214,7 +220,9 @@ impl ResolvedSpec {
         check_words("firewall", &spec.firewalls)?;
         check_words("identity", spec.identity.as_slice())?;
         check_user_data(spec, image.alias)?;
-        spec.ttl.map_or(Ok(()), check_ttl)?;
+        if let Some(ttl) = spec.ttl {
+            check_ttl(ttl)?;
+        }
         check_labels(&spec.labels)?;
         Ok(Self {
             region,
@@ -278,62 +286,62 @@ pub(super) fn build_labels(spec: &InstanceSpec, generation: u32) -> Labels {
     labels
 }
 
-/// How many management labels cloudctl adds.
-const OWN_LABELS: usize = 5;
+/// The most management labels that cloudctl adds, with a TTL and without a group.
+const MAX_MANAGEMENT_LABELS: usize = 5;
 
 fn subnet_name(zone: &str) -> String {
     format!("{NETWORK}-{zone}")
 }
 
 /// Selects the region and the zone: the zone in the spec, that of the subnet, or one by the name.
-fn select_zone(spec: &InstanceSpec) -> Result<(&'static str, &'static str)> {
+fn select_region_and_zone(spec: &InstanceSpec) -> Result<(&'static str, &'static str)> {
     let location = regions::resolve_location(Some(&spec.location.region), spec.location.zone.as_deref())?;
     let region = regions::find_region(&location.region)?;
-    let zones = || region.zones.iter().copied();
-    let given = location.zone.and_then(|zone| zones().find(|known| *known == zone));
-    let Some(subnet) = spec.subnet.as_deref() else {
-        return Ok((
-            region.name,
-            given.unwrap_or_else(|| regions::pick_zone(&spec.name, region)),
-        ));
+    let mut candidates = region.zones.to_vec();
+    if let Some(requested) = &location.zone {
+        candidates.retain(|zone| zone == requested);
+    }
+    let Some(subnet) = &spec.subnet else {
+        return Ok(match candidates.as_slice() {
+            [only] => (region.name, only),
+            _ => (region.name, regions::zone_for_name(&spec.name, region)),
+        });
     };
-    let candidates: Vec<_> = zones()
-        .filter(|zone| given.is_none_or(|given| given == *zone))
-        .collect();
-    let zone = candidates
-        .iter()
-        .find(|zone| subnet_name(zone) == subnet)
-        .ok_or_else(|| {
+    match candidates.iter().find(|zone| subnet_name(zone) == *subnet) {
+        Some(zone) => Ok((region.name, zone)),
+        None => {
             let subnets: Vec<_> = candidates.iter().map(|zone| subnet_name(zone)).collect();
-            Error::invalid(format!("there is no subnet {} in {}", quoted(subnet), spec.location))
-                .with_hint(format!("use one of {}", subnets.join(", ")))
-        })?;
-    Ok((region.name, zone))
-}
-
-fn check_words(field: &str, words: &[String]) -> Result<()> {
-    match words
-        .iter()
-        .find(|word| word.trim().is_empty() || word.chars().any(char::is_control))
-    {
-        Some(word) => Err(Error::invalid(format!("invalid {field} {}", quoted(word)))),
-        None => Ok(()),
+            let message = format!("there is no subnet {} in {}", quoted(subnet), spec.location);
+            Err(Error::invalid(message).with_hint(format!("use one of {}", subnets.join(", "))))
+        }
     }
 }
 
+fn check_words(field: &str, words: &[String]) -> Result<()> {
+    for word in words {
+        if word.trim().is_empty() || word.chars().any(char::is_control) {
+            return Err(Error::invalid(format!("invalid {field} {}", quoted(word))));
+        }
+    }
+    Ok(())
+}
+
 fn check_user_data(spec: &InstanceSpec, alias: &str) -> Result<()> {
-    let length = spec.user_data.as_ref().map_or(0, |data| data.expose().len());
-    check_size(ProviderKind::Mock, "user data", length, MAX_USER_DATA_BYTES)?;
+    let Some(data) = &spec.user_data else {
+        return Ok(());
+    };
+    check_size(
+        ProviderKind::Mock,
+        "user data",
+        data.expose().len(),
+        MAX_USER_DATA_BYTES,
+    )?;
     let reader = match image_alias(alias).is_none_or(ImageAlias::has_key_login) {
         true => UserDataReader::CloudInit,
         false => UserDataReader::Ec2Launch,
     };
-    if let Some(why) = spec
-        .user_data
-        .as_ref()
-        .and_then(|data| find_user_data_problem(data.expose(), reader))
-    {
-        tracing::warn!("{why}");
+    if let Some(problem) = find_user_data_problem(data.expose(), reader) {
+        tracing::warn!("{problem}");
     }
     Ok(())
 }
@@ -346,7 +354,13 @@ pub(super) fn check_ttl(ttl: Duration) -> Result<()> {
 fn check_labels(labels: &Labels) -> Result<()> {
     labels.keys().try_for_each(|key| check_label_key(key))?;
     check_label_lengths(ProviderKind::Mock, labels, MAX_LABEL_KEY_LENGTH, MAX_LABEL_VALUE_LENGTH)?;
-    check_count(ProviderKind::Mock, "labels", labels.len(), OWN_LABELS, MAX_LABELS)
+    check_count(
+        ProviderKind::Mock,
+        "labels",
+        labels.len(),
+        MAX_MANAGEMENT_LABELS,
+        MAX_LABELS,
+    )
 }
 
 /// Selects the SSH key to store. Errors do not show text that is not a public key: it may be a private one.

@@ -78,8 +78,11 @@ impl<'a> FaultSite<'a> {
 }
 
 impl Fault {
-    fn hits(&self, site: FaultSite<'_>) -> bool {
-        self.location.is_none() || self.location.as_deref() == site.region || self.location.as_deref() == site.zone
+    fn affects(&self, site: FaultSite<'_>) -> bool {
+        match self.location.as_deref() {
+            Some(location) => Some(location) == site.region || Some(location) == site.zone,
+            None => true,
+        }
     }
 
     /// Returns the error of a fault that makes every call fail.
@@ -128,7 +131,7 @@ impl Faults {
     }
 
     fn faults_at(&self, site: FaultSite<'_>) -> impl Iterator<Item = &Fault> {
-        self.0.iter().filter(move |fault| fault.hits(site))
+        self.0.iter().filter(move |fault| fault.affects(site))
     }
 
     /// Returns how much longer a call takes.
@@ -142,10 +145,10 @@ impl Faults {
     }
 
     /// Returns the probability that a call is throttled.
-    pub(super) fn throttle(&self, site: FaultSite<'_>) -> f64 {
+    pub(super) fn throttle_probability(&self, site: FaultSite<'_>) -> f64 {
         self.faults_at(site)
             .filter_map(|fault| match fault.effect {
-                Effect::Throttle(part) => Some(part),
+                Effect::Throttle(probability) => Some(probability),
                 _ => None,
             })
             .fold(0.0, f64::max)
@@ -157,36 +160,36 @@ impl Faults {
         Some(error.at(site.location()))
     }
 
+    /// Says whether every call fails.
+    pub(super) fn refuse_calls(&self, site: FaultSite<'_>) -> bool {
+        self.refusal_error(site).is_some()
+    }
+
     /// Returns the gaps of a listing: the parts of its scope that refuse all calls.
     pub(super) fn gaps(&self, scope: &ListScope) -> Vec<Gap> {
         let whole = FaultSite::from_scope(scope);
-        self.0
-            .iter()
-            .filter(|fault| !fault.hits(whole))
-            .filter_map(|fault| {
-                let location = fault.location.as_deref()?;
-                // The region or zone was checked by the parser.
-                let region = regions::find_region_of_zone(location)
-                    .or_else(|_| regions::find_region(location))
-                    .ok()?;
-                let inside = scope.contains(region.name, Some(location));
-                let error = fault.refusal_error().filter(|_| inside)?;
-                Some(Gap::new(error, ErrorLocation::new(ProviderKind::Mock, location)))
-            })
-            .collect()
+        let mut gaps = Vec::new();
+        for fault in self.0.iter().filter(|fault| !fault.affects(whole)) {
+            if let Some(location) = &fault.location
+                && let Some(error) = fault.refusal_error()
+                && let Ok(region) = regions::find_region_of_zone(location).or_else(|_| regions::find_region(location))
+                && scope.contains(region.name, Some(location))
+            {
+                gaps.push(Gap::new(error, ErrorLocation::new(ProviderKind::Mock, location)));
+            }
+        }
+        gaps
     }
 
     /// Returns the error that makes a create call fail, for lack of capacity or quota.
-    pub(super) fn capacity_fault(&self, site: FaultSite<'_>) -> Option<Error> {
-        self.no_capacity_error(site).or_else(|| {
-            let fault = self.faults_at(site).find(|fault| fault.effect == Effect::Quota)?;
-            let message = "the account may have no more instances";
-            Some(
-                fault
-                    .error(ErrorKind::Quota, "InstanceLimitExceeded", message)
-                    .at(site.location()),
-            )
-        })
+    pub(super) fn capacity_or_quota_error(&self, site: FaultSite<'_>) -> Option<Error> {
+        if let Some(error) = self.no_capacity_error(site) {
+            return Some(error);
+        }
+        let fault = self.faults_at(site).find(|fault| fault.effect == Effect::Quota)?;
+        let message = "the account may have no more instances";
+        let error = fault.error(ErrorKind::Quota, "InstanceLimitExceeded", message);
+        Some(error.at(site.location()))
     }
 
     /// Returns the error that makes a start fail.
@@ -196,11 +199,8 @@ impl Faults {
             "no capacity in {}",
             site.zone.or(site.region).unwrap_or("the mock cloud")
         );
-        Some(
-            fault
-                .error(ErrorKind::Capacity, "InsufficientCapacity", &message)
-                .at(site.location()),
-        )
+        let error = fault.error(ErrorKind::Capacity, "InsufficientCapacity", &message);
+        Some(error.at(site.location()))
     }
 
     /// Returns how long an instance is pending, if a fault says so.
@@ -216,16 +216,13 @@ impl Faults {
     /// Returns the error for a lost answer to a create call.
     pub(super) fn lost_reply_error(&self, site: FaultSite<'_>) -> Option<Error> {
         let fault = self.faults_at(site).find(|fault| fault.effect == Effect::LostReply)?;
-        let message = "the answer was lost; the instance may have been made";
-        Some(
-            fault
-                .error(ErrorKind::UnknownOutcome, "ConnectionReset", message)
-                .at(site.location()),
-        )
+        let message = "the answer was lost; the instance may have been created";
+        let error = fault.error(ErrorKind::UnknownOutcome, "ConnectionReset", message);
+        Some(error.at(site.location()))
     }
 
     /// Says whether a new instance fails instead of running.
-    pub(super) fn boot_failure(&self, site: FaultSite<'_>) -> bool {
+    pub(super) fn has_boot_failure(&self, site: FaultSite<'_>) -> bool {
         self.faults_at(site).any(|fault| fault.effect == Effect::BootFailure)
     }
 }
@@ -292,19 +289,17 @@ pub(crate) fn parse(text: &str) -> Result<Fault> {
             .map(Effect::Throttle),
         _ => None,
     };
+    let invalid = format!("invalid fault {} in CLOUDCTL_MOCK", quoted(text));
     let Some(effect) = effect else {
-        return Err(
-            Error::invalid(format!("invalid fault {} in CLOUDCTL_MOCK", quoted(text))).with_hint(format!(
-                "use {}; each can end in @region or @zone, to happen only there",
-                KNOWN.join(", ")
-            )),
-        );
+        return Err(Error::invalid(invalid).with_hint(format!(
+            "use {}; each can end in @region or @zone, to happen only there",
+            KNOWN.join(", ")
+        )));
     };
     if let Some(location) = location
         && regions::find_region_of_zone(location).is_err()
     {
-        regions::find_region(location)
-            .map_err(|error| error.context(format!("invalid fault {} in CLOUDCTL_MOCK", quoted(text))))?;
+        regions::find_region(location).map_err(|error| error.context(invalid))?;
     }
     Ok(Fault {
         effect,
@@ -315,8 +310,8 @@ pub(crate) fn parse(text: &str) -> Result<Fault> {
 
 /// Parses `200ms`, `30s`, `2m`.
 fn parse_time(text: &str) -> Option<Duration> {
-    let digits = text.find(|character: char| !character.is_ascii_digit())?;
-    let (number, unit) = text.split_at(digits);
+    let unit_start = text.find(|character: char| !character.is_ascii_digit())?;
+    let (number, unit) = text.split_at(unit_start);
     let milliseconds: u64 = match unit {
         "ms" => 1,
         "s" => 1_000,
@@ -345,14 +340,14 @@ pub(super) async fn simulate_call(faults: &Faults, site: FaultSite<'_>, operatio
         if let Some(error) = faults.refusal_error(site) {
             return Err(error);
         }
-        if fastrand::f64() >= faults.throttle(site) {
+        if fastrand::f64() >= faults.throttle_probability(site) {
             return Ok(());
         }
         if attempt < MAX_ATTEMPTS {
             sleep(BACKOFF.pause(attempt)).await;
         }
     }
-    let message = format!("too many requests: {operation} was turned away {MAX_ATTEMPTS} times");
+    let message = format!("too many requests: {operation} was refused {MAX_ATTEMPTS} times");
     Err(Error::new(ErrorKind::Throttled, message)
         .with_code("RequestLimitExceeded")
         .at(site.location()))
@@ -375,14 +370,17 @@ mod tests {
     #[test]
     fn documented_example_injects_its_faults() {
         let faults = faults("capacity@us-east-1a,latency=200ms,throttle=0.3,unreachable=eu-west-1");
-        assert_eq!(faults.capacity_fault(ZONE).unwrap().kind(), ErrorKind::Capacity);
+        assert_eq!(
+            faults.capacity_or_quota_error(ZONE).unwrap().kind(),
+            ErrorKind::Capacity
+        );
         assert!(
             faults
-                .capacity_fault(FaultSite::zone("us-east-1", "us-east-1b"))
+                .capacity_or_quota_error(FaultSite::zone("us-east-1", "us-east-1b"))
                 .is_none()
         );
         assert_eq!(faults.latency(ZONE), Duration::from_millis(200));
-        assert_eq!(faults.throttle(ZONE), 0.3);
+        assert_eq!(faults.throttle_probability(ZONE), 0.3);
         assert!(faults.refusal_error(ZONE).is_none());
         let error = faults.refusal_error(FaultSite::region("eu-west-1")).unwrap();
         assert_eq!(

@@ -79,7 +79,7 @@ impl Phase {
 
     /// Returns the state at this time.
     pub(super) fn state(&self, now: Timestamp) -> InstanceState {
-        let (at, time, before, afterwards) = match self {
+        let (at, duration, state_before, state_after) = match self {
             _ if self.end(now).is_some() => return InstanceState::Terminated,
             Self::Started {
                 at, boot_milliseconds, ..
@@ -93,10 +93,9 @@ impl Phase {
             Self::Terminated { at } => (at, SHUTDOWN, InstanceState::Terminating, InstanceState::Terminated),
             Self::Expired { .. } => return InstanceState::Terminated,
         };
-        if now.duration_since(*at) < time {
-            before
-        } else {
-            afterwards
+        match now.duration_since(*at) < duration {
+            true => state_before,
+            false => state_after,
         }
     }
 
@@ -111,7 +110,7 @@ impl Phase {
     }
 
     /// Says whether it ended by itself, without a request. The end of a TTL does not count.
-    pub(super) fn has_ended(&self, now: Timestamp) -> bool {
+    pub(super) fn has_ended_by_itself(&self, now: Timestamp) -> bool {
         self.end(now).is_some()
     }
 
@@ -127,7 +126,7 @@ impl Phase {
 
     /// Says whether it was terminating or gone before this time.
     pub(super) fn ended_before(&self, end: Timestamp) -> bool {
-        matches!(self, Self::Terminated { at } if *at < end) || self.has_ended(end)
+        matches!(self, Self::Terminated { at } if *at < end) || self.has_ended_by_itself(end)
     }
 
     /// Says whether it ends before it has booted.

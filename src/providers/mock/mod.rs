@@ -4,8 +4,6 @@
 //! The mock itself terminates an instance at the end of its TTL, by its own clock: from then on every read shows it as
 //! terminated, also if it was stopped or protected.
 
-use self::stored_state::StoredInstance;
-
 mod actions;
 mod catalog;
 mod cloud_info;
@@ -28,9 +26,9 @@ use jiff::Timestamp;
 
 use self::actions::{Change, CloudState, change_instances};
 use self::create::ResolvedSpec;
-use self::faults::simulate_call;
-use self::faults::{FaultSite, Faults};
+use self::faults::{FaultSite, Faults, simulate_call};
 use self::state_file::Store;
+use self::stored_state::StoredInstance;
 use crate::cloud::{
     Access, BatchTracker, CatalogSource, Cleanup, Clock, CloudInfo, CreateOutcome, Error, Gap, Identity, Image,
     Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, InstanceState, Instances, LaunchPreview,
@@ -61,13 +59,11 @@ pub(super) struct Mock {
 
 /// The file that the mock cloud is in; `None` without a home folder.
 fn state_file(environment: &Environment) -> Option<PathBuf> {
-    let named = environment
-        .get(cloud_info::STATE_VARIABLE)
-        .map(|path| environment.expand_path(path));
-    named.or_else(|| {
-        let folder = environment.xdg_folder("XDG_STATE_HOME", ".local/state")?;
-        Some(folder.join("cloudctl/mock.json"))
-    })
+    if let Some(path) = environment.get(cloud_info::STATE_VARIABLE) {
+        return Some(environment.expand_path(path));
+    }
+    let folder = environment.xdg_folder("XDG_STATE_HOME", ".local/state")?;
+    Some(folder.join("cloudctl/mock.json"))
 }
 
 impl Mock {
@@ -101,12 +97,12 @@ impl Mock {
         Faults::parse(self.faults.as_deref())
     }
 
-    /// Reads one instance from the file and passes it to `look`.
+    /// Reads one instance from the file and passes it to `read`.
     async fn read_instance<T>(
         &self,
         target: &InstanceRef,
         operation: &str,
-        look: impl FnOnce(&stored_state::StoredInstance, Timestamp) -> T,
+        read: impl FnOnce(&StoredInstance, Timestamp) -> T,
     ) -> Result<T> {
         let faults = self.faults()?;
         simulate_call(&faults, FaultSite::region(&target.scope), operation).await?;
@@ -117,7 +113,7 @@ impl Mock {
             .ok_or_else(|| Error::not_found(target).at(FaultSite::region(&target.scope).location()))?;
         match faults.refusal_error(FaultSite::zone(&stored.region, &stored.zone)) {
             Some(error) => Err(error),
-            None => Ok(look(stored, now)),
+            None => Ok(read(stored, now)),
         }
     }
 }
@@ -149,29 +145,24 @@ impl Instances for Mock {
     }
 
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {
-        self.read_instance(target, "get", stored_state::StoredInstance::to_instance)
-            .await
+        self.read_instance(target, "get", StoredInstance::to_instance).await
     }
 
-    async fn list_into(&self, pages: &InstanceSink<'_>) -> Result<Vec<Gap>> {
+    async fn list_into(&self, sink: &InstanceSink<'_>) -> Result<Vec<Gap>> {
         let faults = self.faults()?;
-        check_scope(pages.scope)?;
-        simulate_call(&faults, FaultSite::from_scope(pages.scope), "list").await?;
+        check_scope(sink.scope)?;
+        simulate_call(&faults, FaultSite::from_scope(sink.scope), "list").await?;
         let now = self.clock.now();
         let state = self.store.read()?;
         let listed = state
             .instances
             .iter()
             .filter(|stored| stored.is_listed(now))
-            .filter(|stored| pages.scope.contains(&stored.region, Some(&stored.zone)))
-            .filter(|stored| {
-                faults
-                    .refusal_error(FaultSite::zone(&stored.region, &stored.zone))
-                    .is_none()
-            })
+            .filter(|stored| sink.scope.contains(&stored.region, Some(&stored.zone)))
+            .filter(|stored| !faults.refuse_calls(FaultSite::zone(&stored.region, &stored.zone)))
             .map(|stored| stored.to_instance(now));
-        pages.push_page(listed.collect());
-        Ok(faults.gaps(pages.scope))
+        sink.push_page(listed.collect());
+        Ok(faults.gaps(sink.scope))
     }
 
     async fn apply(

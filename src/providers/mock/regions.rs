@@ -73,20 +73,17 @@ pub(super) fn find_region_of_zone(zone: &str) -> Result<&'static Region> {
 /// # Errors
 /// `InvalidSpec` for an unknown region or zone, a zone outside the region, or neither.
 pub(super) fn resolve_location(region_name: Option<&str>, zone: Option<&str>) -> Result<Location> {
-    let requested = region_name.map(find_region).transpose()?;
-    let region = match (requested, zone) {
-        (Some(region), None) => region,
+    let region = match (region_name, zone) {
+        (Some(name), None) => find_region(name)?,
         (None, Some(zone)) => find_region_of_zone(zone)?,
-        (Some(region), Some(zone)) if region.zones.contains(&zone) => region,
-        (Some(region), Some(zone)) => {
-            find_region_of_zone(zone)?;
-            return Err(
-                Error::invalid(format!("the zone {zone} is not in the region {}", region.name)).with_hint(format!(
-                    "{} has {}",
-                    region.name,
-                    join_names(region.zones.iter().copied())
-                )),
-            );
+        (Some(name), Some(zone)) => {
+            let region = find_region(name)?;
+            if find_region_of_zone(zone)? != region {
+                let message = format!("the zone {zone} is not in the region {name}");
+                let zones = join_names(region.zones.iter().copied());
+                return Err(Error::invalid(message).with_hint(format!("{name} has {zones}")));
+            }
+            region
         }
         (None, None) => return Err(Error::invalid("neither a region nor a zone is given")),
     };
@@ -98,7 +95,7 @@ pub(super) fn resolve_location(region_name: Option<&str>, zone: Option<&str>) ->
 
 /// Picks the zone of an instance if only the region is given. A name always gets the same zone, so that processes that
 /// race for the name meet in one zone.
-pub(super) fn pick_zone(name: &InstanceName, region: &Region) -> &'static str {
+pub(super) fn zone_for_name(name: &InstanceName, region: &Region) -> &'static str {
     let digest = Sha256::digest(name.as_str());
     region.zones[usize::from(digest[0]) % region.zones.len()]
 }
@@ -110,15 +107,6 @@ fn join_names<'a>(names: impl Iterator<Item = &'a str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn zone_alone_implies_its_region() {
-        let location = resolve_location(None, Some("eu-west-1b")).unwrap();
-        assert_eq!(
-            (location.region.as_str(), location.to_string().as_str()),
-            ("eu-west-1", "eu-west-1b")
-        );
-    }
 
     #[test]
     fn unknown_location_error_lists_what_exists() {
@@ -140,10 +128,10 @@ mod tests {
     fn names_spread_over_zones_and_keep_theirs() {
         let region = find_region("us-east-1").unwrap();
         let zones: std::collections::BTreeSet<_> = (0..20)
-            .map(|index| pick_zone(&format!("web-{index}").parse().unwrap(), region))
+            .map(|index| zone_for_name(&format!("web-{index}").parse().unwrap(), region))
             .collect();
         assert_eq!(zones.len(), 3);
         let name = "web-1".parse().unwrap();
-        assert_eq!(pick_zone(&name, region), pick_zone(&name, region));
+        assert_eq!(zone_for_name(&name, region), zone_for_name(&name, region));
     }
 }

@@ -110,7 +110,7 @@ impl LockedStore<'_> {
         let mut text = serde_json::to_vec_pretty(&state).map_err(|error| io_error("write", self.path, error.into()))?;
         text.push(b'\n');
         if before.as_ref() != Some(&text) {
-            replace(self.path, &text).map_err(|error| io_error("write", self.path, error))?;
+            replace_file(self.path, &text).map_err(|error| io_error("write", self.path, error))?;
         }
         Ok(result)
     }
@@ -152,14 +152,9 @@ fn parse_state(path: &Path, text: &[u8]) -> Result<State> {
         return Ok(State::default());
     }
     let state: State = serde_json::from_slice(text).map_err(|error| {
-        refused_file_error(
-            path,
-            &format!(
-                "is not one of this version of cloudctl: {}",
-                redact_parser_message(&error.to_string())
-            ),
-        )
-        .with_source(error)
+        let problem = redact_parser_message(&error.to_string());
+        let reason = format!("is not one of this version of cloudctl: {problem}");
+        refused_file_error(path, &reason).with_source(error)
     })?;
     if state.schema != SCHEMA {
         let reason = format!(
@@ -194,7 +189,7 @@ fn open_lock(path: &Path) -> Result<File> {
 }
 
 /// Replaces the file by a new one that only its owner can read.
-fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+fn replace_file(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut file = NamedTempFile::new_in(folder_of(path))?;
     file.write_all(text)?;
     file.persist(path)?;
@@ -225,17 +220,22 @@ fn belongs_to_other_user(_: &Path, _: &Metadata) -> bool {
     false
 }
 
-const OTHER_FILE_HINT: &str = "point CLOUDCTL_MOCK_STATE at another file, or move this one away: ";
+fn other_file_hint(path: &Path) -> String {
+    format!(
+        "point CLOUDCTL_MOCK_STATE at another file, or move this one away: {}",
+        path_text(path)
+    )
+}
 
 fn refused_file_error(path: &Path, reason: &str) -> Error {
     Error::new(
         ErrorKind::Refused,
         format!("the mock cloud's file {} {reason}", path_text(path)),
     )
-    .with_hint(format!("{OTHER_FILE_HINT}{}", path_text(path)))
+    .with_hint(other_file_hint(path))
 }
 
-fn io_error(attempted: &str, path: &Path, error: io::Error) -> Error {
+fn io_error(action: &str, path: &Path, error: io::Error) -> Error {
     let kind = match error.kind() {
         IoErrorKind::PermissionDenied | IoErrorKind::ReadOnlyFilesystem | IoErrorKind::NotADirectory => {
             ErrorKind::Refused
@@ -245,8 +245,8 @@ fn io_error(attempted: &str, path: &Path, error: io::Error) -> Error {
     };
     Error::new(
         kind,
-        format!("cannot {attempted} the mock cloud's file {}: {error}", path_text(path)),
+        format!("cannot {action} the mock cloud's file {}: {error}", path_text(path)),
     )
-    .with_hint(format!("{OTHER_FILE_HINT}{}", path_text(path)))
+    .with_hint(other_file_hint(path))
     .with_source(error)
 }

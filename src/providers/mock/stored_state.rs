@@ -165,19 +165,16 @@ impl StoredInstance {
 
     /// Returns the settings of the instance by the flags of `create`.
     fn setup(&self) -> BTreeMap<&'static str, Vec<Vec<String>>> {
-        let one = |word: &String| vec![vec![word.clone()]];
-        let key = self.ssh_key.as_ref();
-        let key = key.map(|key| key_fingerprint(key).unwrap_or_else(|| key.clone()));
+        let values = |words: &[String]| words.iter().map(|word| vec![word.clone()]).collect();
+        let value = |word: &str| vec![vec![word.to_owned()]];
+        let key_label = |key: &String| key_fingerprint(key).unwrap_or_else(|| key.clone());
         BTreeMap::from([
-            ("ssh-key", key.iter().flat_map(one).collect()),
-            ("disk", one(&format!("{} GiB", self.disk_gib))),
-            ("disk-type", one(&self.disk_type)),
-            ("network", one(&self.network)),
-            ("subnet", one(&self.subnet)),
-            (
-                "firewall",
-                self.firewalls.iter().map(|word| vec![word.clone()]).collect(),
-            ),
+            ("ssh-key", values(self.ssh_key.as_ref().map(key_label).as_slice())),
+            ("disk", value(&format!("{} GiB", self.disk_gib))),
+            ("disk-type", value(&self.disk_type)),
+            ("network", value(&self.network)),
+            ("subnet", value(&self.subnet)),
+            ("firewall", values(&self.firewalls)),
         ])
     }
 
@@ -234,7 +231,7 @@ impl StoredInstance {
             setup: self.setup(),
             generation: ownership.generation,
             state_reason: phase.reason(now).map(str::to_owned),
-            failure: phase.has_ended(now).then_some(ErrorKind::Capacity),
+            failure: phase.has_ended_by_itself(now).then_some(ErrorKind::Capacity),
             native: json!({
                 "disk_gib": self.disk_gib,
                 "disk_type": self.disk_type,

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use crate::catalog::{
-    Cell, CloudPrices, EmbeddedRow, EmbeddedRows, OfflineCatalog, Price, embedded_as_of, embedded_rows,
-};
+use crate::catalog::{CloudPrices, EmbeddedRow, EmbeddedRows, OfflineCatalog, Price, embedded_as_of, embedded_rows};
 use crate::cloud::{Architecture, Gpu, MachineType, ProviderKind, normalize_gpu_kind};
 
-/// The unit of prices in the built-in data, in one USD per hour.
-const UNITS: f64 = 100_000.0;
+/// How many price units of the built-in data are one USD.
+const PRICE_UNITS_PER_USD: f64 = 100_000.0;
 
 /// What is known of EC2 without asking it. Nothing is read before it is asked for.
 pub(crate) static CATALOG: Catalog = Catalog(OnceLock::new());
@@ -26,7 +24,7 @@ impl Catalog {
     fn types(&self) -> &BTreeMap<&'static str, KnownType> {
         self.0.get_or_init(|| {
             let known = rows().iter().filter_map(|(name, row)| {
-                let machine = machine(name, &row.fields)?;
+                let machine = machine(name, &row.attributes)?;
                 Some((name, KnownType { machine, row }))
             });
             known.collect()
@@ -67,9 +65,8 @@ impl OfflineCatalog for Catalog {
 
     fn machine_types(&self, region: &str, fetched: Option<&CloudPrices>) -> Vec<MachineType> {
         let is_there = |known: &&KnownType| {
-            let cell = rows().cell(known.row, region);
             let has_price = || fetched.is_some_and(|prices| prices.price(region, &known.machine.name, false).is_some());
-            cell.is_some_and(|cell| cell != Cell::Absent) || has_price()
+            rows().is_available(known.row, region) || has_price()
         };
         let types = self.types().values().filter(is_there);
         types.map(|known| known.machine.clone()).collect()
@@ -87,14 +84,14 @@ impl OfflineCatalog for Catalog {
         if let Some(price) = fetched.and_then(|prices| prices.price(region, &machine.name, spot)) {
             return Some(price);
         }
-        let known = self.types().get(machine.name.as_str())?;
-        match rows().cell(known.row, region)? {
-            Cell::Price(units) if !spot => Some(Price {
-                usd_per_hour: f64::from(units) / UNITS,
-                as_of: embedded_as_of(),
-            }),
-            _ => None,
+        if spot {
+            return None;
         }
+        let known = self.types().get(machine.name.as_str())?;
+        Some(Price {
+            usd_per_hour: f64::from(rows().price(known.row, region)?) / PRICE_UNITS_PER_USD,
+            as_of: embedded_as_of(),
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::machine_types;
 use super::machine_types::Machine;
-use crate::catalog::{DEFAULT_IMAGE, closest_alias, image_alias};
+use crate::catalog::{DEFAULT_IMAGE, image_alias, sort_aliases_by_similarity};
 use crate::cloud::{Architecture, Error, ErrorKind, ErrorLocation, Image, InstanceSpec, ProviderKind, Result, quoted};
 use crate::providers::aws::api::error::{Call, translate, with_sdk_details};
 use crate::providers::aws::configuration::partition::Partition;
@@ -311,7 +311,8 @@ async fn find_image(client: &Client, region: &str, image_name: &str, architectur
     if is_image_id(image_name) {
         return get_image(client, region, image_name).await;
     }
-    let others = || closest_alias(image_name, |alias| find_source(IMAGE_SOURCES, alias).is_some()).join(", ");
+    let others =
+        || sort_aliases_by_similarity(image_name, |alias| find_source(IMAGE_SOURCES, alias).is_some()).join(", ");
     if image_alias(image_name).is_none() {
         return Err(Error::invalid(format!("unknown image {}", quoted(image_name)))
             .with_hint(format!("use an id such as ami-0abc…, or one of {}", others())));
@@ -372,7 +373,7 @@ async fn find_image_of_alias(
     let Some(owner) = owner_in(publisher, partition) else {
         let has_publisher =
             |alias: &str| find_source(IMAGE_SOURCES, alias).is_some_and(|source| owner_in(source, partition).is_some());
-        let others = closest_alias(alias, has_publisher).join(", ");
+        let others = sort_aliases_by_similarity(alias, has_publisher).join(", ");
         return Err(Error::unsupported(format!(
             "the publisher of {alias} in the partition {partition} is not known"
         ))

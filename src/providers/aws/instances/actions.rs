@@ -19,7 +19,7 @@ use crate::cloud::{
 use crate::providers::aws::api::client::{Clients, one_attempt_config};
 use crate::providers::aws::api::error::{Call, translate};
 use crate::providers::aws::api::retry::{ChangeFailure, retry_change};
-use crate::providers::common::batch_calls::{concurrently, group_by, in_order};
+use crate::providers::common::batch_calls::{group_by, outcomes_in_order, run_concurrently};
 
 /// EC2 takes 1,000 ids, and advises at most 100.
 const BATCH_SIZE: usize = 100;
@@ -89,8 +89,8 @@ async fn change_states(
         };
         targets.into_iter().filter_map(result).collect::<Vec<_>>()
     });
-    let results = concurrently(CONCURRENT_BATCHES, changes).await;
-    in_order(targets, results.into_iter().flatten())
+    let results = run_concurrently(CONCURRENT_BATCHES, changes).await;
+    outcomes_in_order(targets, results.into_iter().flatten())
 }
 
 /// Protects instances or removes the protection.
@@ -112,7 +112,7 @@ async fn set_protection(
             result: tracker.record(target, result),
         }
     });
-    concurrently(CONCURRENT_CHANGES, changes).await
+    run_concurrently(CONCURRENT_CHANGES, changes).await
 }
 
 /// Sets the TTL of an instance, which the timer in it reads from a tag; see
@@ -247,7 +247,7 @@ async fn apply_in_zone(
             (batch, response)
         });
         batches = Vec::new();
-        for (batch, response) in concurrently(CONCURRENT_BATCHES, calls).await {
+        for (batch, response) in run_concurrently(CONCURRENT_BATCHES, calls).await {
             match response {
                 Ok(changed) => outcomes.extend(changed),
                 Err(error) if batch.should_be_split(&error) => {

@@ -4,11 +4,11 @@
 use std::fmt;
 
 use super::built_in_types::{CustomMachineType, family, predefined_types};
-use crate::catalog::{Cell, CloudPrices, OfflineCatalog, Price, embedded_as_of, embedded_rows};
+use crate::catalog::{CloudPrices, OfflineCatalog, Price, embedded_as_of, embedded_rows};
 use crate::cloud::{Gpu, MachineType, ProviderKind};
 
-/// The unit of prices in the built-in data, in one USD per hour.
-const UNITS: f64 = 100_000_000.0;
+/// How many price units of the built-in data are one USD.
+const PRICE_UNITS_PER_USD: f64 = 100_000_000.0;
 
 /// What is known of Compute Engine without asking it. Nothing is read before it is asked for.
 pub(crate) static CATALOG: Catalog = Catalog;
@@ -93,14 +93,11 @@ fn sku_price(region: &str, sku: Sku<'_>, spot: bool, fetched: Option<&CloudPrice
     }
     let rows = embedded_rows(ProviderKind::Gcp);
     let usage = if spot { "spot" } else { "on-demand" };
-    let row = rows.rows_of(&name).iter().find(|row| row.fields == [usage])?;
-    match rows.cell(row, region)? {
-        Cell::Price(units) => Some(Price {
-            usd_per_hour: f64::from(units) / UNITS,
-            as_of: embedded_as_of(),
-        }),
-        Cell::Absent | Cell::Unpriced => None,
-    }
+    let row = rows.rows_of(&name).iter().find(|row| row.attributes == [usage])?;
+    Some(Price {
+        usd_per_hour: f64::from(rows.price(row, region)?) / PRICE_UNITS_PER_USD,
+        as_of: embedded_as_of(),
+    })
 }
 
 /// A part that is charged for by the hour. Its text is what stands in the place of a machine type where prices of
@@ -214,11 +211,13 @@ mod tests {
         assert!(rows.iter().count() > 40, "{}", rows.iter().count());
         for (name, row) in rows.iter() {
             assert!(
-                ["spot", "on-demand"].iter().any(|usage| row.fields == [*usage]),
+                ["spot", "on-demand"].iter().any(|usage| row.attributes == [*usage]),
                 "{name}"
             );
-            let cells = rows.regions.iter().map(|region| rows.cell(row, region));
-            assert!(cells.into_iter().all(|cell| cell != Some(Cell::Unpriced)), "{name}");
+            for region in &rows.regions {
+                let has_price = rows.price(row, region).is_some();
+                assert_eq!(rows.is_available(row, region), has_price, "{name} in {region}");
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use google_cloud_compute_v1::model::Image;
 use google_cloud_compute_v1::model::image::Architecture as ImageArchitecture;
 
-use crate::catalog::{closest_alias, image_alias};
+use crate::catalog::{image_alias, sort_aliases_by_similarity};
 use crate::cloud::{Architecture, Error, ErrorKind, Result, quoted};
 use crate::providers::common::image_alias_sources::{ImageSource, find_source};
 use crate::providers::gcp::api::client::{Client, with_call_options};
@@ -243,7 +243,7 @@ fn parse_image_request(wanted: &str) -> Option<ImageRequest<'_>> {
 }
 
 fn unknown_image_error(wanted: &str, why: &str) -> Error {
-    let mut aliases = closest_alias(wanted, |alias| find_source(IMAGE_SOURCES, alias).is_some());
+    let mut aliases = sort_aliases_by_similarity(wanted, |alias| find_source(IMAGE_SOURCES, alias).is_some());
     aliases.truncate(3);
     Error::invalid(format!("the image {} {why}", quoted(wanted))).with_hint(format!(
         "use an alias such as {}, or projects/PROJECT/global/images/NAME",

@@ -16,7 +16,9 @@ use super::actions::{
 use super::list;
 use super::list::MAX_FILTER_TERMS;
 use crate::cloud::{BatchTracker, Error, ErrorKind, InstanceAction, InstanceRef, Result, TargetOutcome};
-use crate::providers::common::batch_calls::{IndexedResults, IndexedTargets, by_location, concurrently, in_order};
+use crate::providers::common::batch_calls::{
+    IndexedResults, IndexedTargets, group_by_location, outcomes_in_order, run_concurrently,
+};
 use crate::providers::gcp::api::client::{CONCURRENT_BATCHES, Client};
 use crate::providers::gcp::api::zone_operations;
 
@@ -36,10 +38,10 @@ pub(crate) async fn change_all(
     action: InstanceAction,
     tracker: &BatchTracker<'_>,
 ) -> Vec<TargetOutcome> {
-    let in_zones = by_location(targets)
+    let in_zones = group_by_location(targets)
         .into_iter()
         .map(|(zone, targets)| change_in_zone(client, zone, targets, action, tracker));
-    in_order(targets, join_all(in_zones).await.into_iter().flatten())
+    outcomes_in_order(targets, join_all(in_zones).await.into_iter().flatten())
 }
 
 async fn change_in_zone(
@@ -56,7 +58,7 @@ async fn change_in_zone(
     let batches = targets
         .chunks(BATCH_SIZE)
         .map(|batch| start_batch(client, zone, batch, action, tracker));
-    let started_changes = concurrently(CONCURRENT_BATCHES, batches).await;
+    let started_changes = run_concurrently(CONCURRENT_BATCHES, batches).await;
     let (mut results, mut started) = (Vec::new(), Vec::new());
     for (position, started_changes) in started_changes.into_iter().flatten() {
         match started_changes {
@@ -126,7 +128,7 @@ async fn start_batch<'a>(
             (*position, started_changes)
         }
     });
-    concurrently(CONCURRENT_CALLS, started_changes).await
+    run_concurrently(CONCURRENT_CALLS, started_changes).await
 }
 
 /// Lists the targets that exist, by id.
@@ -199,7 +201,7 @@ async fn await_changes(
         let result = final_result(client, target, action, last, &attempted).await;
         (watch.position, tracker.record(target, result))
     });
-    results.extend(concurrently(CONCURRENT_READS, concluded).await);
+    results.extend(run_concurrently(CONCURRENT_READS, concluded).await);
     results
 }
 
@@ -251,7 +253,7 @@ async fn read_operations(client: &Client, zone: &str, watched: &mut [WatchedChan
     let reads = names
         .chunks(MAX_FILTER_TERMS)
         .map(async |names| (names, zone_operations::find_by_names(client, zone, names).await));
-    for (names, read) in concurrently(CONCURRENT_READS, reads).await {
+    for (names, read) in run_concurrently(CONCURRENT_READS, reads).await {
         let (mut read, missing) = match read {
             Ok(read) => (read, Error::new(ErrorKind::NotFound, "its operation is not listed")),
             Err(error) => (BTreeMap::new(), error),

@@ -14,7 +14,7 @@ use super::list;
 use crate::cloud::{
     Error, ErrorKind, Gap, Instance, InstanceRef, InstanceSink, InstanceState, ListFilter, ListScope, Result,
 };
-use crate::providers::common::batch_calls::concurrently;
+use crate::providers::common::batch_calls::run_concurrently;
 use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::api::error::{error_location, with_project_hint};
 use crate::providers::gcp::api::pagination::{
@@ -234,7 +234,7 @@ pub(crate) async fn mark_terminating(client: &Client, instances: &mut [Instance]
         .map(|instance| instance.reference.scope.clone())
         .filter(|zone| !deletions.lock().contains_key(zone))
         .collect();
-    concurrently(10, zones.into_iter().map(|zone| deletions.fetch(client, zone))).await;
+    run_concurrently(10, zones.into_iter().map(|zone| deletions.fetch(client, zone))).await;
     let known = deletions.lock();
     for instance in &mut stopping {
         let targets = known.get(&instance.reference.scope);

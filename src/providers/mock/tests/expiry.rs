@@ -137,38 +137,6 @@ fn ttl_label_set_by_hand_is_not_enforced() {
 }
 
 #[test]
-fn protection_is_set_and_removed() {
-    let sandbox = Sandbox::new();
-    let target = sandbox.create(&spec("web-1")).reference;
-    for _ in 0..2 {
-        sandbox.act(InstanceAction::Protect, &target).unwrap();
-        assert_eq!(sandbox.get(&target).unwrap().protected, Some(true));
-        assert_eq!(
-            kind(sandbox.act(InstanceAction::Terminate, &target)),
-            ErrorKind::Protected
-        );
-    }
-    for _ in 0..2 {
-        sandbox.act(InstanceAction::Unprotect, &target).unwrap();
-        assert_eq!(sandbox.get(&target).unwrap().protected, Some(false));
-    }
-    sandbox.act(InstanceAction::Terminate, &target).unwrap();
-}
-
-#[test]
-fn server_time_is_the_mock_clock() {
-    let mut sandbox = Sandbox::new();
-    let before = run(sandbox.mock.server_time()).unwrap();
-    sandbox.pass(90);
-    assert_eq!(
-        run(sandbox.mock.server_time()).unwrap(),
-        before + Duration::from_secs(90)
-    );
-    sandbox.faults("unreachable");
-    assert_eq!(kind(run(sandbox.mock.server_time())), ErrorKind::Network);
-}
-
-#[test]
 fn candidate_zones_start_with_the_zone_of_the_name() {
     let sandbox = Sandbox::new();
     let zones = |spec: &InstanceSpec| -> Vec<String> {

@@ -78,16 +78,6 @@ fn start_fails_without_capacity() {
 }
 
 #[test]
-fn lost_reply_leaves_one_instance() {
-    let mut sandbox = Sandbox::new();
-    sandbox.faults("lost-reply");
-    for _ in 0..2 {
-        assert_eq!(sandbox.refusal(&spec("web-1")).kind(), ErrorKind::UnknownOutcome);
-    }
-    assert_eq!(sandbox.list("us-east-1").unwrap().instances.len(), 1);
-}
-
-#[test]
 fn slow_and_failed_boots_and_early_ends_show_in_state() {
     let mut sandbox = Sandbox::new();
     sandbox.faults("slow-boot=30s");

@@ -5,9 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::*;
-use crate::cloud::{Fingerprint, ProviderKind, Secret, SshKey};
-use crate::providers::mock::cloud_info::REGION;
-use crate::settings::Setting;
+use crate::cloud::{Fingerprint, Secret, SshKey};
 
 #[test]
 fn instance_passes_through_all_its_states() {
@@ -243,30 +241,4 @@ fn subnet_selects_the_zone() {
     let mut elsewhere = in_zone("web-1", "us-east-1b");
     elsewhere.subnet = Some("default-us-east-1a".into());
     assert_eq!(sandbox.refusal(&elsewhere).kind(), ErrorKind::InvalidSpec);
-}
-
-#[test]
-fn identity_and_locations_are_reported() {
-    let sandbox = Sandbox::new();
-    let identity = run(sandbox.mock.identity()).unwrap();
-    assert_eq!(
-        (identity.account.as_str(), identity.principal.as_deref()),
-        ("mock", Some("you"))
-    );
-    assert_eq!(
-        run(sandbox.mock.default_location()).unwrap().unwrap().region,
-        "us-east-1"
-    );
-    assert_eq!(run(sandbox.mock.list_scopes()).unwrap().len(), 3);
-    assert_eq!(kind(sandbox.list("mars-1")), ErrorKind::InvalidSpec);
-    let mut settings = Settings::default();
-    let region = Setting {
-        value: Some("eu-west-1".into()),
-        ..Setting::default()
-    };
-    settings.clouds.insert((ProviderKind::Mock, REGION), region);
-    let mock = Mock::new(&settings, sandbox.clock.clone());
-    assert_eq!(run(mock.default_location()).unwrap().unwrap().region, "eu-west-1");
-    let error = run(mock.create(&spec("web-1"), 0)).unwrap_err();
-    assert!(error.hint().unwrap().contains("CLOUDCTL_MOCK_STATE"));
 }
