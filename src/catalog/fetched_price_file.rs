@@ -198,18 +198,20 @@ fn wrong_file_error(path: &Path, line: usize) -> Error {
     Error::invalid(message).with_hint("remove it, and fetch prices with `cloudctl catalog update`")
 }
 
+/// A price for tests.
+#[cfg(test)]
+pub(super) fn published(region: &str, name: &str, usd: f64) -> PublishedPrice {
+    PublishedPrice {
+        region: region.to_owned(),
+        machine_type: name.to_owned(),
+        spot: false,
+        usd_per_hour: usd,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn published(region: &str, name: &str, usd: f64) -> PublishedPrice {
-        PublishedPrice {
-            region: region.to_owned(),
-            machine_type: name.to_owned(),
-            spot: false,
-            usd_per_hour: usd,
-        }
-    }
 
     #[test]
     fn written_file_is_read_again() {

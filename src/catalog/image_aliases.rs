@@ -23,7 +23,7 @@ const fn key_alias(name: &'static str, user: &'static str) -> ImageAlias {
     ImageAlias {
         name,
         login: LoginMethod::Key(user),
-        architectures: &[Architecture::X86_64, Architecture::Arm64],
+        architectures: &Architecture::ALL,
     }
 }
 

@@ -164,8 +164,8 @@ impl Catalog {
 
 #[cfg(test)]
 mod tests {
+    use super::fetched_price_file::published;
     use super::*;
-    use crate::cloud::PublishedPrice;
     use crate::providers::Drivers;
     use ProviderKind::{Aws, Gcp, Mock};
 
@@ -255,15 +255,6 @@ mod tests {
                 expected,
                 "{name} {gpu}"
             );
-        }
-    }
-
-    fn published(region: &str, name: &str, usd: f64) -> PublishedPrice {
-        PublishedPrice {
-            region: region.to_owned(),
-            machine_type: name.to_owned(),
-            spot: false,
-            usd_per_hour: usd,
         }
     }
 

@@ -3,36 +3,23 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Error, ErrorKind, InstanceRef, Result};
+use super::{Error, ErrorKind, InstanceRef, Result, word_enum};
 
-/// An action on instances that exist.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InstanceAction {
-    /// Starts stopped instances.
-    Start,
-    /// Stops running instances and keeps their disks.
-    Stop,
-    /// Restarts running instances.
-    Reboot,
-    /// Protects instances against termination.
-    Protect,
-    /// Removes that protection.
-    Unprotect,
-    /// Terminates instances.
-    Terminate,
-}
-
-impl InstanceAction {
-    /// The verb: `start`, `terminate`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Stop => "stop",
-            Self::Reboot => "reboot",
-            Self::Protect => "protect",
-            Self::Unprotect => "unprotect",
-            Self::Terminate => "terminate",
-        }
+word_enum! {
+    /// An action on instances that exist.
+    pub enum InstanceAction {
+        /// Starts stopped instances.
+        Start = "start",
+        /// Stops running instances and keeps their disks.
+        Stop = "stop",
+        /// Restarts running instances.
+        Reboot = "reboot",
+        /// Protects instances against termination.
+        Protect = "protect",
+        /// Removes that protection.
+        Unprotect = "unprotect",
+        /// Terminates instances.
+        Terminate = "terminate",
     }
 }
 

@@ -61,25 +61,15 @@ impl FromStr for InstanceState {
     }
 }
 
-/// What terminates an instance when its TTL is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ExpiryEnforcer {
-    /// The cloud itself.
-    Cloud,
-    /// A timer inside the instance.
-    Guest,
-    /// Only `terminate --expired`.
-    Tag,
-}
-
-impl ExpiryEnforcer {
-    /// The enforcer's word in all output.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Cloud => "cloud",
-            Self::Guest => "guest",
-            Self::Tag => "tag",
-        }
+word_enum! {
+    /// What terminates an instance when its TTL is over.
+    pub enum ExpiryEnforcer {
+        /// The cloud itself.
+        Cloud = "cloud",
+        /// A timer inside the instance.
+        Guest = "guest",
+        /// Only `terminate --expired`.
+        Tag = "tag",
     }
 }
 

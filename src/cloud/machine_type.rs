@@ -5,26 +5,18 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use super::{Error, ProviderKind, Result, may_be_secret, quoted};
+use super::{Error, ProviderKind, Result, may_be_secret, quoted, word_enum};
 
-/// The instruction set of an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize)]
-pub enum Architecture {
-    /// 64-bit x86.
-    #[serde(rename = "x86_64")]
-    X86_64,
-    /// 64-bit Arm.
-    #[serde(rename = "arm64")]
-    Arm64,
-}
-
-impl Architecture {
-    /// The architecture's word in all output, and on EC2.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::X86_64 => "x86_64",
-            Self::Arm64 => "arm64",
-        }
+word_enum! {
+    /// The instruction set of an instance. Its words are also those of EC2.
+    #[derive(serde::Deserialize)]
+    pub enum Architecture {
+        /// 64-bit x86.
+        #[serde(rename = "x86_64")]
+        X86_64 = "x86_64",
+        /// 64-bit Arm.
+        #[serde(rename = "arm64")]
+        Arm64 = "arm64",
     }
 }
 
@@ -32,7 +24,7 @@ impl FromStr for Architecture {
     type Err = Error;
 
     fn from_str(input: &str) -> Result<Self> {
-        [Self::X86_64, Self::Arm64]
+        Self::ALL
             .into_iter()
             .find(|architecture| architecture.as_str() == input)
             .ok_or_else(|| {

@@ -36,7 +36,7 @@ pub(crate) fn assert_complete(sources: &'static [ImageSource], absent: &str) {
 
     assert!(sources.iter().all(|source| image_alias(source.alias).is_some()));
     for alias in IMAGE_ALIASES {
-        for architecture in [Architecture::X86_64, Architecture::Arm64] {
+        for architecture in Architecture::ALL {
             let is_expected = alias.architectures.contains(&architecture) && alias.name != absent;
             let name = find_source(sources, alias.name).and_then(|source| source.name_for(architecture));
             assert_eq!(name.is_some(), is_expected, "{} {architecture}", alias.name);

@@ -116,13 +116,7 @@ pub(super) fn expiry_time(created_at: Timestamp, ttl: Duration) -> Result<Timest
 impl StoredInstance {
     /// Returns its ref.
     pub(super) fn reference(&self) -> InstanceRef {
-        InstanceRef {
-            provider: ProviderKind::Mock,
-            scope: self.region.clone(),
-            id: self.id.clone(),
-            zone: None,
-            native_name: None,
-        }
+        Instance::with_id_only(ProviderKind::Mock, self.region.clone(), self.id.clone()).reference
     }
 
     /// Returns its phase: its last change, or its expiry if that has come since.
@@ -187,13 +181,9 @@ impl StoredInstance {
         let machine = catalog::find_machine_type(&self.machine_type);
         let has_public_ip = matches!(state, InstanceState::Running | InstanceState::Stopping);
         Instance {
-            provider: ProviderKind::Mock,
             account: Some(ACCOUNT.to_owned()),
-            region: self.region.clone(),
             zone: Some(self.zone.clone()),
-            reference: self.reference(),
             name: Some(ownership.name.unwrap_or_else(|| self.name.clone())),
-            name_label: None,
             state,
             native_state: state.as_str().to_owned(),
             machine_type: Some(self.machine_type.clone()),
@@ -223,11 +213,6 @@ impl StoredInstance {
             spec_fingerprint: ownership.spec_fingerprint,
             ttl: ownership.ttl,
             label_problem: ownership.label_problem,
-            disks: Vec::new(),
-            // They end with the instance.
-            ingress_rules: Vec::new(),
-            attached_gpu: None,
-            has_other_price: false,
             setup: self.setup(),
             generation: ownership.generation,
             state_reason: phase.reason(now).map(str::to_owned),
@@ -244,6 +229,8 @@ impl StoredInstance {
                 "user_data_bytes": self.user_data_bytes,
                 "gpus": machine.map(|machine| machine.gpus),
             }),
+            // Disks and ingress rules end with the instance.
+            ..Instance::with_id_only(ProviderKind::Mock, self.region.clone(), self.id.clone())
         }
     }
 }

@@ -72,53 +72,6 @@ fn ttl_does_not_change_an_earlier_end() {
 }
 
 #[test]
-fn name_is_free_again_after_expiry() {
-    let sandbox = Sandbox::new();
-    let first = sandbox.create(&with_ttl("web-1", HOUR)).reference;
-    sandbox.pass(3600);
-    let spec = with_ttl("web-1", HOUR);
-    assert!(matches!(
-        run(sandbox.mock.create(&spec, 0)).unwrap(),
-        CreateOutcome::TokenAlreadyUsed
-    ));
-    let second = created(run(sandbox.mock.create(&spec, 1)).unwrap());
-    assert_ne!(second.reference, first);
-    assert_eq!(sandbox.state(&second.reference), InstanceState::Pending);
-}
-
-#[test]
-fn set_ttl_changes_label_and_expiry() {
-    let sandbox = Sandbox::new();
-    let timed = sandbox.create(&with_ttl("timed", HOUR));
-    let endless = sandbox.create(&spec("endless"));
-    sandbox.pass(1800);
-    for made in [&timed, &endless] {
-        run(sandbox.mock.set_ttl(&made.reference, 3 * HOUR)).unwrap();
-        let seen = sandbox.get(&made.reference).unwrap();
-        assert_eq!(seen.expires_at, made.created_at.map(|at| at + 3 * HOUR));
-        assert_eq!(
-            (seen.expiry_enforcer, seen.ttl),
-            (Some(ExpiryEnforcer::Cloud), Some(3 * HOUR))
-        );
-        assert_eq!(seen.spec_fingerprint, made.spec_fingerprint, "the fingerprint stays");
-    }
-    let centuries = Duration::from_secs(u64::MAX / 4);
-    let error = run(sandbox.mock.set_ttl(&timed.reference, centuries)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidSpec);
-    let stale = InstanceRef {
-        id: "m-0000000000000000".into(),
-        ..timed.reference.clone()
-    };
-    assert_eq!(kind(run(sandbox.mock.set_ttl(&stale, HOUR))), ErrorKind::NotFound);
-    sandbox.pass(3 * 3600);
-    assert_eq!(sandbox.state(&timed.reference), InstanceState::Terminated);
-    assert_eq!(
-        sandbox.refusal(&with_ttl("web-1", 121 * 24 * HOUR)).kind(),
-        ErrorKind::InvalidSpec
-    );
-}
-
-#[test]
 fn ttl_label_set_by_hand_is_not_enforced() {
     let sandbox = Sandbox::new();
     let made = sandbox.create(&spec("web-1")).reference;

@@ -1,44 +1,8 @@
 //! Tests of the effect of faults on calls.
 
-use std::fs;
-
 use serde_json::json;
 
 use super::*;
-
-#[test]
-fn fault_has_its_error_kind_and_changes_nothing() {
-    let mut sandbox = Sandbox::new();
-    let target = sandbox.create(&spec("there")).reference;
-    let before = fs::read(sandbox.file()).unwrap();
-    for (faults, expected) in [
-        ("capacity", ErrorKind::Capacity),
-        ("quota@us-east-1", ErrorKind::Quota),
-        ("throttle=1", ErrorKind::Throttled),
-        ("unreachable=us-east-1", ErrorKind::Network),
-        ("denied@us-east-1", ErrorKind::PermissionDenied),
-        ("unauthenticated", ErrorKind::Unauthenticated),
-        ("nonsense", ErrorKind::InvalidSpec),
-    ] {
-        sandbox.faults(faults);
-        assert_eq!(sandbox.refusal(&spec("new")).kind(), expected, "{faults}");
-        if !matches!(expected, ErrorKind::Capacity | ErrorKind::Quota) {
-            assert_eq!(kind(sandbox.list("us-east-1")), expected, "{faults}");
-            assert_eq!(kind(sandbox.get(&target)), expected, "{faults}");
-            let twice = [target.clone(), target.clone()];
-            for outcome in run(sandbox
-                .mock
-                .apply(InstanceAction::Terminate, &twice, &BatchTracker::uninterrupted()))
-            {
-                assert_eq!(kind(outcome.result), expected, "{faults}");
-            }
-        }
-        assert_eq!(fs::read(sandbox.file()).unwrap(), before, "{faults}");
-    }
-    sandbox.faults("unreachable=eu-west-1,throttle=0.1,latency=1ms");
-    assert!(sandbox.list("us-east-1").is_ok());
-    assert_eq!(kind(sandbox.list("eu-west-1")), ErrorKind::Network);
-}
 
 #[test]
 fn unreachable_zone_is_one_gap_in_its_region() {

@@ -2,10 +2,8 @@
 
 use std::fs;
 
-use serde_json::json;
-
 use super::*;
-use crate::cloud::{Fingerprint, Secret, SshKey};
+use crate::cloud::SshKey;
 
 #[test]
 fn instance_passes_through_all_its_states() {
@@ -63,69 +61,6 @@ fn instance_passes_through_all_its_states() {
 }
 
 #[test]
-fn created_instance_matches_its_spec() {
-    let sandbox = Sandbox::new();
-    let spec = with("db", |spec| {
-        spec.location.zone = Some("us-east-1b".into());
-        spec.machine_type = Some("arm-large".into());
-        spec.image = Some("debian-12".into());
-        spec.disk_gib = Some(100);
-        spec.disk_type = Some("standard".into());
-        spec.ssh_key = Some(SshKey::PublicKey("ssh-ed25519 AAAA you@here\n".into()));
-        spec.user_data = Some(Secret::new(b"#!/bin/sh\necho hunter2".to_vec()));
-        spec.subnet = Some("default-us-east-1b".into());
-        spec.firewalls = vec!["web".into()];
-        spec.public_ip = false;
-        spec.identity = Some("robot".into());
-        spec.labels.insert("env".into(), "ci".into());
-        spec.spot = true;
-        spec.protected = true;
-        spec.native.insert("boot_seconds".into(), json!(0));
-    });
-    let preview = run(sandbox.mock.preview(&spec)).unwrap();
-    assert!(!sandbox.file().exists(), "a preview changes nothing");
-    let made = sandbox.create(&spec);
-    assert_eq!(preview.location.zone, made.zone);
-    assert_eq!(Some(&preview.image), made.image.as_ref());
-    assert_eq!(preview.price_usd_per_hour, made.price_usd_per_hour);
-    assert_eq!(made.state, InstanceState::Running);
-    assert_eq!(made.image.as_deref(), Some("img-debian-12-arm64"));
-    assert_eq!((made.cpus, made.memory_gib), (Some(4), Some(16.0)));
-    assert_eq!((made.spot, made.managed, made.protected), (true, true, Some(true)));
-    assert_eq!(made.public_ip, None);
-    assert_eq!(made.labels, spec.labels);
-    assert_eq!(made.generation, Some(0));
-    let fingerprint = Fingerprint::of(&spec);
-    assert_eq!(made.spec_fingerprint.as_deref(), Some(fingerprint.as_str()));
-    assert_eq!(made.native["disk_gib"], 100);
-    assert_eq!(made.native["disk_type"], "standard");
-    assert_eq!(made.native["firewalls"], json!(["web"]));
-    assert_eq!(made.native["identity"], "robot");
-    assert_eq!(made.native["ssh_key"], "ssh-ed25519 AAAA you@here");
-    let file = fs::read_to_string(sandbox.file()).unwrap();
-    assert!(!file.contains("hunter2"));
-}
-
-#[test]
-fn name_and_token_mean_one_instance() {
-    let sandbox = Sandbox::new();
-    let first = sandbox.create(&spec("web-1"));
-    let other = with("web-1", |spec| spec.machine_type = Some("large".into()));
-    assert_eq!(sandbox.create(&other).reference, first.reference);
-    let next = created(run(sandbox.mock.create(&spec("web-1"), 1)).unwrap());
-    assert_eq!(next.reference, first.reference);
-    let elsewhere = with("web-1", |spec| spec.location.region = "eu-west-1".into());
-    assert_ne!(sandbox.create(&elsewhere).reference, first.reference);
-
-    sandbox.act(InstanceAction::Terminate, &first.reference).unwrap();
-    let spent = run(sandbox.mock.create(&spec("web-1"), 0)).unwrap();
-    assert!(matches!(spent, CreateOutcome::TokenAlreadyUsed));
-    let second = created(run(sandbox.mock.create(&spec("web-1"), 1)).unwrap());
-    assert_ne!(second.reference, first.reference);
-    assert_eq!(second.generation, Some(1));
-}
-
-#[test]
 fn name_of_unmanaged_instance_is_refused() {
     let sandbox = Sandbox::new();
     sandbox.create(&spec("web-1"));
@@ -144,69 +79,15 @@ fn name_of_unmanaged_instance_is_refused() {
 }
 
 #[test]
-fn batch_outcomes_are_in_the_order_of_targets() {
-    let sandbox = Sandbox::new();
-    let plain = sandbox.create(&spec("plain")).reference;
-    let kept = with("kept", |spec| spec.protected = true);
-    let kept = sandbox.create(&kept).reference;
-    let far = with("far", |spec| spec.location.region = "ap-south-1".into());
-    let far = sandbox.create(&far).reference;
-    let stale = InstanceRef {
-        id: "m-0000000000000000".into(),
-        ..plain.clone()
-    };
-    let nowhere = InstanceRef {
-        scope: "mars-1".into(),
-        ..plain.clone()
-    };
-    let targets = [far, stale, kept.clone(), nowhere, plain];
-    let outcomes = run(sandbox
-        .mock
-        .apply(InstanceAction::Terminate, &targets, &BatchTracker::uninterrupted()));
-    let kinds: Vec<_> = outcomes
-        .iter()
-        .map(|outcome| outcome.result.as_ref().err().map(Error::kind))
-        .collect();
-    let (missing, protected) = (Some(ErrorKind::NotFound), Some(ErrorKind::Protected));
-    assert_eq!(kinds, [None, missing, protected, missing, None]);
-    assert!(outcomes.iter().map(|outcome| &outcome.target).eq(&targets));
-    assert_eq!(sandbox.state(&kept), InstanceState::Pending);
-    assert!(
-        run(sandbox
-            .mock
-            .apply(InstanceAction::Terminate, &[], &BatchTracker::uninterrupted()))
-        .is_empty()
-    );
-}
-
-#[test]
 fn invalid_spec_is_refused_and_creates_nothing() {
     type Change = Box<dyn FnOnce(&mut InstanceSpec)>;
     let text = |length: usize| "x".repeat(length);
     let label = |key: String, value: String| -> Change { Box::new(move |spec| drop(spec.labels.insert(key, value))) };
-    let cases: [(&str, Change); 17] = [
-        ("mars-1", Box::new(|spec| spec.location.region = "mars-1".into())),
-        (
-            "eu-west-1a",
-            Box::new(|spec| spec.location.zone = Some("eu-west-1a".into())),
-        ),
-        ("t3.small", Box::new(|spec| spec.machine_type = Some("t3.small".into()))),
-        ("ami-1", Box::new(|spec| spec.image = Some("ami-1".into()))),
-        ("7 GiB", Box::new(|spec| spec.disk_gib = Some(7))),
-        ("65537 GiB", Box::new(|spec| spec.disk_gib = Some(65_537))),
+    let cases: [(&str, Change); 8] = [
         ("gp3", Box::new(|spec| spec.disk_type = Some("gp3".into()))),
-        ("vpc-1", Box::new(|spec| spec.network = Some("vpc-1".into()))),
         ("subnet-1", Box::new(|spec| spec.subnet = Some("subnet-1".into()))),
         ("firewall", Box::new(|spec| spec.firewalls = vec![String::new()])),
         ("identity", Box::new(|spec| spec.identity = Some("\n".into()))),
-        (
-            "16385",
-            Box::new(|spec| spec.user_data = Some(Secret::new(vec![0; 16_385]))),
-        ),
-        (
-            "boot_second",
-            Box::new(|spec| drop(spec.native.insert("boot_second".into(), json!(1)))),
-        ),
         ("cloudctl-x", label("cloudctl-x".into(), String::new())),
         ("too long", label(text(129), String::new())),
         ("too long", label("key".into(), text(257))),
