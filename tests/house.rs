@@ -201,7 +201,7 @@ fn knowledge_stays_in_its_room() {
 fn clouds() -> Vec<(String, String)> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/{LIST_OF_CLOUDS}"));
     let text = fs::read_to_string(file).expect("the list of clouds");
-    let (_, list) = text.split_once("\nclouds! {").expect("the list");
+    let (_, list) = text.split_once("\nword_enum! {").expect("the list");
     let (list, _) = list.split_once("\n}").expect("its end");
     let lines = list
         .lines()

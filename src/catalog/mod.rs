@@ -111,7 +111,7 @@ impl Catalog {
         let Some(offline) = self.offline(provider) else {
             return Vec::new();
         };
-        let mut regions = BTreeSet::from_iter(offline.regions());
+        let mut regions: BTreeSet<_> = offline.regions().into_iter().collect();
         if let Some(prices) = self.fetched().prices_of(provider) {
             regions.extend(prices.regions().map(str::to_owned));
         }

@@ -272,9 +272,7 @@ impl<'a> PlacementSearch<'a> {
 
     async fn start_offer(&mut self, offer: Offer) -> Result<()> {
         let spec = offer.build_spec(self.request)?;
-        self.zones = if !self.placement.allows(Fallback::Zone) {
-            VecDeque::from([offer.location.clone()])
-        } else {
+        self.zones = if self.placement.allows(Fallback::Zone) {
             match self.shutdown.run_until_signal(list_zones(&offer, &spec)).await {
                 Ok(zones) => zones,
                 Err(error) if !self.is_last_offer() && is_definite_refusal(error.kind()) => {
@@ -287,6 +285,8 @@ impl<'a> PlacementSearch<'a> {
                 }
                 Err(error) => return Err(error),
             }
+        } else {
+            VecDeque::from([offer.location.clone()])
         };
         self.current = Some(offer);
         Ok(())
