@@ -19,14 +19,14 @@ const MAX_COUNT: usize = 64;
 pub(super) fn build_labels(spec: &InstanceSpec, generation: u32) -> Result<Labels> {
     for (key, value) in &spec.labels {
         check_label_key(key)?;
-        if !is_valid(key) || !key.starts_with(is_letter) {
+        if !is_label_text(key) || !key.starts_with(is_letter) {
             let rule = "a key is at most 63 lower-case letters, digits, _ and -, the first a letter";
             return Err(label_error(
                 &format!("invalid label key {} for gcp: {rule}", quoted(key)),
                 &closest_key(key),
             ));
         }
-        if !is_valid(value) {
+        if !is_label_text(value) {
             let rule = "a value is at most 63 lower-case letters, digits, _ and -";
             let message = format!("invalid value {} of the label {key} for gcp: {rule}", quoted(value));
             return Err(label_error(&message, &closest_value(value)));
@@ -60,10 +60,10 @@ pub(super) fn check_network_tags(tags: &[String]) -> Result<()> {
 
 /// Says whether a text is a resource name: `[a-z]([-a-z0-9]*[a-z0-9])?`, 63 characters at most.
 pub(super) fn is_resource_name(text: &str) -> bool {
-    let clean = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_name_character = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     text.len() <= MAX_LENGTH
         && text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.chars().all(clean)
+        && text.chars().all(is_name_character)
         && !text.ends_with('-')
 }
 
@@ -76,7 +76,7 @@ fn is_allowed(character: char) -> bool {
     is_letter(character) || character.is_numeric() || character == '_' || character == '-'
 }
 
-fn is_valid(text: &str) -> bool {
+fn is_label_text(text: &str) -> bool {
     text.chars().all(is_allowed) && text.chars().count() <= MAX_LENGTH
 }
 
@@ -92,10 +92,9 @@ fn closest_key(text: &str) -> String {
 
 fn label_error(message: &str, nearest: &str) -> Error {
     let error = Error::invalid(message);
-    if nearest.is_empty() {
-        error
-    } else {
-        error.with_hint(format!("use {nearest}"))
+    match nearest.is_empty() {
+        true => error,
+        false => error.with_hint(format!("use {nearest}")),
     }
 }
 
@@ -118,7 +117,7 @@ mod tests {
         assert_eq!(labels[LABEL_MANAGED], "true");
         assert_eq!(labels[LABEL_NAME], "web-1");
         assert_eq!(labels[LABEL_GENERATION], "3");
-        assert!(labels.values().all(|value| is_valid(value)));
+        assert!(labels.values().all(|value| is_label_text(value)));
     }
 
     #[test]

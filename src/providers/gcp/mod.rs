@@ -74,19 +74,14 @@ impl Instances for Gcp {
     /// Compute Engine has no dry run: the preview looks up what it can.
     async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
         let request = create::request::prepare_request(&self.client, spec, 0).await?;
-        network::open_ports::check_rules(&self.client, request.firewall_rules.as_ref()).await?;
+        if let Some(rules) = &request.firewall_rules {
+            network::open_ports::check_rules(&self.client, rules).await?;
+        }
         Ok(request.preview)
     }
 
     async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
-        if spec.members.is_none() {
-            return create::create(&self.client, spec, generation).await;
-        }
-        let members = create::bulk_insert::create(&self.client, spec, generation).await?;
-        Ok(match members.is_empty() {
-            true => CreateOutcome::TokenAlreadyUsed,
-            false => CreateOutcome::Created(members),
-        })
+        create::create(&self.client, spec, generation).await
     }
 
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {

@@ -86,7 +86,7 @@ impl Options {
     }
 
     fn check_against(&self, spec: &InstanceSpec) -> Result<()> {
-        let odds = [
+        let contradictions = [
             (
                 self.service_account_scopes.is_some() && spec.identity.is_none(),
                 "service_account_scopes needs an identity, the service account that has them",
@@ -104,7 +104,7 @@ impl Options {
                 "on_host_maintenance MIGRATE is not for spot instances",
             ),
         ];
-        match odds.into_iter().find(|(at_odds, _)| *at_odds) {
+        match contradictions.into_iter().find(|(is_so, _)| *is_so) {
             Some((_, why)) => Err(Error::invalid(format!("native option of gcp: {why}"))),
             None => Ok(()),
         }

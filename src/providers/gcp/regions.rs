@@ -8,7 +8,7 @@ use google_cloud_compute_v1::model::zone::Status;
 
 use super::api::client::{Client, ZoneEntry, with_call_options};
 use super::api::error::{error_location, with_project_hint};
-use super::api::pagination::{Page, collect_all};
+use super::api::pagination::collect_complete_list;
 use super::api::resource_name::{last_segment, region_of};
 use crate::cloud::{
     Error, ErrorKind, InstanceName, Location, Result, closest, quoted, region_given_as_zone_error,
@@ -23,28 +23,22 @@ impl Client {
     pub(super) async fn all_zones(&self) -> Result<&[ZoneEntry]> {
         let fetch = || async {
             let (project, zones) = (self.project().await?, self.zones().await?);
-            let mut entries: Vec<ZoneEntry> = collect_all(
-                |token| {
-                    self.read("list the zones", "", move || {
-                        let call = zones.list().set_project(project).set_max_results(500_u32);
-                        with_call_options(call.set_or_clear_page_token(token.clone())).send()
-                    })
-                },
-                |entries: &mut Vec<ZoneEntry>, page| {
-                    let next = Page::of_complete_list(&page, "")?;
-                    entries.extend(page.items.into_iter().filter_map(|zone| {
-                        let name = zone.name?;
-                        Some(ZoneEntry {
-                            region: zone.region.as_deref().map_or(region_of(&name), last_segment).to_owned(),
-                            up: zone.status == Some(Status::Up),
-                            name,
-                        })
-                    }));
-                    Ok(next)
-                },
-            )
-            .await
-            .map_err(with_project_hint)?;
+            let fetch_page = |token: Option<String>| {
+                self.read("list the zones", "", move || {
+                    let call = zones.list().set_project(project).set_max_results(500_u32);
+                    with_call_options(call.set_or_clear_page_token(token.clone())).send()
+                })
+            };
+            let listed = collect_complete_list(fetch_page, "").await.map_err(with_project_hint)?;
+            let with_names = listed.into_iter().filter_map(|zone| {
+                let name = zone.name?;
+                Some(ZoneEntry {
+                    region: zone.region.as_deref().map_or(region_of(&name), last_segment).to_owned(),
+                    is_up: zone.status == Some(Status::Up),
+                    name,
+                })
+            });
+            let mut entries: Vec<ZoneEntry> = with_names.collect();
             entries.sort_by(|one, other| one.name.cmp(&other.name));
             Ok(entries)
         };
@@ -66,7 +60,7 @@ impl Client {
         }
         let zones = self.all_zones().await?;
         find_location(zones, Some(&location.region), None)?;
-        let candidates = zones.iter().filter(|zone| zone.region == location.region && zone.up);
+        let candidates = zones.iter().filter(|zone| zone.region == location.region && zone.is_up);
         let mut candidates: Vec<_> = candidates.map(|zone| zone.name.clone()).collect();
         if candidates.is_empty() {
             let message = format!("no zone of {} is up", location.region);
@@ -126,7 +120,7 @@ mod tests {
         let entry = |name: &str| ZoneEntry {
             name: name.to_owned(),
             region: region_of(name).to_owned(),
-            up: true,
+            is_up: true,
         };
         names.map(entry).into()
     }

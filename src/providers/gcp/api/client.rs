@@ -13,7 +13,7 @@ use google_cloud_compute_v1::model::MachineType;
 use google_cloud_gax::client_builder::Error as BuilderError;
 use google_cloud_gax::options::RequestOptionsBuilder;
 use google_cloud_gax::retry_policy::NeverRetry;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
@@ -23,14 +23,16 @@ use crate::cloud::{Error, ErrorKind, Identity, Location, ProviderKind, Result, p
 use crate::providers::common::certificates::has_system_authorities;
 use crate::providers::common::rate_limit::RateLimiter;
 use crate::providers::gcp::configuration::cloudctl_keys::{REGION, ZONE};
+use crate::providers::gcp::configuration::endpoints::GoogleApi;
 use crate::providers::gcp::configuration::gcloud_config::GcloudConfiguration;
-use crate::providers::gcp::configuration::setting_values::QuotaProject;
-use crate::providers::gcp::configuration::{gcloud_settings, setting_values};
+use crate::providers::gcp::configuration::gcloud_settings::check_vendor_settings;
+use crate::providers::gcp::configuration::setting_values;
+use crate::providers::gcp::configuration::setting_values::{QuotaProject, resolve_impersonation, resolve_universe};
 use crate::providers::gcp::credentials;
 use crate::providers::gcp::credentials::access_token::BilledCredentials;
 use crate::providers::gcp::credentials::impersonation::ImpersonatedToken;
 use crate::providers::gcp::credentials::metadata_server::MetadataServer;
-use crate::providers::gcp::credentials::resolved_settings::{check_account, resolve_project, resolve_universe};
+use crate::providers::gcp::credentials::resolved_settings::{check_account, check_universe, resolve_project};
 use crate::providers::gcp::credentials::{CredentialSource, metadata_server};
 use crate::settings::Settings;
 
@@ -43,10 +45,26 @@ pub(crate) const CONCURRENT_BATCHES: usize = 2;
 /// Sends all calls to Compute Engine.
 pub(crate) struct Client {
     settings: Settings,
-    gcloud: OnceCell<GcloudConfiguration>,
+    gcloud_config: OnceCell<GcloudConfiguration>,
     credential_source: OnceCell<CredentialSource>,
     project: OnceCell<String>,
     credentials: OnceCell<Credentials>,
+    sdk_clients: SdkClients,
+    /// Limits the rate of calls that change something.
+    pub(crate) rate_limiter: RateLimiter,
+    /// Limits how many batches of instances are read and changed at once: the calls must follow the read soon.
+    pub(crate) batch_slots: Semaphore,
+    /// The time on the cloud's clock, and when it was read.
+    pub(crate) clock: OnceCell<(Timestamp, Instant)>,
+    /// The zones of the project. Requested once.
+    pub(crate) zone_entries: OnceCell<Vec<ZoneEntry>>,
+    /// Machine types by zone and name. Each is requested once.
+    pub(crate) known_types: Mutex<BTreeMap<(String, String), MachineType>>,
+}
+
+/// The SDK's clients, one for each kind of resource. Each is built on first use.
+#[derive(Default)]
+struct SdkClients {
     instances: OnceCell<Instances>,
     listing: OnceCell<Instances>,
     zones: OnceCell<Zones>,
@@ -59,16 +77,6 @@ pub(crate) struct Client {
     networks: OnceCell<Networks>,
     projects: OnceCell<Projects>,
     global_operations: OnceCell<GlobalOperations>,
-    /// Limits the rate of calls that change something.
-    pub(crate) rate_limiter: RateLimiter,
-    /// Limits how many batches of instances are read and changed at once: the calls must follow the read soon.
-    pub(crate) batch_slots: Semaphore,
-    /// The time on the cloud's clock, and when it was requested.
-    pub(crate) clock: OnceCell<(Timestamp, Instant)>,
-    /// The zones of the project. Requested once.
-    pub(crate) zone_entries: OnceCell<Vec<ZoneEntry>>,
-    /// Machine types by zone and name. Each is requested once.
-    pub(crate) known_types: Mutex<BTreeMap<(String, String), MachineType>>,
 }
 
 /// A zone that the project can use.
@@ -79,7 +87,7 @@ pub(crate) struct ZoneEntry {
     /// The region it is in.
     pub(crate) region: String,
     /// Whether it takes new instances.
-    pub(crate) up: bool,
+    pub(crate) is_up: bool,
 }
 
 /// Defines an accessor that builds one of the SDK's clients on first use. Each client loads the TLS roots again.
@@ -88,13 +96,13 @@ macro_rules! client_on_first_use {
         $(#[$doc])*
         pub(crate) async fn $name(&self) -> Result<&$type> {
             let build = || async {
-                let endpoint = self.resolve_endpoint("compute", "/compute/v1").await?;
+                let endpoint = self.resolve_endpoint(GoogleApi::COMPUTE).await?;
                 let builder = $type::builder().with_credentials(self.credentials().await?.clone());
                 let builder = builder.with_endpoint(format!("{endpoint}{}", $suffix));
                 let client = builder.with_universe_domain(self.universe_or_default().await?).build().await;
                 client.map_err(|error| self.client_setup_error(&endpoint, error))
             };
-            self.$name.get_or_try_init(build).await
+            self.sdk_clients.$name.get_or_try_init(build).await
         }
     };
 }
@@ -104,22 +112,11 @@ impl Client {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             settings: settings.clone(),
-            gcloud: OnceCell::new(),
+            gcloud_config: OnceCell::new(),
             credential_source: OnceCell::new(),
             project: OnceCell::new(),
             credentials: OnceCell::new(),
-            instances: OnceCell::new(),
-            listing: OnceCell::new(),
-            zones: OnceCell::new(),
-            machine_types: OnceCell::new(),
-            images: OnceCell::new(),
-            operations: OnceCell::new(),
-            disks: OnceCell::new(),
-            tags: OnceCell::new(),
-            firewalls: OnceCell::new(),
-            networks: OnceCell::new(),
-            projects: OnceCell::new(),
-            global_operations: OnceCell::new(),
+            sdk_clients: SdkClients::default(),
             rate_limiter: RateLimiter::default(),
             batch_slots: Semaphore::new(CONCURRENT_BATCHES),
             clock: OnceCell::new(),
@@ -156,8 +153,9 @@ impl Client {
     pub(crate) async fn project(&self) -> Result<&str> {
         let project = self.project.get_or_try_init(|| async {
             let credential_source = self.credential_source().await;
-            let known = credential_source.as_ref().ok().copied();
-            if let Some(project) = resolve_project(&self.settings, self.gcloud().await?, known)? {
+            let usable_credentials = credential_source.as_ref().ok().copied();
+            let gcloud = self.gcloud_config().await?;
+            if let Some(project) = resolve_project(&self.settings, gcloud, usable_credentials)? {
                 return Ok(project.value);
             }
             let environment = &self.settings.environment;
@@ -168,7 +166,7 @@ impl Client {
             }
             // The credentials that cannot be used may have named the project.
             if let Err(error) = credential_source
-                && credentials::find_credentials(environment, self.gcloud().await?).is_err()
+                && credentials::find_credentials(environment, gcloud).is_err()
             {
                 return Err(error);
             }
@@ -182,20 +180,19 @@ impl Client {
     pub(crate) async fn default_location(&self) -> Result<Option<Location>> {
         let setting = |key| self.settings.cloud_setting(ProviderKind::Gcp, key).value.as_deref();
         let (region, zone) = (setting(REGION), setting(ZONE));
-        if let Some(location) = build_location(region, zone) {
-            if let Some(region) = region.filter(|region| *region != location.region) {
-                return Err(Error::invalid(format!(
-                    "the zone {location} is not in the region {region}; both are set for gcp"
-                )));
-            }
+        if let (Some(region), Some(zone)) = (region, zone)
+            && region_of(zone) != region
+        {
+            let message = format!("the zone {zone} is not in the region {region}; both are set for gcp");
+            return Err(Error::invalid(message));
+        }
+        if let Some(location) = location_of(zone, region) {
             return Ok(Some(location));
         }
         // gcloud's zone and region are independent. If they differ, an instance goes to the zone.
-        let gcloud = self.gcloud().await?;
-        Ok(build_location(
-            gcloud.property("compute", "region").as_deref(),
-            gcloud.property("compute", "zone").as_deref(),
-        ))
+        let gcloud = self.gcloud_config().await?;
+        let (zone, region) = (gcloud.value_of("compute", "zone"), gcloud.value_of("compute", "region"));
+        Ok(location_of(zone.as_deref(), region.as_deref()))
     }
 
     /// Returns the caller's identity, checked by a small call.
@@ -215,7 +212,7 @@ impl Client {
         })?;
         Ok(Identity {
             account: project.to_owned(),
-            principal: match setting_values::resolve_impersonation(self.gcloud().await?)? {
+            principal: match resolve_impersonation(self.gcloud_config().await?)? {
                 Some(impersonation) => Some(impersonation.principal),
                 None => self.credential_source().await?.principal(),
             },
@@ -226,18 +223,18 @@ impl Client {
     ///
     /// # Errors
     /// `InvalidSpec` that names such a setting, or a file that cannot be read.
-    pub(crate) async fn gcloud(&self) -> Result<&GcloudConfiguration> {
+    pub(crate) async fn gcloud_config(&self) -> Result<&GcloudConfiguration> {
         let read = || async {
             let gcloud = GcloudConfiguration::read(&self.settings.environment)?;
-            gcloud_settings::check_vendor_settings(&self.settings, &gcloud)?;
+            check_vendor_settings(&self.settings, &gcloud)?;
             Ok(gcloud)
         };
-        self.gcloud.get_or_try_init(read).await
+        self.gcloud_config.get_or_try_init(read).await
     }
 
     async fn credential_source(&self) -> Result<&CredentialSource> {
         let find = || async {
-            let gcloud = self.gcloud().await?;
+            let gcloud = self.gcloud_config().await?;
             credentials::find_credentials(&self.settings.environment, gcloud)?
                 .ok_or_else(credentials::missing_credentials_error)
         };
@@ -251,13 +248,13 @@ impl Client {
     /// `Unauthenticated` if there are none; `InvalidSpec` for settings that contradict them.
     pub(crate) async fn credentials(&self) -> Result<&Credentials> {
         let build = || async {
-            let (gcloud, credential_source) = (self.gcloud().await?, self.credential_source().await?);
+            let (gcloud, credential_source) = (self.gcloud_config().await?, self.credential_source().await?);
             check_account(&self.settings, credential_source)?;
             let universe = self.universe().await?;
-            let caller = credential_source.credentials(&self.settings.environment, universe.as_deref())?;
-            let signer = match setting_values::resolve_impersonation(gcloud)? {
+            let caller = credential_source.to_credentials(&self.settings.environment, universe.as_deref())?;
+            let signer = match resolve_impersonation(gcloud)? {
                 Some(impersonation) => {
-                    let endpoint = self.resolve_endpoint("iamcredentials", "/v1").await?;
+                    let endpoint = self.resolve_endpoint(GoogleApi::IAM_CREDENTIALS).await?;
                     ImpersonatedToken::new(caller, impersonation, endpoint)?.into()
                 }
                 None => caller,
@@ -277,8 +274,8 @@ impl Client {
 
     /// Returns the universe that the settings or the credentials name.
     async fn universe(&self) -> Result<Option<String>> {
-        let named = setting_values::configured_universe(&self.settings, self.gcloud().await?)?;
-        resolve_universe(self.credential_source().await?, named.as_ref())
+        let setting = resolve_universe(&self.settings, self.gcloud_config().await?)?;
+        check_universe(self.credential_source().await?, setting.as_ref())
     }
 
     /// Returns the universe for the SDK's builders: the default one if nothing names another.
@@ -291,28 +288,26 @@ impl Client {
         Ok(universe.unwrap_or_else(|| setting_values::DEFAULT_UNIVERSE.to_owned()))
     }
 
-    /// Returns the address of an API, without its version and last slash. gcloud's override changes it.
+    /// Returns the address of an API, without its base path and last slash.
     ///
     /// # Errors
     /// `InvalidSpec` for a setting that is not an address.
-    pub(crate) async fn resolve_endpoint(&self, api: &str, version: &str) -> Result<String> {
-        let (gcloud, universe) = (self.gcloud().await?, self.universe().await?);
-        setting_values::resolve_endpoint(gcloud, api, version, universe.as_deref()).map(|located| located.value)
+    pub(crate) async fn resolve_endpoint(&self, api: &GoogleApi) -> Result<String> {
+        let (gcloud, universe) = (self.gcloud_config().await?, self.universe().await?);
+        let endpoint = setting_values::resolve_endpoint(gcloud, api, universe.as_deref())?;
+        Ok(endpoint.value)
     }
 
     /// Makes the error for a client that the SDK could not build.
     pub(crate) fn client_setup_error(&self, endpoint: &str, error: BuilderError) -> Error {
-        let authorities = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
-        let environment = &self.settings.environment;
-        let set = authorities.iter().find_map(|name| Some((name, environment.get(name)?)));
+        let set = |variable| Some((variable, self.settings.environment.get(variable)?));
+        let authorities = set("SSL_CERT_FILE").or_else(|| set("SSL_CERT_DIR"));
         let message = format!("cannot prepare the connection to {endpoint}");
-        match set {
-            Some((name, path)) => {
-                let message = format!(
-                    "{message}: no certificates could be read; {name} is {}",
-                    path_text(path)
-                );
-                Error::invalid(message).with_hint(format!("set {name} to PEM certificates, or unset it"))
+        match authorities {
+            Some((variable, path)) => {
+                let path = path_text(path);
+                Error::invalid(format!("{message}: no certificates could be read; {variable} is {path}"))
+                    .with_hint(format!("set {variable} to PEM certificates, or unset it"))
             }
             None if !has_system_authorities() => Error::invalid(format!(
                 "{message}: there are no certificate authorities on this machine"
@@ -325,22 +320,20 @@ impl Client {
     }
 }
 
-fn build_location(region: Option<&str>, zone: Option<&str>) -> Option<Location> {
-    match (region, zone) {
-        (_, Some(zone)) => Some(Location {
-            region: region_of(zone).to_owned(),
-            zone: Some(zone.to_owned()),
-        }),
-        (Some(region), None) => Some(Location {
-            region: region.to_owned(),
-            zone: None,
-        }),
-        (None, None) => None,
-    }
+/// Returns the location of a zone, or else of a region. The zone implies its region.
+fn location_of(zone: Option<&str>, region: Option<&str>) -> Option<Location> {
+    let region = match zone {
+        Some(zone) => region_of(zone),
+        None => region?,
+    };
+    Some(Location {
+        region: region.to_owned(),
+        zone: zone.map(str::to_owned),
+    })
 }
 
 /// A zone name that cannot exist: zones are named after their region, with a letter.
-const NO_ZONE: &str = "no-such-zone";
+const MISSING_ZONE: &str = "no-such-zone";
 
 impl Client {
     /// Returns the time on the cloud's clock. It is requested once, and can be late by a second and the time of the
@@ -349,9 +342,9 @@ impl Client {
     /// # Errors
     /// Those of any call; `Network` if the answer has no date.
     pub(crate) async fn server_time(&self) -> Result<Timestamp> {
-        let (then, asked) = self.clock.get_or_try_init(|| self.request_date()).await?;
-        let since = SignedDuration::try_from(asked.elapsed()).unwrap_or_default();
-        then.checked_add(since)
+        let (server_time, read_at) = self.clock.get_or_try_init(|| self.request_date()).await?;
+        server_time
+            .checked_add(read_at.elapsed())
             .map_err(|_| Error::new(ErrorKind::Network, "the cloud's time is out of all bounds").at(ProviderKind::Gcp))
     }
 
@@ -359,24 +352,21 @@ impl Client {
         let (project, zones) = (self.project().await?, self.zones().await?);
         let attempted = "ask the cloud for its time";
         let answer = self.try_read(attempted, "", || {
-            with_call_options(zones.get().set_project(project).set_zone(NO_ZONE)).send()
+            with_call_options(zones.get().set_project(project).set_zone(MISSING_ZONE)).send()
         });
-        let without = || {
-            Error::new(
-                ErrorKind::Network,
-                format!("cannot {attempted}: its answer has no date"),
-            )
-            .at(ProviderKind::Gcp)
+        let no_date_error = || {
+            let message = format!("cannot {attempted}: its answer has no date");
+            Error::new(ErrorKind::Network, message).at(ProviderKind::Gcp)
         };
         let Err(failure) = answer.await else {
-            return Err(without());
+            return Err(no_date_error());
         };
         if let Some(time) = response_date(&failure.error) {
             return Ok((time, Instant::now()));
         }
         let error = call_error(failure.error, &format!("cannot {attempted}"), "");
         Err(match error.kind() {
-            ErrorKind::NotFound | ErrorKind::InvalidSpec => without(),
+            ErrorKind::NotFound | ErrorKind::InvalidSpec => no_date_error(),
             _ => error,
         })
     }
@@ -404,7 +394,7 @@ mod tests {
 
     #[test]
     fn default_zone_implies_its_region() {
-        let location = build_location(None, Some("us-central1-a")).unwrap();
+        let location = location_of(Some("us-central1-a"), Some("europe-west1")).unwrap();
         assert_eq!(location.region, "us-central1");
     }
 }

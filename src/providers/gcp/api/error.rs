@@ -22,18 +22,16 @@ use crate::providers::gcp::credentials::access_token::TokenError;
 /// Classifies the failure of an attempt.
 pub(crate) fn classify(error: &SdkError) -> AttemptResult {
     if let Some(cause) = credentials_error(error) {
-        return if cause.is_transient() {
-            AttemptResult::NotSent
-        } else {
-            AttemptResult::Refused
+        return match cause.is_transient() {
+            true => AttemptResult::NotSent,
+            false => AttemptResult::Refused,
         };
     }
     if error.is_connect() {
         // A certificate that is not trusted, for example: nothing was sent, and nothing would be.
-        return if is_permanent(error) {
-            AttemptResult::Refused
-        } else {
-            AttemptResult::NotSent
+        return match is_permanent(error) {
+            true => AttemptResult::Refused,
+            false => AttemptResult::NotSent,
         };
     }
     match error.http_status_code() {
@@ -58,7 +56,7 @@ pub(crate) fn retry_after(error: &SdkError) -> Option<Duration> {
 }
 
 /// Returns the cloud's code for the failure.
-pub(crate) fn reason(error: &SdkError) -> Option<&str> {
+fn reason(error: &SdkError) -> Option<&str> {
     error.status()?.details.iter().find_map(|detail| match detail {
         StatusDetails::ErrorInfo(info) if !info.reason.is_empty() => Some(info.reason.as_str()),
         _ => None,
@@ -67,10 +65,11 @@ pub(crate) fn reason(error: &SdkError) -> Option<&str> {
 
 /// Returns the field of the request that the cloud rejects, such as `requestId`, if the answer names it.
 pub(crate) fn field_at_fault(error: &SdkError) -> Option<&str> {
-    detail(error, "field")
+    find_detail(error, "field")
 }
 
-fn detail<'e>(error: &'e SdkError, key: &str) -> Option<&'e str> {
+/// Returns a value from the details of an answer.
+fn find_detail<'e>(error: &'e SdkError, key: &str) -> Option<&'e str> {
     error.status()?.details.iter().find_map(|detail| match detail {
         StatusDetails::ErrorInfo(info) => info.metadata.get(key).map(String::as_str),
         _ => None,
@@ -78,7 +77,7 @@ fn detail<'e>(error: &'e SdkError, key: &str) -> Option<&'e str> {
 }
 
 /// Splits a comma-separated list of zones, which is how error details name zones with capacity.
-pub(crate) fn split_zones(list: &str) -> Vec<String> {
+fn split_zones(list: &str) -> Vec<String> {
     let zones = list.split(',').map(str::trim).filter(|zone| !zone.is_empty());
     zones.map(str::to_owned).collect()
 }
@@ -107,7 +106,7 @@ pub(crate) fn call_error(error: SdkError, attempted: &str, scope: &str) -> Error
     if let Some(reason) = reason {
         result = result.with_code(reason);
     }
-    if let Some(zones) = detail(&error, "zonesAvailable") {
+    if let Some(zones) = find_detail(&error, "zonesAvailable") {
         result = result.with_zones_with_capacity(split_zones(zones));
     }
     // The source would hold the whole answer. Its message is in the error already.
@@ -157,12 +156,10 @@ pub(crate) fn error_location(scope: &str) -> ErrorLocation {
 }
 
 fn credentials_error(error: &SdkError) -> Option<&CredentialsError> {
-    let source = std::error::Error::source(error)?;
-    if error.is_authentication() {
-        source.downcast_ref()
-    } else {
-        None
+    if !error.is_authentication() {
+        return None;
     }
+    std::error::Error::source(error)?.downcast_ref()
 }
 
 /// Returns why there is no token. The SDK's own message would quote the server's answer.
@@ -181,7 +178,7 @@ fn kind_of_call(error: &SdkError, reason: Option<&str>) -> ErrorKind {
     }
     if error.is_authentication() {
         return match token_error(error) {
-            Some(no_token) if no_token.is_setting() => ErrorKind::InvalidSpec,
+            Some(no_token) if no_token.is_caused_by_setting() => ErrorKind::InvalidSpec,
             _ => ErrorKind::Unauthenticated,
         };
     }
@@ -235,7 +232,7 @@ fn kind_of_reason(reason: Option<&str>) -> Option<ErrorKind> {
     })
 }
 
-pub(crate) fn kind_of_status(status: u16) -> ErrorKind {
+fn kind_of_status(status: u16) -> ErrorKind {
     match status {
         // 407 comes from a proxy: its setting is wrong.
         400 | 407 | 413 | 422 => ErrorKind::InvalidSpec,
@@ -252,7 +249,7 @@ pub(crate) fn kind_of_status(status: u16) -> ErrorKind {
 
 /// Says whether a code means that there is no capacity. Compares prefixes, because `…_WITH_DETAILS` and others extend
 /// them.
-pub(crate) fn is_stock_out(code: &str) -> bool {
+fn is_stock_out(code: &str) -> bool {
     let prefixes = [
         "ZONE_RESOURCE_POOL_EXHAUSTED",
         "RESOURCE_POOL_EXHAUSTED",
@@ -295,12 +292,8 @@ pub(crate) fn operation_error(operation: &Operation, attempted: &str, scope: &st
     if let Some(code) = code {
         result = result.with_code(code);
     }
-    let zones = operation
-        .error
-        .iter()
-        .flat_map(|error| &error.errors)
-        .map(zones_with_capacity);
-    if let Some(zones) = zones.into_iter().find(|zones| !zones.is_empty()) {
+    let errors = operation.error.iter().flat_map(|error| &error.errors);
+    if let Some(zones) = errors.map(list_zones_with_capacity).find(|zones| !zones.is_empty()) {
         result = result.with_zones_with_capacity(zones);
     }
     if let Some(name) = &operation.name {
@@ -311,7 +304,7 @@ pub(crate) fn operation_error(operation: &Operation, attempted: &str, scope: &st
 }
 
 /// Returns the zones with capacity that the details of a capacity error name.
-fn zones_with_capacity(error: &Errors) -> Vec<String> {
+fn list_zones_with_capacity(error: &Errors) -> Vec<String> {
     let infos = error
         .error_details
         .iter()
@@ -521,20 +514,5 @@ mod tests {
         let failed = Operation::new().set_error(operation::Error::new().set_errors([error]));
         let error = operation_error(&failed, "cannot create web-1", "us-central1-a").unwrap();
         assert_eq!(error.zones_with_capacity(), ["us-central1-b", "us-central1-f"]);
-    }
-
-    #[test]
-    fn response_date_is_parsed() {
-        let with = |value: &'static str| {
-            let headers = HeaderMap::from_iter([(http::header::DATE, http::HeaderValue::from_static(value))]);
-            response_date(&SdkError::http(404, headers, bytes::Bytes::new()))
-        };
-        let read = with("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
-        assert_eq!(read.to_string(), "1994-11-06T08:49:37Z");
-        assert_eq!(with("yesterday"), None);
-        assert_eq!(
-            response_date(&SdkError::http(404, HeaderMap::new(), bytes::Bytes::new())),
-            None
-        );
     }
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 
 use google_cloud_compute_v1::model::{
-    DiskList, FirewallList, InstanceAggregatedList, InstanceList, MachineTypeList, NetworkList, OperationList, ZoneList,
+    Disk, DiskList, Firewall, FirewallList, Instance, InstanceAggregatedList, InstanceList, MachineType,
+    MachineTypeList, Network, NetworkList, Operation, OperationList, Zone, ZoneList,
 };
 
 use super::error::error_location;
@@ -32,11 +33,11 @@ impl Page {
         }
     }
 
-    /// Makes a page of a list that must be complete.
+    /// Makes the page of a list of one scope, which must be complete.
     ///
     /// # Errors
     /// `Network` if something is missing from the list: the caller would take it for absent.
-    pub(crate) fn of_complete_list(list: &impl PartialList, scope: &str) -> Result<Self> {
+    pub(crate) fn from_complete_list(list: &impl PartialList, scope: &str) -> Result<Self> {
         match list.incomplete_code() {
             None => Ok(Self::new(list.rows(), list.token())),
             Some(code) => Err(Error::new(
@@ -87,6 +88,22 @@ where
     }
 }
 
+/// Fetches every page of a list of one scope, which must be complete.
+///
+/// # Errors
+/// As [`collect_all`]; `Network` if something is missing from the list.
+pub(crate) async fn collect_complete_list<P: PartialList, F: Future<Output = Result<P>>>(
+    fetch: impl Fn(Option<String>) -> F,
+    scope: &str,
+) -> Result<Vec<P::Item>> {
+    collect_all(fetch, |all: &mut Vec<P::Item>, page: P| {
+        let next = Page::from_complete_list(&page, scope)?;
+        all.extend(page.into_items());
+        Ok(next)
+    })
+    .await
+}
+
 /// Says whether the page token is refused. The first page had the same parameters, so only the token can be wrong.
 fn is_token_refusal(error: &Error) -> bool {
     matches!(
@@ -116,6 +133,12 @@ pub(crate) fn missing_items_code(code: Option<&str>) -> Option<String> {
 
 /// A page of a list of one scope.
 pub(crate) trait PartialList {
+    /// A row of the list.
+    type Item;
+
+    /// Returns the rows.
+    fn into_items(self) -> Vec<Self::Item>;
+
     /// Returns the number of rows.
     fn rows(&self) -> usize;
 
@@ -127,8 +150,14 @@ pub(crate) trait PartialList {
 }
 
 macro_rules! impl_partial_list {
-    ($($list:ty),*) => {$(
+    ($($list:ty: $item:ty),*) => {$(
         impl PartialList for $list {
+            type Item = $item;
+
+            fn into_items(self) -> Vec<$item> {
+                self.items
+            }
+
             fn rows(&self) -> usize {
                 self.items.len()
             }
@@ -144,13 +173,13 @@ macro_rules! impl_partial_list {
     )*};
 }
 impl_partial_list!(
-    DiskList,
-    FirewallList,
-    InstanceList,
-    MachineTypeList,
-    NetworkList,
-    OperationList,
-    ZoneList
+    DiskList: Disk,
+    FirewallList: Firewall,
+    InstanceList: Instance,
+    MachineTypeList: MachineType,
+    NetworkList: Network,
+    OperationList: Operation,
+    ZoneList: Zone
 );
 
 /// The scopes, such as `us-central1-a`, that did not answer or not completely, each with the code of its warning.

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::client::{Client, with_call_options};
-use super::pagination::{Page, collect_all};
+use super::pagination::collect_complete_list;
 use super::resource_name::last_segment;
 use super::timestamp::parse_time;
 use crate::cloud::{Error, ErrorKind, ProviderKind, Result};
@@ -27,8 +27,8 @@ pub(crate) fn is_done(operation: &Operation) -> bool {
     operation.status == Some(Status::Done)
 }
 
-/// Waits until an operation is done, and returns its last state, whose `error` the caller must read. At the deadline it
-/// returns the state at that time.
+/// Waits until an operation is done, and returns its last state, whose `error` the caller must read. After
+/// `timeout` it returns the state at that time.
 ///
 /// # Errors
 /// Those of the calls; the operation itself continues.
@@ -36,24 +36,24 @@ pub(crate) async fn wait_until_done(
     client: &Client,
     zone: &str,
     mut operation: Operation,
-    deadline: Duration,
+    timeout: Duration,
 ) -> Result<Operation> {
     let start = Instant::now();
     let Some(name) = operation.name.clone() else {
         return Err(missing_name_error());
     };
-    while !is_done(&operation) && start.elapsed() < deadline {
+    while !is_done(&operation) && start.elapsed() < timeout {
         let poll_start = Instant::now();
-        let left = deadline.saturating_sub(start.elapsed());
+        let time_left = timeout.saturating_sub(start.elapsed());
         let wait = wait_once(client, zone, &name);
         // The cloud may hold the call longer than an attempt may take, so no answer does not mean a failure.
         let poll = async {
             match wait.await? {
                 Some(answer) => Ok(answer),
-                None => status(client, zone, &name).await,
+                None => get_operation(client, zone, &name).await,
             }
         };
-        let Ok(answer) = tokio::time::timeout(left, poll).await else {
+        let Ok(answer) = tokio::time::timeout(time_left, poll).await else {
             break;
         };
         operation = answer?;
@@ -88,7 +88,7 @@ async fn wait_once(client: &Client, zone: &str, name: &str) -> Result<Option<Ope
 ///
 /// # Errors
 /// Those of the call.
-pub(crate) async fn status(client: &Client, zone: &str, name: &str) -> Result<Operation> {
+pub(crate) async fn get_operation(client: &Client, zone: &str, name: &str) -> Result<Operation> {
     let project = client.project().await?;
     if zone.is_empty() {
         let operations = client.global_operations().await?;
@@ -145,22 +145,21 @@ pub(crate) async fn was_deleted(client: &Client, zone: &str, id: u64) -> Result<
 pub(crate) async fn find_deletion_time(client: &Client, zone: &str, id: u64) -> Result<Option<Timestamp>> {
     let expression = format!("(operationType = \"delete\") AND (targetId = {id})");
     let operations = list_deletions(client, zone, &expression).await?;
-    let own = operations.iter().filter(|operation| operation.target_id == Some(id));
-    Ok(own
-        .filter_map(|operation| parse_time(operation.insert_time.as_ref()))
-        .min())
+    let of_instance = operations.iter().filter(|operation| operation.target_id == Some(id));
+    let times = of_instance.filter_map(|operation| parse_time(operation.insert_time.as_ref()));
+    Ok(times.min())
 }
 
 /// Lists the ids of the instances of a zone whose deletion began at this time or later; of all deletions without a
 /// time.
 pub(crate) async fn list_deleted_since(client: &Client, zone: &str, since: Option<Timestamp>) -> Result<BTreeSet<u64>> {
     let operations = list_deletions(client, zone, "operationType = \"delete\"").await?;
-    let later = |operation: &Operation| {
-        let inserted = parse_time(operation.insert_time.as_ref());
-        inserted.zip(since).is_none_or(|(inserted, since)| inserted >= since)
+    let began_before = |operation: &Operation| match (parse_time(operation.insert_time.as_ref()), since) {
+        (Some(began), Some(since)) => began < since,
+        _ => false,
     };
-    let own = operations.into_iter().filter(later);
-    Ok(own.filter_map(|operation| operation.target_id).collect())
+    let later = operations.into_iter().filter(|operation| !began_before(operation));
+    Ok(later.filter_map(|operation| operation.target_id).collect())
 }
 
 /// Lists the names and ids of the instances that an operation group created. A bulk insert is such a group.
@@ -178,9 +177,9 @@ pub(crate) async fn list_created_in_group(client: &Client, zone: &str, group: &s
 }
 
 async fn list_deletions(client: &Client, zone: &str, expression: &str) -> Result<Vec<Operation>> {
-    let mut found = list_matching(client, zone, expression).await?;
-    found.retain(|operation| operation.operation_type.as_deref() == Some("delete"));
-    Ok(found)
+    let mut operations = list_matching(client, zone, expression).await?;
+    operations.retain(|operation| operation.operation_type.as_deref() == Some("delete"));
+    Ok(operations)
 }
 
 async fn list_matching(client: &Client, zone: &str, expression: &str) -> Result<Vec<Operation>> {
@@ -196,12 +195,7 @@ async fn list_matching(client: &Client, zone: &str, expression: &str) -> Result<
             with_call_options(call).send()
         })
     };
-    let found = collect_all(fetch, |all: &mut Vec<Operation>, page| {
-        let next = Page::of_complete_list(&page, zone)?;
-        all.extend(page.items);
-        Ok(next)
-    });
-    found.await
+    collect_complete_list(fetch, zone).await
 }
 
 /// Says whether an operation belongs to an earlier call with the same request id. The present call began at

@@ -1,9 +1,10 @@
-//! Prices of Compute Engine that cloudctl was built with. Compute Engine charges for the parts of a machine. Types that are smaller than a core have a price as a whole, or pay
-//! for a part of a core. <https://cloud.google.com/compute/vm-instance-pricing>
+//! Prices of Compute Engine that cloudctl was built with. Compute Engine charges for the parts of a machine. Types that
+//! are smaller than a core have a price as a whole, or pay for a part of a core.
+//! <https://cloud.google.com/compute/vm-instance-pricing>
 
 use std::fmt;
 
-use super::built_in_types::{CustomMachineType, family, predefined_types};
+use super::built_in_types::{CustomMachineType, family_of, predefined_types};
 use crate::catalog::{CloudPrices, OfflineCatalog, Price, embedded_as_of, embedded_rows};
 use crate::cloud::{Gpu, MachineType, ProviderKind};
 
@@ -21,8 +22,8 @@ impl OfflineCatalog for Catalog {
     }
 
     fn machine_types(&self, region: &str, fetched: Option<&CloudPrices>) -> Vec<MachineType> {
-        let is_there = |machine: &&MachineType| sku_price(region, main_sku(machine), false, fetched).is_some();
-        predefined_types().values().filter(is_there).cloned().collect()
+        let is_in_region = |machine: &&MachineType| sku_price(region, main_sku(machine), false, fetched).is_some();
+        predefined_types().values().filter(is_in_region).cloned().collect()
     }
 
     fn all_machine_types(&self) -> Vec<MachineType> {
@@ -32,7 +33,7 @@ impl OfflineCatalog for Catalog {
     /// Custom types say in their names what they have.
     fn machine_type(&self, name: &str) -> Option<MachineType> {
         match CustomMachineType::parse(name) {
-            Some(custom) => Some(custom.machine(name)),
+            Some(custom) => custom.to_machine_type(name),
             None => predefined_types().get(name).cloned(),
         }
     }
@@ -41,61 +42,55 @@ impl OfflineCatalog for Catalog {
         if spot && !machine.has_spot {
             return None;
         }
-        let mut sum: Option<Price> = None;
-        for (sku, amount) in sku_quantities(machine)? {
+        let mut prices_of_parts = Vec::new();
+        for (sku, quantity) in sku_quantities(machine)? {
             let price = sku_price(region, sku, spot, fetched)?;
-            let before = sum.unwrap_or(Price {
-                usd_per_hour: 0.0,
+            prices_of_parts.push(Price {
+                usd_per_hour: price.usd_per_hour * quantity,
                 as_of: price.as_of,
             });
-            sum = Some(Price {
-                usd_per_hour: before.usd_per_hour + price.usd_per_hour * amount,
-                as_of: before.as_of.min(price.as_of),
-            });
         }
-        // Sums of binary fractions end in nonsense: no price is finer than this.
-        sum.map(|price| Price {
-            usd_per_hour: (price.usd_per_hour * 1e6).round() / 1e6,
-            ..price
+        let total: f64 = prices_of_parts.iter().map(|price| price.usd_per_hour).sum();
+        Some(Price {
+            // Sums of binary fractions end in nonsense: no price is finer than this.
+            usd_per_hour: (total * 1e6).round() / 1e6,
+            as_of: prices_of_parts.iter().map(|price| price.as_of).min()?,
         })
     }
 
     fn can_attach(&self, machine: &MachineType, gpu: &Gpu) -> bool {
-        let is_n1 = family(&machine.name) == "n1"
-            || CustomMachineType::parse(&machine.name).is_some_and(|custom| custom.family == "n1");
-        let counts = ATTACHABLE
-            .iter()
-            .find(|(kind, _)| *kind == gpu.kind)
-            .map(|(_, counts)| *counts);
-        is_n1
-            && machine.gpu.is_none()
-            && counts
-                .unwrap_or_default()
-                .iter()
-                .any(|(count, cpus)| *count == gpu.count && machine.cpus <= *cpus)
+        let is_n1 = matches!(family_of(&machine.name), "n1" | "custom");
+        let Some((_, limits)) = N1_GPU_LIMITS.iter().find(|(kind, _)| *kind == gpu.kind) else {
+            return false;
+        };
+        let fits = |(count, max_cpus): &(u32, u32)| *count == gpu.count && machine.cpus <= *max_cpus;
+        is_n1 && machine.gpu.is_none() && limits.iter().any(fits)
     }
 }
 
 /// The accelerators that can be attached to n1 types: how many of a kind, and to how many CPUs at most.
 /// <https://cloud.google.com/compute/docs/gpus#nvidia_gpus_for_compute_workloads>
-const ATTACHABLE: &[(&str, &[(u32, u32)])] = &[
+const N1_GPU_LIMITS: &[(&str, &[(u32, u32)])] = &[
     ("t4", &[(1, 48), (2, 48), (4, 96)]),
     ("p4", &[(1, 24), (2, 48), (4, 96)]),
     ("v100", &[(1, 12), (2, 24), (4, 48), (8, 96)]),
     ("p100", &[(1, 16), (2, 32), (4, 64)]),
 ];
 
-/// What a part of a machine costs.
+/// Returns what a part of a machine costs; `None` if its price in the region is not known.
 fn sku_price(region: &str, sku: Sku<'_>, spot: bool, fetched: Option<&CloudPrices>) -> Option<Price> {
     let name = sku.to_string();
-    if let Some(price) = fetched.and_then(|prices| prices.price(region, &name, spot)) {
+    if let Some(fetched) = fetched
+        && let Some(price) = fetched.price(region, &name, spot)
+    {
         return Some(price);
     }
-    let rows = embedded_rows(ProviderKind::Gcp);
+    let table = embedded_rows(ProviderKind::Gcp);
     let usage = if spot { "spot" } else { "on-demand" };
-    let row = rows.rows_of(&name).iter().find(|row| row.attributes == [usage])?;
+    // A row has one attribute: the usage that its prices are for.
+    let row = table.rows_of(&name).iter().find(|row| row.attributes == [usage])?;
     Some(Price {
-        usd_per_hour: f64::from(rows.price(row, region)?) / PRICE_UNITS_PER_USD,
+        usd_per_hour: f64::from(table.price(row, region)?) / PRICE_UNITS_PER_USD,
         as_of: embedded_as_of(),
     })
 }
@@ -127,22 +122,22 @@ pub(crate) enum SkuKind {
 
 impl fmt::Display for Sku<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let suffix = |sort: &SkuKind| match sort {
+        let suffix = |kind: &SkuKind| match kind {
             SkuKind::Predefined => "",
             SkuKind::Custom => "-custom",
             SkuKind::Extended => "-custom-extended",
         };
         match self {
-            Self::Core(family, sort) => write!(formatter, "{family}{} core", suffix(sort)),
-            Self::Memory(family, sort) => write!(formatter, "{family}{} memory", suffix(sort)),
+            Self::Core(family, kind) => write!(formatter, "{family}{} core", suffix(kind)),
+            Self::Memory(family, kind) => write!(formatter, "{family}{} memory", suffix(kind)),
             Self::Whole(family) => write!(formatter, "{family} whole"),
             Self::Gpu(kind) => write!(formatter, "gpu {kind}"),
         }
     }
 }
 
-/// What a machine is charged for, and how much of it; `None` if that is not known.
-pub(crate) fn sku_quantities(machine: &MachineType) -> Option<Vec<(Sku<'_>, f64)>> {
+/// Returns what a machine is charged for, and how much of it; `None` if that is not known.
+fn sku_quantities(machine: &MachineType) -> Option<Vec<(Sku<'_>, f64)>> {
     // Its local disks are charged for, too, and their number is not known here.
     if machine.name.ends_with("-lssd") {
         return None;
@@ -150,7 +145,7 @@ pub(crate) fn sku_quantities(machine: &MachineType) -> Option<Vec<(Sku<'_>, f64)
     let mut parts = match (machine.name.as_str(), CustomMachineType::parse(&machine.name)) {
         ("f1-micro", _) => vec![(Sku::Whole("f1"), 1.0)],
         ("g1-small", _) => vec![(Sku::Whole("g1"), 1.0)],
-        (_, Some(custom)) => bill_of_custom(&custom),
+        (_, Some(custom)) => custom_sku_quantities(&custom),
         (name, None) => {
             // <https://cloud.google.com/compute/docs/general-purpose-machines#e2-shared-core>
             let cores = match name {
@@ -159,7 +154,7 @@ pub(crate) fn sku_quantities(machine: &MachineType) -> Option<Vec<(Sku<'_>, f64)
                 "e2-medium" => 1.0,
                 _ => f64::from(machine.cpus),
             };
-            predefined(family(name), cores, machine.memory_gib)
+            predefined_sku_quantities(family_of(name), cores, machine.memory_gib)
         }
     };
     if let Some(gpu) = &machine.gpu {
@@ -168,18 +163,18 @@ pub(crate) fn sku_quantities(machine: &MachineType) -> Option<Vec<(Sku<'_>, f64)
     Some(parts)
 }
 
-fn predefined(family: &str, cores: f64, memory_gib: f64) -> Vec<(Sku<'_>, f64)> {
+fn predefined_sku_quantities(family: &str, cores: f64, memory_gib: f64) -> Vec<(Sku<'_>, f64)> {
     vec![
         (Sku::Core(family, SkuKind::Predefined), cores),
         (Sku::Memory(family, SkuKind::Predefined), memory_gib),
     ]
 }
 
-fn bill_of_custom<'a>(custom: &CustomMachineType<'a>) -> Vec<(Sku<'a>, f64)> {
+fn custom_sku_quantities<'a>(custom: &CustomMachineType<'a>) -> Vec<(Sku<'a>, f64)> {
     let family = custom.family;
     // Custom types of e2 cost what the predefined ones do.
     if family == "e2" {
-        return predefined(family, custom.billed_cpus, custom.memory_gib);
+        return predefined_sku_quantities(family, custom.billed_cpus, custom.memory_gib);
     }
     let extended = custom.extended_gib();
     let mut parts = vec![
@@ -192,12 +187,12 @@ fn bill_of_custom<'a>(custom: &CustomMachineType<'a>) -> Vec<(Sku<'a>, f64)> {
     parts
 }
 
-/// The part without which no machine of the type's family can be had in a region.
-pub(crate) fn main_sku(machine: &MachineType) -> Sku<'_> {
+/// Returns the part without which no machine of the type's family can be had in a region.
+fn main_sku(machine: &MachineType) -> Sku<'_> {
     match machine.name.as_str() {
         "f1-micro" => Sku::Whole("f1"),
         "g1-small" => Sku::Whole("g1"),
-        name => Sku::Core(family(name), SkuKind::Predefined),
+        name => Sku::Core(family_of(name), SkuKind::Predefined),
     }
 }
 

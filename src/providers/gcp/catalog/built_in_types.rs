@@ -9,20 +9,20 @@ use std::sync::LazyLock;
 
 use crate::cloud::{Architecture, Gpu, MachineType};
 
-/// Types of one line: so much memory for each CPU.
-struct Family {
+/// Machine types with the same memory for each CPU.
+struct TypeSeries {
     name: &'static str,
-    cpus: &'static [u32],
+    cpu_counts: &'static [u32],
     gib_per_cpu: f64,
 }
 
-/// A type that fits in no line: name, CPUs, GiB, accelerator and how many.
-type SharedCoreType = (&'static str, u32, f64, Option<(&'static str, u32)>);
+/// A type that is in no series: name, CPUs, GiB, accelerator and how many.
+type SingleType = (&'static str, u32, f64, Option<(&'static str, u32)>);
 
-const fn line(name: &'static str, cpus: &'static [u32], gib_per_cpu: f64) -> Family {
-    Family {
+const fn series(name: &'static str, cpu_counts: &'static [u32], gib_per_cpu: f64) -> TypeSeries {
+    TypeSeries {
         name,
-        cpus,
+        cpu_counts,
         gib_per_cpu,
     }
 }
@@ -38,43 +38,43 @@ const C4: &[u32] = &[4, 8, 16, 24, 32, 48, 96, 144, 192, 288];
 const C4A: &[u32] = &[1, 2, 4, 8, 16, 32, 48, 64, 72];
 const C2D: &[u32] = &[2, 4, 8, 16, 32, 56, 112];
 
-const LINES: &[Family] = &[
-    line("e2-standard", &[2, 4, 8, 16, 32], 4.0),
-    line("e2-highmem", &[2, 4, 8, 16], 8.0),
-    line("e2-highcpu", &[2, 4, 8, 16, 32], 1.0),
-    line("n1-standard", &[1, 2, 4, 8, 16, 32, 64, 96], 3.75),
-    line("n1-highmem", N1, 6.5),
-    line("n1-highcpu", N1, 0.9),
-    line("n2-standard", N2, 4.0),
-    line("n2-highmem", TO_96, 8.0),
-    line("n2-highcpu", TO_96, 1.0),
-    line("n2d-standard", N2D_MOST, 4.0),
-    line("n2d-highmem", TO_96, 8.0),
-    line("n2d-highcpu", N2D_MOST, 1.0),
-    line("n4-standard", N4, 4.0),
-    line("n4-highmem", N4, 8.0),
-    line("n4-highcpu", N4, 2.0),
-    line("c3-standard", C3, 4.0),
-    line("c3-highmem", C3, 8.0),
-    line("c3-highcpu", C3, 2.0),
-    line("c3d-standard", C3D, 4.0),
-    line("c3d-highmem", C3D, 8.0),
-    line("c3d-highcpu", &[4, 8, 16], 2.0),
-    line("c4-standard", C4, 3.75),
-    line("c4-highmem", C4, 7.75),
-    line("c4-highcpu", &[2, 4, 8, 16, 24, 32, 48, 96, 144, 192, 288], 2.0),
-    line("c4a-standard", C4A, 4.0),
-    line("c4a-highmem", C4A, 8.0),
-    line("c4a-highcpu", C4A, 2.0),
-    line("t2d-standard", &[1, 2, 4, 8, 16, 32, 48, 60], 4.0),
-    line("t2a-standard", &[1, 2, 4, 8, 16, 32, 48], 4.0),
-    line("c2-standard", &[4, 8, 16, 30, 60], 4.0),
-    line("c2d-standard", C2D, 4.0),
-    line("c2d-highmem", C2D, 8.0),
-    line("c2d-highcpu", C2D, 2.0),
+const SERIES: &[TypeSeries] = &[
+    series("e2-standard", &[2, 4, 8, 16, 32], 4.0),
+    series("e2-highmem", &[2, 4, 8, 16], 8.0),
+    series("e2-highcpu", &[2, 4, 8, 16, 32], 1.0),
+    series("n1-standard", &[1, 2, 4, 8, 16, 32, 64, 96], 3.75),
+    series("n1-highmem", N1, 6.5),
+    series("n1-highcpu", N1, 0.9),
+    series("n2-standard", N2, 4.0),
+    series("n2-highmem", TO_96, 8.0),
+    series("n2-highcpu", TO_96, 1.0),
+    series("n2d-standard", N2D_MOST, 4.0),
+    series("n2d-highmem", TO_96, 8.0),
+    series("n2d-highcpu", N2D_MOST, 1.0),
+    series("n4-standard", N4, 4.0),
+    series("n4-highmem", N4, 8.0),
+    series("n4-highcpu", N4, 2.0),
+    series("c3-standard", C3, 4.0),
+    series("c3-highmem", C3, 8.0),
+    series("c3-highcpu", C3, 2.0),
+    series("c3d-standard", C3D, 4.0),
+    series("c3d-highmem", C3D, 8.0),
+    series("c3d-highcpu", &[4, 8, 16], 2.0),
+    series("c4-standard", C4, 3.75),
+    series("c4-highmem", C4, 7.75),
+    series("c4-highcpu", &[2, 4, 8, 16, 24, 32, 48, 96, 144, 192, 288], 2.0),
+    series("c4a-standard", C4A, 4.0),
+    series("c4a-highmem", C4A, 8.0),
+    series("c4a-highcpu", C4A, 2.0),
+    series("t2d-standard", &[1, 2, 4, 8, 16, 32, 48, 60], 4.0),
+    series("t2a-standard", &[1, 2, 4, 8, 16, 32, 48], 4.0),
+    series("c2-standard", &[4, 8, 16, 30, 60], 4.0),
+    series("c2d-standard", C2D, 4.0),
+    series("c2d-highmem", C2D, 8.0),
+    series("c2d-highcpu", C2D, 2.0),
 ];
 
-const SINGLES: &[SharedCoreType] = &[
+const SINGLE_TYPES: &[SingleType] = &[
     ("e2-micro", 2, 1.0, None),
     ("e2-small", 2, 2.0, None),
     ("e2-medium", 2, 4.0, None),
@@ -126,53 +126,72 @@ const SINGLES: &[SharedCoreType] = &[
     ("a3-ultragpu-8g", 224, 2952.0, Some(("h200-141gb", 8))),
 ];
 
-/// Every predefined type by its name, put together when it is first asked for.
+/// Returns every predefined type by its name, put together when it is first asked for.
 pub(crate) fn predefined_types() -> &'static BTreeMap<String, MachineType> {
-    static ALL: LazyLock<BTreeMap<String, MachineType>> =
-        LazyLock::new(|| every().map(|machine| (machine.name.clone(), machine)).collect());
-    &ALL
+    static TYPES: LazyLock<BTreeMap<String, MachineType>> = LazyLock::new(|| {
+        let types = build_predefined_types();
+        types.map(|machine| (machine.name.clone(), machine)).collect()
+    });
+    &TYPES
 }
 
-fn every() -> impl Iterator<Item = MachineType> {
-    let lines = LINES.iter().flat_map(|line| {
-        line.cpus.iter().map(|cpus| {
-            let name = format!("{}-{cpus}", line.name);
-            machine(name, *cpus, f64::from(*cpus) * line.gib_per_cpu, None)
+fn build_predefined_types() -> impl Iterator<Item = MachineType> {
+    let of_series = SERIES.iter().flat_map(|series| {
+        series.cpu_counts.iter().filter_map(|cpus| {
+            let name = format!("{}-{cpus}", series.name);
+            build_machine_type(&name, *cpus, f64::from(*cpus) * series.gib_per_cpu, None)
         })
     });
-    let singles = SINGLES.iter().map(|(name, cpus, memory_gib, gpu)| {
+    let singles = SINGLE_TYPES.iter().filter_map(|(name, cpus, memory_gib, gpu)| {
         let gpu = gpu.map(|(kind, count)| Gpu {
             kind: kind.to_owned(),
             count,
         });
-        machine((*name).to_owned(), *cpus, *memory_gib, gpu)
+        build_machine_type(name, *cpus, *memory_gib, gpu)
     });
-    lines.chain(singles)
+    of_series.chain(singles)
 }
 
-/// A type of Compute Engine, with what its family says of it.
-pub(crate) fn machine(name: String, cpus: u32, memory_gib: f64, gpu: Option<Gpu>) -> MachineType {
-    let family = family(&name);
-    MachineType {
+/// Makes a machine type, with what its family says of it; `None` if the architecture of its family is not known.
+fn build_machine_type(name: &str, cpus: u32, memory_gib: f64, gpu: Option<Gpu>) -> Option<MachineType> {
+    let family = family_of(name);
+    Some(MachineType {
+        name: name.to_owned(),
         cpus,
-        // 0.9 GiB for each CPU is no number that a computer has.
-        memory_gib: (memory_gib * 1024.0).round() / 1024.0,
-        architecture: match family {
-            "t2a" | "c4a" => Architecture::Arm64,
-            _ => Architecture::X86_64,
-        },
+        memory_gib: round_to_mib(memory_gib),
+        architecture: architecture_of_family(family)?,
         gpu,
-        // <https://cloud.google.com/compute/docs/machine-resource>: the first generation.
-        is_current: !matches!(family, "n1" | "custom" | "f1" | "g1" | "m1"),
+        is_current: !is_first_generation(family),
         // <https://cloud.google.com/compute/docs/instances/spot>
         has_spot: !matches!(family, "m2" | "m3"),
-        name,
-    }
+    })
 }
 
-/// The family that a type's name begins with.
-pub(crate) fn family(name: &str) -> &str {
-    name.split('-').next().unwrap_or_default()
+/// Rounds to whole MiB, the unit of the API: 0.9 GiB for each CPU is no whole number of them.
+fn round_to_mib(gib: f64) -> f64 {
+    (gib * 1024.0).round() / 1024.0
+}
+
+/// Returns the family that a type's name begins with, such as `n2`.
+pub(crate) fn family_of(type_name: &str) -> &str {
+    type_name.split('-').next().unwrap_or_default()
+}
+
+/// Says whether a family is of the first generation. <https://cloud.google.com/compute/docs/machine-resource>
+pub(crate) fn is_first_generation(family: &str) -> bool {
+    matches!(family, "n1" | "custom" | "f1" | "g1" | "m1")
+}
+
+/// Returns the architecture of a family; `None` for a family that is not listed here.
+/// <https://cloud.google.com/compute/docs/instances/arm-on-compute>
+pub(crate) fn architecture_of_family(family: &str) -> Option<Architecture> {
+    match family {
+        "t2a" | "c4a" | "n4a" | "a4x" => Some(Architecture::Arm64),
+        "a2" | "a3" | "a4" | "c2" | "c2d" | "c3" | "c3d" | "c4" | "c4d" | "custom" | "e2" | "f1" | "g1" | "g2"
+        | "g4" | "h3" | "h4d" | "m1" | "m2" | "m3" | "m4" | "n1" | "n2" | "n2d" | "n4" | "n4d" | "t2d" | "x4"
+        | "z3" => Some(Architecture::X86_64),
+        _ => None,
+    }
 }
 
 /// A custom type, taken apart: its name says what it has.
@@ -210,11 +229,14 @@ impl<'a> CustomMachineType<'a> {
             ("e2", "small") => (2, 0.5),
             ("e2", "medium") => (2, 1.0),
             (_, cpus) => {
-                let cpus: u32 = cpus.parse().ok().filter(|cpus| (1..=1_024).contains(cpus))?;
+                let cpus: u32 = cpus.parse().ok()?;
                 (cpus, f64::from(cpus))
             }
         };
-        let mib: u32 = mib.parse().ok().filter(|mib| *mib > 0)?;
+        let mib: u32 = mib.parse().ok()?;
+        if !(1..=1_024).contains(&cpus) || mib == 0 {
+            return None;
+        }
         Some(Self {
             family,
             cpus,
@@ -223,21 +245,19 @@ impl<'a> CustomMachineType<'a> {
         })
     }
 
-    /// The memory that costs more, in GiB: what is above the family's most for each CPU.
+    /// Returns the memory that costs more, in GiB: what is above the family's most for each CPU.
     pub(crate) fn extended_gib(&self) -> f64 {
-        let most = match self.family {
+        let max_gib_per_cpu = match self.family {
+            "e2" => return 0.0,
             "n1" => 6.5,
             _ => 8.0,
         };
-        match self.family {
-            "e2" => 0.0,
-            _ => (self.memory_gib - most * f64::from(self.cpus)).max(0.0),
-        }
+        (self.memory_gib - max_gib_per_cpu * f64::from(self.cpus)).max(0.0)
     }
 
-    /// The type in words that mean the same on every cloud.
-    pub(crate) fn machine(&self, name: &str) -> MachineType {
-        machine(name.to_owned(), self.cpus, self.memory_gib, None)
+    /// Returns the type in words that mean the same on every cloud.
+    pub(crate) fn to_machine_type(self, name: &str) -> Option<MachineType> {
+        build_machine_type(name, self.cpus, self.memory_gib, None)
     }
 }
 
@@ -247,7 +267,8 @@ mod tests {
 
     #[test]
     fn shapes_are_there_once_and_as_the_vendor_has_them() {
-        assert_eq!(every().count(), predefined_types().len());
+        let listed = SERIES.iter().map(|series| series.cpu_counts.len()).sum::<usize>() + SINGLE_TYPES.len();
+        assert_eq!(listed, predefined_types().len());
         let find = |name: &str| &predefined_types()[name];
         for (name, cpus, memory) in [
             ("e2-standard-4", 4, 16.0),
@@ -282,16 +303,11 @@ mod tests {
         ] {
             let custom = CustomMachineType::parse(name).unwrap();
             assert_eq!(
-                (
-                    custom.family,
-                    custom.cpus,
-                    custom.billed_cpus,
-                    custom.memory_gib,
-                    custom.extended_gib()
-                ),
-                (family, cpus, billed, gib, extended),
+                (custom.family, custom.cpus, custom.billed_cpus, custom.memory_gib),
+                (family, cpus, billed, gib),
                 "{name}"
             );
+            assert_eq!(custom.extended_gib(), extended, "{name}");
         }
         for name in [
             "n2-standard-4",

@@ -10,85 +10,60 @@ use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::api::resource_name::last_segment;
 use crate::providers::gcp::labels::is_resource_name;
 
-/// The aliases that Compute Engine has: each is an image family of a project. Sources: the vendors' own pages, named at each row.
+/// The aliases that Compute Engine has: each is an image family of a project, one for each architecture. Sources: the
+/// vendors' own pages, named at each row.
 pub(crate) const IMAGE_SOURCES: &[ImageSource] = &[
     // https://documentation.ubuntu.com/gcp/google-how-to/gce/find-ubuntu-images/
-    ImageSource {
-        alias: "ubuntu-26.04",
-        publisher: "ubuntu-os-cloud",
-        x86_64: "ubuntu-2604-lts-amd64",
-        arm64: Some("ubuntu-2604-lts-arm64"),
-    },
-    ImageSource {
-        alias: "ubuntu-24.04",
-        publisher: "ubuntu-os-cloud",
-        x86_64: "ubuntu-2404-lts-amd64",
-        arm64: Some("ubuntu-2404-lts-arm64"),
-    },
-    ImageSource {
-        alias: "ubuntu-22.04",
-        publisher: "ubuntu-os-cloud",
-        x86_64: "ubuntu-2204-lts",
-        arm64: Some("ubuntu-2204-lts-arm64"),
-    },
+    source(
+        "ubuntu-26.04",
+        "ubuntu-os-cloud",
+        "ubuntu-2604-lts-amd64",
+        Some("ubuntu-2604-lts-arm64"),
+    ),
+    source(
+        "ubuntu-24.04",
+        "ubuntu-os-cloud",
+        "ubuntu-2404-lts-amd64",
+        Some("ubuntu-2404-lts-arm64"),
+    ),
+    source(
+        "ubuntu-22.04",
+        "ubuntu-os-cloud",
+        "ubuntu-2204-lts",
+        Some("ubuntu-2204-lts-arm64"),
+    ),
     // https://cloud.google.com/compute/docs/images/os-details
-    ImageSource {
-        alias: "debian-13",
-        publisher: "debian-cloud",
-        x86_64: "debian-13",
-        arm64: Some("debian-13-arm64"),
-    },
-    ImageSource {
-        alias: "debian-12",
-        publisher: "debian-cloud",
-        x86_64: "debian-12",
-        arm64: Some("debian-12-arm64"),
-    },
-    ImageSource {
-        alias: "rocky-9",
-        publisher: "rocky-linux-cloud",
-        x86_64: "rocky-linux-9",
-        arm64: Some("rocky-linux-9-arm64"),
-    },
+    source("debian-13", "debian-cloud", "debian-13", Some("debian-13-arm64")),
+    source("debian-12", "debian-cloud", "debian-12", Some("debian-12-arm64")),
+    source(
+        "rocky-9",
+        "rocky-linux-cloud",
+        "rocky-linux-9",
+        Some("rocky-linux-9-arm64"),
+    ),
     // https://wiki.almalinux.org/cloud/Google.html
-    ImageSource {
-        alias: "alma-9",
-        publisher: "almalinux-cloud",
-        x86_64: "almalinux-9",
-        arm64: Some("almalinux-9-arm64"),
-    },
-    ImageSource {
-        alias: "rhel-9",
-        publisher: "rhel-cloud",
-        x86_64: "rhel-9",
-        arm64: Some("rhel-9-arm64"),
-    },
-    ImageSource {
-        alias: "suse-15",
-        publisher: "suse-cloud",
-        x86_64: "sles-15",
-        arm64: Some("sles-15-arm64"),
-    },
+    source("alma-9", "almalinux-cloud", "almalinux-9", Some("almalinux-9-arm64")),
+    source("rhel-9", "rhel-cloud", "rhel-9", Some("rhel-9-arm64")),
+    source("suse-15", "suse-cloud", "sles-15", Some("sles-15-arm64")),
     // https://cloud.google.com/container-optimized-os/docs/concepts/versioning
-    ImageSource {
-        alias: "cos",
-        publisher: "cos-cloud",
-        x86_64: "cos-stable",
-        arm64: Some("cos-arm64-stable"),
-    },
-    ImageSource {
-        alias: "windows-2025",
-        publisher: "windows-cloud",
-        x86_64: "windows-2025",
-        arm64: None,
-    },
-    ImageSource {
-        alias: "windows-2022",
-        publisher: "windows-cloud",
-        x86_64: "windows-2022",
-        arm64: None,
-    },
+    source("cos", "cos-cloud", "cos-stable", Some("cos-arm64-stable")),
+    source("windows-2025", "windows-cloud", "windows-2025", None),
+    source("windows-2022", "windows-cloud", "windows-2022", None),
 ];
+
+const fn source(
+    alias: &'static str,
+    publisher: &'static str,
+    x86_64: &'static str,
+    arm64: Option<&'static str>,
+) -> ImageSource {
+    ImageSource {
+        alias,
+        publisher,
+        x86_64,
+        arm64,
+    }
+}
 
 /// An image that exists.
 #[derive(Debug)]
@@ -235,11 +210,14 @@ fn parse_image_request(wanted: &str) -> Option<ImageRequest<'_>> {
         _ => return None,
     };
     // Older projects have a domain before their name: `example.com:acme`.
-    let project_is_clean = project.is_none_or(|project| {
+    let is_project_id = |project: &str| {
         project.starts_with(|c: char| c.is_ascii_alphanumeric())
             && project.chars().all(|c| c.is_ascii_alphanumeric() || "-.:".contains(c))
-    });
-    (project_is_clean && is_resource_name(name)).then_some(ImageRequest { kind, project, name })
+    };
+    if !is_resource_name(name) || !project.is_none_or(is_project_id) {
+        return None;
+    }
+    Some(ImageRequest { kind, project, name })
 }
 
 fn unknown_image_error(wanted: &str, why: &str) -> Error {

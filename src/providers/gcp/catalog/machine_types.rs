@@ -8,6 +8,7 @@ use google_cloud_compute_v1::model::{
     AcceleratorConfig, MachineType as ApiMachineType, MachineTypeAggregatedList, MachineTypeList,
 };
 
+use super::built_in_types::{architecture_of_family, family_of, is_first_generation};
 use crate::cloud::{
     Architecture, Error, ErrorKind, Gpu, InstanceSpec, MachineRequirements, MachineType, Result, closest,
     normalize_gpu_kind, quoted,
@@ -23,13 +24,10 @@ use crate::providers::gcp::regions::MAX_SUGGESTIONS;
 /// `NotFound` if the zone does not have it.
 pub(crate) async fn get_machine_type(client: &Client, zone: &str, name: &str) -> Result<ApiMachineType> {
     let key = (zone.to_owned(), name.to_owned());
-    let known = client
-        .known_types
-        .lock()
-        .ok()
-        .and_then(|types| types.get(&key).cloned());
-    if let Some(known) = known {
-        return Ok(known);
+    if let Ok(known_types) = client.known_types.lock()
+        && let Some(known) = known_types.get(&key)
+    {
+        return Ok(known.clone());
     }
     let (project, types) = (client.project().await?, client.machine_types().await?);
     let answer = client.read("look up the machine type", zone, || {
@@ -180,7 +178,7 @@ async fn find_closest_types(client: &Client, zone: &str, name: &str) -> Option<S
 /// Returns the general-purpose SSD for a machine type: since the fourth generation, families take only hyperdisks.
 /// <https://cloud.google.com/compute/docs/machine-resource#machine_type_comparison>
 pub(crate) fn default_disk_type(machine_type: &str) -> &'static str {
-    let family = family(machine_type);
+    let family = family_of(machine_type);
     let generation = family.chars().find_map(|character| character.to_digit(10));
     let hyperdisk_only = generation.is_some_and(|generation| generation >= 4) || machine_type.starts_with("a3-ultra");
     if hyperdisk_only {
@@ -194,16 +192,11 @@ pub(crate) fn default_disk_type(machine_type: &str) -> &'static str {
 /// families for high-performance computing are.
 /// <https://cloud.google.com/compute/docs/instances/live-migration-process#limitations>
 pub(crate) fn cannot_migrate(machine_type: &ApiMachineType, name: &str) -> bool {
-    let family = family(name);
+    let family = family_of(name);
     !machine_type.accelerators.is_empty()
         || matches!(family, "a2" | "a3" | "a4" | "a4x" | "g2" | "g4" | "h3" | "h4d")
         || family.starts_with("ct")
         || name.ends_with("-metal")
-}
-
-/// Returns the family in a machine type's name, such as `n2`.
-pub(crate) fn family(name: &str) -> &str {
-    name.split('-').next().unwrap_or_default()
 }
 
 /// Says whether the cloud still recommends a machine type: it is not deprecated, and its family is not of the first
@@ -214,7 +207,7 @@ pub(crate) fn is_current(machine_type: &ApiMachineType, name: &str) -> bool {
         .as_ref()
         .and_then(|status| status.state.as_ref());
     let is_deprecated = state.is_some_and(|state| *state != DeprecationState::Active);
-    !is_deprecated && !matches!(family(name), "n1" | "custom" | "f1" | "g1" | "m1")
+    !is_deprecated && !is_first_generation(family_of(name))
 }
 
 /// A GPU that can be attached to a machine.
@@ -257,19 +250,18 @@ const BUILT_IN_GPUS: &[(&str, &str)] = &[
 
 /// Converts a machine type of the API.
 pub(crate) fn to_machine_type(api: &ApiMachineType, name: &str) -> MachineType {
-    let kind = |word: Option<&String>| word.map(|word| normalize_gpu_kind(word));
-    let gpu = api.accelerators.first().and_then(|first| {
-        let kind = kind(first.guest_accelerator_type.as_ref())?;
-        let count = first
-            .guest_accelerator_count
-            .and_then(|count| u32::try_from(count).ok())?;
-        Some(Gpu { kind, count })
+    let gpu = api.accelerators.first().and_then(|accelerator| {
+        Some(Gpu {
+            kind: normalize_gpu_kind(accelerator.guest_accelerator_type.as_deref()?),
+            count: accelerator.guest_accelerator_count?.try_into().ok()?,
+        })
     });
     MachineType {
         name: name.to_owned(),
         cpus: api.guest_cpus.and_then(|cpus| cpus.try_into().ok()).unwrap_or_default(),
         memory_gib: api.memory_mb.map_or(0.0, |memory| f64::from(memory) / 1024.0),
-        architecture: architecture_of(api, name),
+        // The API says it for every type of a new family. Images are for x86 unless something else is known.
+        architecture: architecture_of(api, name).unwrap_or(Architecture::X86_64),
         gpu,
         is_current: is_current(api, name),
         // The API does not say; nearly every type has spot capacity.
@@ -293,21 +285,21 @@ pub(crate) fn with_gpu(
     if let Some(required) = &spec.requirements.gpu
         && machine.gpu.is_none()
     {
-        let (word, count) = find_attachable(required, name)?;
+        let (api_name, count) = find_attachable(required, name)?;
         machine.gpu = Some(Gpu {
             kind: required.kind.clone(),
             count,
         });
         let accelerator = AcceleratorConfig::new()
-            .set_accelerator_type(format!("zones/{zone}/acceleratorTypes/{word}"))
+            .set_accelerator_type(format!("zones/{zone}/acceleratorTypes/{api_name}"))
             .set_accelerator_count(i32::try_from(count).unwrap_or(i32::MAX));
         attached = Some(accelerator);
     }
-    let lacking = list_unmet_requirements(&spec.requirements, &machine);
-    if lacking.is_empty() {
+    let unmet = list_unmet_requirements(&spec.requirements, &machine);
+    if unmet.is_empty() {
         return Ok((machine, attached));
     }
-    let message = format!("the machine type {name} has {}", lacking.join(", and "));
+    let message = format!("the machine type {name} has {}", unmet.join(", and "));
     Err(Error::invalid(message).with_hint(match &spec.requirements.gpu {
         Some(required) if machine.gpu.as_ref().is_some_and(|has| has.kind != required.kind) => gpu_hint(required),
         _ => "use a larger --type, or leave --type out and let one be chosen".to_owned(),
@@ -317,11 +309,13 @@ pub(crate) fn with_gpu(
 /// Finds the API name of a GPU that can be attached to a machine type, and checks the count.
 fn find_attachable(required: &Gpu, name: &str) -> Result<(&'static str, u32)> {
     // Custom types of N1 may leave out the family.
-    let takes_any = matches!(family(name), "n1" | "custom");
-    let known = ATTACHABLE_GPUS.iter().find(|gpu| gpu.kind == required.kind);
-    let Some(gpu) = known.filter(|_| takes_any) else {
-        let message = format!("the machine type {name} has no GPU {required}, and none such can be attached to it");
-        return Err(Error::invalid(message).with_hint(gpu_hint(required)));
+    let takes_gpus = matches!(family_of(name), "n1" | "custom");
+    let gpu = match ATTACHABLE_GPUS.iter().find(|gpu| gpu.kind == required.kind) {
+        Some(gpu) if takes_gpus => gpu,
+        _ => {
+            let message = format!("the machine type {name} has no GPU {required}, and none such can be attached to it");
+            return Err(Error::invalid(message).with_hint(gpu_hint(required)));
+        }
     };
     if !gpu.counts.contains(&required.count) {
         let counts: Vec<_> = gpu.counts.iter().map(ToString::to_string).collect();
@@ -357,35 +351,38 @@ fn gpu_hint(required: &Gpu) -> String {
 /// Lists the requirements that a machine does not meet, as in `4 CPUs, not 8`. An additional GPU is no problem: the
 /// user named the type.
 fn list_unmet_requirements(required: &MachineRequirements, machine: &MachineType) -> Vec<String> {
-    let gpu = machine.gpu.as_ref();
-    let cpus = required.cpus.filter(|cpus| *cpus > machine.cpus);
-    let memory = required.memory_gib.filter(|memory| *memory > machine.memory_gib);
-    let architecture = required.architecture.filter(|needed| *needed != machine.architecture);
-    let lacks_gpu = |required: &&Gpu| gpu.is_none_or(|gpu| gpu.kind != required.kind || gpu.count < required.count);
-    let has_gpu = gpu.map_or_else(|| "no GPU".to_owned(), |gpu| format!("GPU {gpu}"));
-    let lacking = [
-        cpus.map(|cpus| format!("{} CPUs, not {cpus}", machine.cpus)),
-        memory.map(|memory| format!("{} GiB, not {memory}", machine.memory_gib)),
-        architecture.map(|needed| format!("the architecture {}, not {needed}", machine.architecture)),
-        required
-            .gpu
-            .as_ref()
-            .filter(lacks_gpu)
-            .map(|required| format!("{has_gpu}, not {required}")),
-    ];
-    lacking.into_iter().flatten().collect()
+    let mut unmet = Vec::new();
+    if let Some(cpus) = required.cpus
+        && cpus > machine.cpus
+    {
+        unmet.push(format!("{} CPUs, not {cpus}", machine.cpus));
+    }
+    if let Some(memory) = required.memory_gib
+        && memory > machine.memory_gib
+    {
+        unmet.push(format!("{} GiB, not {memory}", machine.memory_gib));
+    }
+    if let Some(architecture) = required.architecture
+        && architecture != machine.architecture
+    {
+        unmet.push(format!("the architecture {}, not {architecture}", machine.architecture));
+    }
+    if let Some(needed) = &required.gpu {
+        match &machine.gpu {
+            Some(gpu) if gpu.kind == needed.kind && gpu.count >= needed.count => {}
+            Some(gpu) => unmet.push(format!("GPU {gpu}, not {needed}")),
+            None => unmet.push(format!("no GPU, not {needed}")),
+        }
+    }
+    unmet
 }
 
-/// Returns the architecture of a machine type, as the API says or else by its family.
-/// <https://cloud.google.com/compute/docs/instances/arm-on-compute>
-pub(crate) fn architecture_of(machine_type: &ApiMachineType, name: &str) -> Architecture {
+/// Returns the architecture of a machine type, as the API says or else by its family; `None` if neither says.
+pub(crate) fn architecture_of(machine_type: &ApiMachineType, name: &str) -> Option<Architecture> {
     match machine_type.architecture {
-        Some(ApiArchitecture::Arm64) => Architecture::Arm64,
-        Some(ApiArchitecture::X8664) => Architecture::X86_64,
-        _ => match name.split('-').next() {
-            Some("t2a" | "c4a" | "n4a" | "a4x") => Architecture::Arm64,
-            _ => Architecture::X86_64,
-        },
+        Some(ApiArchitecture::Arm64) => Some(Architecture::Arm64),
+        Some(ApiArchitecture::X8664) => Some(Architecture::X86_64),
+        _ => architecture_of_family(family_of(name)),
     }
 }
 
@@ -462,47 +459,14 @@ mod tests {
             .set_accelerators(gpu)
     }
 
-    fn needing(gpu: &str) -> InstanceSpec {
-        let mut needing = spec("web-1");
-        needing.requirements.gpu = Some(gpu.parse().unwrap());
-        needing
-    }
-
     #[test]
-    fn gpu_is_built_in_or_attached_to_n1() {
-        let l4 = api(4, 16_384, Some(("nvidia-l4", 1)));
-        let (machine, attached) = with_gpu(&needing("l4"), &l4, "g2-standard-4", "z").unwrap();
-        assert_eq!((machine.gpu, attached), (Some("l4".parse().unwrap()), None));
-        let (machine, attached) = with_gpu(&needing("t4:2"), &api(4, 15_360, None), "n1-standard-4", "z").unwrap();
-        assert_eq!(machine.gpu, Some("t4:2".parse().unwrap()));
-        let attached = attached.unwrap();
-        assert_eq!(
-            attached.accelerator_type.as_deref(),
-            Some("zones/z/acceleratorTypes/nvidia-tesla-t4")
-        );
-        assert_eq!(attached.accelerator_count, Some(2));
-    }
-
-    #[test]
-    fn impossible_gpu_error_hints_at_types_that_have_it() {
-        for (required, machine, name, hint) in [
-            ("t4", api(4, 16_384, None), "e2-standard-4", "n1"),
-            ("l4", api(4, 15_360, None), "n1-standard-4", "g2"),
-            (
-                "l4:2",
-                api(4, 16_384, Some(("nvidia-l4", 1))),
-                "g2-standard-4",
-                "--type",
-            ),
-            ("t4", api(4, 16_384, Some(("nvidia-l4", 1))), "g2-standard-4", "n1"),
-            ("t4:3", api(4, 15_360, None), "n1-standard-4", "1, 2, 4"),
-            ("mi300x", api(4, 15_360, None), "n1-standard-4", "v100"),
-        ] {
-            let error = with_gpu(&needing(required), &machine, name, "z").unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidSpec);
-            assert!(error.message().contains(name) || required == "t4:3", "{error}");
-            assert!(error.hint().unwrap().contains(hint), "{required}: {:?}", error.hint());
-        }
+    fn unknown_gpu_error_lists_all_kinds() {
+        let mut needing_gpu = spec("web-1");
+        needing_gpu.requirements.gpu = Some("mi300x".parse().unwrap());
+        let error = with_gpu(&needing_gpu, &api(4, 15_360, None), "n1-standard-4", "z").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidSpec);
+        let hint = error.hint().unwrap();
+        assert!(hint.contains("v100") && hint.contains("g2 has l4"), "{hint}");
     }
 
     #[test]

@@ -12,12 +12,12 @@ pub(super) mod prices;
 use std::collections::BTreeMap;
 
 use futures_util::future::try_join_all;
-use google_cloud_compute_v1::model::{MachineType as ApiMachineType, MachineTypeList};
+use google_cloud_compute_v1::model::MachineType as ApiMachineType;
 
 use self::images::IMAGE_SOURCES;
 use self::machine_types::to_machine_type;
 use super::api::client::{Client, with_call_options};
-use super::api::pagination::{Page, collect_all};
+use super::api::pagination::collect_complete_list;
 use super::api::timestamp::parse_time;
 use crate::cloud::{Architecture, Image, Location, MachineType, ProviderKind, Result};
 use crate::providers::common::image_alias_sources::ImageSource;
@@ -66,12 +66,7 @@ async fn list_in_zone(client: &Client, zone: &str) -> Result<Vec<ApiMachineType>
             with_call_options(call).send()
         })
     };
-    collect_all(fetch, |all: &mut Vec<ApiMachineType>, page: MachineTypeList| {
-        let next = Page::of_complete_list(&page, zone)?;
-        all.extend(page.items);
-        Ok(next)
-    })
-    .await
+    collect_complete_list(fetch, zone).await
 }
 
 /// Lists the newest images of the aliases, which are the same in every region. An alias without an image is left out.

@@ -13,6 +13,7 @@ use super::built_in_catalog::{Sku, SkuKind};
 use crate::cloud::{PublishedPrice, Result, normalize_gpu_kind};
 use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::api::pagination::{Page, collect_all};
+use crate::providers::gcp::configuration::endpoints::GoogleApi;
 
 /// The id of Compute Engine among the services with prices.
 const SERVICE: &str = "services/6F81-5844-456A";
@@ -32,7 +33,7 @@ struct PriceKey {
 
 /// Lists every price whose description is understood.
 pub(crate) async fn list_published_prices(client: &Client) -> Result<Vec<PublishedPrice>> {
-    let endpoint = client.resolve_endpoint("cloudbilling", "/v1").await?;
+    let endpoint = client.resolve_endpoint(GoogleApi::CLOUD_BILLING).await?;
     let builder = CloudCatalog::builder().with_credentials(client.credentials().await?.clone());
     let builder = builder.with_universe_domain(client.universe_or_default().await?);
     let catalog = builder.with_endpoint(endpoint.clone()).build().await;
@@ -66,19 +67,13 @@ pub(crate) async fn list_published_prices(client: &Client) -> Result<Vec<Publish
 }
 
 fn add_price(prices: &mut Prices, sku: &model::Sku) {
-    let Some(category) = sku
-        .category
-        .as_ref()
-        .filter(|category| category.resource_family == "Compute")
-    else {
-        return;
-    };
-    let spot = match category.usage_type.as_str() {
-        "OnDemand" => false,
-        "Preemptible" => true,
+    let Some(category) = &sku.category else { return };
+    let spot = match (category.resource_family.as_str(), category.usage_type.as_str()) {
+        ("Compute", "OnDemand") => false,
+        ("Compute", "Preemptible") => true,
         _ => return,
     };
-    let (Some(name), Some(usd)) = (parse_sku(&sku.description), hourly_price(sku)) else {
+    let (Some(name), Some(usd)) = (parse_sku(&sku.description), read_hourly_price(sku)) else {
         return;
     };
     for region in &sku.service_regions {
@@ -94,7 +89,7 @@ fn add_price(prices: &mut Prices, sku: &model::Sku) {
 }
 
 /// Returns the price in USD per hour. If an amount is free, the price beyond it counts.
-fn hourly_price(sku: &model::Sku) -> Option<f64> {
+fn read_hourly_price(sku: &model::Sku) -> Option<f64> {
     let expression = sku.pricing_info.last()?.pricing_expression.as_ref()?;
     if !matches!(expression.usage_unit.as_str(), "h" | "GiBy.h" | "GBy.h") {
         return None;
@@ -113,22 +108,22 @@ fn hourly_price(sku: &model::Sku) -> Option<f64> {
 /// Returns the catalog's SKU for a description such as `Spot Preemptible N2D AMD Custom Instance Core running in
 /// Netherlands`.
 fn parse_sku(description: &str) -> Option<String> {
-    let lower = description.to_lowercase();
-    let thing = [" running in ", " attached to "]
-        .iter()
-        .fold(lower.as_str(), |text, end| text.split(end).next().unwrap_or(text));
-    let thing = thing.strip_prefix("spot ").unwrap_or(thing);
-    let thing = thing.strip_prefix("preemptible ").unwrap_or(thing);
-    if let Some(gpu) = thing.strip_suffix(" gpu") {
+    let mut text = description.to_lowercase();
+    for place in [" running in ", " attached to "] {
+        text.truncate(text.find(place).unwrap_or(text.len()));
+    }
+    let part = text.strip_prefix("spot ").unwrap_or(&text);
+    let part = part.strip_prefix("preemptible ").unwrap_or(part);
+    if let Some(gpu) = part.strip_suffix(" gpu") {
         // `nvidia h100 80gb plus` is the GPU of a3-megagpu.
-        let kind = normalize_gpu_kind(gpu);
-        let kind = match kind.as_str() {
+        let normalized = normalize_gpu_kind(gpu);
+        let kind = match normalized.as_str() {
             "h100-80gb-mega" | "h100-80gb-plus" | "h100-plus-80gb" => "h100-mega-80gb",
             kind => kind,
         };
         return gpu.starts_with("nvidia ").then(|| Sku::Gpu(kind).to_string());
     }
-    let mut words: Vec<&str> = thing.split(' ').collect();
+    let mut words: Vec<&str> = part.split(' ').collect();
     match words.as_slice() {
         ["micro", "instance", "with", "burstable", "cpu"] => return Some(Sku::Whole("f1").to_string()),
         ["small", "instance", "with", "1", "vcpu"] => return Some(Sku::Whole("g1").to_string()),
@@ -138,7 +133,7 @@ fn parse_sku(description: &str) -> Option<String> {
     words.retain(|word| !matches!(*word, "instance" | "predefined" | "amd" | "arm"));
     let is_custom = remove_word(&mut words, "custom");
     let is_extended = remove_word(&mut words, "extended");
-    let sort = match (is_custom, is_extended) {
+    let kind = match (is_custom, is_extended) {
         (false, false) => SkuKind::Predefined,
         (true, false) => SkuKind::Custom,
         (true, true) => SkuKind::Extended,
@@ -154,16 +149,16 @@ fn parse_sku(description: &str) -> Option<String> {
         _ => return None,
     };
     match unit {
-        "core" => Some(Sku::Core(family, sort).to_string()),
-        "ram" => Some(Sku::Memory(family, sort).to_string()),
+        "core" => Some(Sku::Core(family, kind).to_string()),
+        "ram" => Some(Sku::Memory(family, kind).to_string()),
         _ => None,
     }
 }
 
 fn remove_word(words: &mut Vec<&str>, wanted: &str) -> bool {
-    let before = words.len();
+    let count_before = words.len();
     words.retain(|word| *word != wanted);
-    words.len() < before
+    words.len() < count_before
 }
 
 /// Says whether a word has the form of a family: `n2`, `c3d`, `t2a`.

@@ -9,24 +9,9 @@ pub(crate) const EXPECT_PROJECT: &str = "expect_project";
 
 /// See [`CloudInfo::settings`](crate::cloud::CloudInfo::settings).
 pub(crate) const SETTINGS: &[SettingKey] = &[
-    SettingKey {
-        name: PROJECT,
-        variable: None,
-        example: "acme-dev",
-        help: "",
-    },
-    SettingKey {
-        name: REGION,
-        variable: None,
-        example: "europe-west1",
-        help: "",
-    },
-    SettingKey {
-        name: ZONE,
-        variable: None,
-        example: "europe-west1-b",
-        help: "",
-    },
+    without_variable(PROJECT, "acme-dev"),
+    without_variable(REGION, "europe-west1"),
+    without_variable(ZONE, "europe-west1-b"),
     SettingKey {
         name: EXPECT_PROJECT,
         variable: Some(SettingVariable {
@@ -37,3 +22,12 @@ pub(crate) const SETTINGS: &[SettingKey] = &[
         help: "",
     },
 ];
+
+const fn without_variable(name: &'static str, example: &'static str) -> SettingKey {
+    SettingKey {
+        name,
+        variable: None,
+        example,
+        help: "",
+    }
+}

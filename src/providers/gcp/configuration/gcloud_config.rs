@@ -15,6 +15,7 @@ use crate::settings::{Environment, io_reason, utf8_text};
 /// The properties that `gcloud` would use.
 pub(crate) struct GcloudConfiguration {
     environment: Environment,
+    /// By section and key.
     properties: BTreeMap<(String, String), FileProperty>,
 }
 
@@ -70,19 +71,19 @@ impl GcloudConfiguration {
 
     /// Returns a property that a file sets, ignoring the variables.
     pub(crate) fn file_setting(&self, section: &str, key: &str) -> Option<Located> {
-        let found = self.properties.get(&(section.to_owned(), key.to_owned()))?;
-        (!found.value.is_empty()).then(|| Located {
-            value: found.value.clone(),
-            source: format!(
-                "{}:{}, [{section}]",
-                self.environment.display_path(&found.path),
-                found.line
-            ),
+        let property = self.properties.get(&(section.to_owned(), key.to_owned()))?;
+        if property.value.is_empty() {
+            return None;
+        }
+        let file = self.environment.display_path(&property.path);
+        Some(Located {
+            value: property.value.clone(),
+            source: format!("{file}:{}, [{section}]", property.line),
         })
     }
 
     /// Returns the value of a property, such as `("compute", "zone")`.
-    pub(crate) fn property(&self, section: &str, key: &str) -> Option<String> {
+    pub(crate) fn value_of(&self, section: &str, key: &str) -> Option<String> {
         self.setting(section, key).map(|located| located.value)
     }
 
@@ -90,14 +91,8 @@ impl GcloudConfiguration {
         let Some(text) = read_text(path, &self.environment)? else {
             return Ok(());
         };
-        for found in parse_properties(&text, path, &self.environment)? {
-            let property = FileProperty {
-                value: found.value,
-                path: path.to_owned(),
-                line: found.line,
-            };
-            self.properties.insert((found.section, found.key), property);
-        }
+        self.properties
+            .extend(parse_properties(&text, path, &self.environment)?);
         Ok(())
     }
 }
@@ -109,9 +104,8 @@ pub(crate) fn variable_name(section: &str, key: &str) -> String {
 
 /// Finds the properties file for all users of this machine, in gcloud's installation folder.
 fn find_installation_file(environment: &Environment) -> Option<PathBuf> {
-    let in_root = |root: &Path| root.join("properties");
     if let Some(root) = environment.get("CLOUDSDK_ROOT_DIR") {
-        return Some(in_root(Path::new(root)));
+        return Some(Path::new(root).join("properties"));
     }
     let separator = if cfg!(windows) { ';' } else { ':' };
     let name = if cfg!(windows) { "gcloud.cmd" } else { "gcloud" };
@@ -121,46 +115,49 @@ fn find_installation_file(environment: &Environment) -> Option<PathBuf> {
         .filter(|folder| !folder.is_empty());
     // The program on the path is a link into that folder.
     let program = folders.find_map(|folder| Path::new(folder).join(name).canonicalize().ok())?;
-    Some(in_root(program.parent()?.parent()?))
+    Some(program.parent()?.parent()?.join("properties"))
 }
 
+/// Finds the file of the active configuration, which need not exist; `None` if gcloud is told to use none.
 fn find_active_file(environment: &Environment, folder: &Path) -> Result<Option<PathBuf>> {
-    let named = environment.get("CLOUDSDK_ACTIVE_CONFIG_NAME").map(str::to_owned);
-    let (name, source) = match named {
-        Some(name) => (name, Some("CLOUDSDK_ACTIVE_CONFIG_NAME".to_owned())),
-        None => {
-            let path = folder.join("active_config");
-            let name = read_text(&path, environment)?.unwrap_or_default().trim().to_owned();
-            (name, None)
-        }
+    const VARIABLE: &str = "CLOUDSDK_ACTIVE_CONFIG_NAME";
+    const LIST_HINT: &str = "`gcloud config configurations list` shows the names";
+    let name_file = folder.join("active_config");
+    let variable = environment.get(VARIABLE);
+    let name = match variable {
+        Some(name) => name.to_owned(),
+        None => read_text(&name_file, environment)?
+            .unwrap_or_default()
+            .trim()
+            .to_owned(),
     };
     // gcloud's word for "no configuration at all".
     if name == "NONE" {
         return Ok(None);
     }
     let name = if name.is_empty() { "default" } else { &name };
-    let list = "`gcloud config configurations list` shows the names";
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
-        let source = source.unwrap_or_else(|| environment.display_path(&folder.join("active_config")));
+        let source = match variable {
+            Some(_) => VARIABLE.to_owned(),
+            None => environment.display_path(&name_file),
+        };
         let message = format!("{source}: invalid name of a gcloud configuration: {}", quoted(name));
-        return Err(Error::invalid(message).with_hint(list));
+        return Err(Error::invalid(message).with_hint(LIST_HINT));
     }
     let path = folder.join("configurations").join(format!("config_{name}"));
-    match source {
-        Some(source) if !path.exists() => {
-            let message = format!(
-                "{source}: the gcloud configuration {} does not exist in {}",
-                quoted(name),
-                environment.display_path(folder)
-            );
-            Err(Error::invalid(message).with_hint(format!("correct {source}; {list}")))
-        }
-        _ => Ok(Some(path)),
+    if variable.is_some() && !path.exists() {
+        let message = format!(
+            "{VARIABLE}: the gcloud configuration {} does not exist in {}",
+            quoted(name),
+            environment.display_path(folder)
+        );
+        return Err(Error::invalid(message).with_hint(format!("correct {VARIABLE}; {LIST_HINT}")));
     }
+    Ok(Some(path))
 }
 
 fn read_text(path: &Path, environment: &Environment) -> Result<Option<String>> {
-    let cannot = |why: &dyn std::fmt::Display| {
+    let file_error = |why: &dyn std::fmt::Display| {
         Error::invalid(format!(
             "cannot read gcloud's file {}: {why}",
             environment.display_path(path)
@@ -171,53 +168,47 @@ fn read_text(path: &Path, environment: &Environment) -> Result<Option<String>> {
         Ok(bytes) => match utf8_text(&bytes) {
             // A carriage return alone ends a line too, as in gcloud.
             Ok(text) => Ok(Some(text.replace("\r\n", "\n").replace('\r', "\n"))),
-            Err(not_text) => Err(cannot(&not_text)),
+            Err(not_text) => Err(file_error(&not_text)),
         },
         // A home that is not a folder, such as /dev/null, has no files.
         Err(error) if matches!(error.kind(), IoErrorKind::NotFound | IoErrorKind::NotADirectory) => Ok(None),
-        Err(error) => Err(cannot(&io_reason(&error))),
+        Err(error) => Err(file_error(&io_reason(&error))),
     }
 }
 
-/// A property's line in a file.
-struct PropertyLine {
-    section: String,
-    key: String,
-    line: usize,
-    value: String,
-}
-
 /// Parses the dialect of Python's configparser, as far as gcloud writes it.
-fn parse_properties(text: &str, path: &Path, environment: &Environment) -> Result<Vec<PropertyLine>> {
-    let mut section: Option<String> = None;
+fn parse_properties(
+    text: &str,
+    path: &Path,
+    environment: &Environment,
+) -> Result<Vec<((String, String), FileProperty)>> {
+    let mut current_section: Option<String> = None;
     let mut properties = Vec::new();
-    for (line, number) in text.lines().zip(1..) {
-        let wrong = |why: &str| {
+    for (line, number) in text.lines().map(str::trim).zip(1..) {
+        let line_error = |why: &str| {
             Error::invalid(format!("{}:{number}: {why}", environment.display_path(path)))
                 .with_hint("`gcloud config set SECTION/KEY VALUE` writes the file as gcloud reads it")
         };
-        let line = line.trim();
         if line.is_empty() || line.starts_with(['#', ';']) {
             continue;
         }
-        if let Some(name) = line.strip_prefix('[') {
-            let name = name
-                .strip_suffix(']')
-                .ok_or_else(|| wrong("the name of the section has no end"))?;
-            section = Some(name.trim().to_owned());
+        if let Some(rest) = line.strip_prefix('[') {
+            let Some(section) = rest.strip_suffix(']') else {
+                return Err(line_error("the name of the section has no end"));
+            };
+            current_section = Some(section.trim().to_owned());
         } else if let Some((key, value)) = line.split_once(['=', ':']) {
-            let section = section
-                .clone()
-                .ok_or_else(|| wrong("there is no [section] before this property"))?;
-            let key = key.trim().to_lowercase();
-            properties.push(PropertyLine {
-                section,
-                key,
-                line: number,
+            let Some(section) = current_section.clone() else {
+                return Err(line_error("there is no [section] before this property"));
+            };
+            let property = FileProperty {
                 value: value.trim().to_owned(),
-            });
+                path: path.to_owned(),
+                line: number,
+            };
+            properties.push(((section, key.trim().to_lowercase()), property));
         } else {
-            return Err(wrong("this line is neither a [section] nor a key = value"));
+            return Err(line_error("this line is neither a [section] nor a key = value"));
         }
     }
     Ok(properties)
@@ -242,7 +233,6 @@ mod tests {
             "configurations/config_work",
             "# mine\n[core]\nproject = acme\naccount=a@b\n\n[compute]\nzone: europe-west1-b\n",
         );
-        write("configurations/config_play", "[core]\nproject = toys\n");
         folder
     }
 
@@ -250,26 +240,12 @@ mod tests {
     fn active_configuration_is_read() {
         let folder = files();
         let configuration = GcloudConfiguration::read(&environment(folder.path(), &[])).unwrap();
-        assert_eq!(configuration.property("core", "project"), Some("acme".to_owned()));
+        assert_eq!(configuration.value_of("core", "project"), Some("acme".to_owned()));
         assert_eq!(
-            configuration.property("compute", "zone"),
+            configuration.value_of("compute", "zone"),
             Some("europe-west1-b".to_owned())
         );
-        assert_eq!(configuration.property("compute", "region"), None);
-    }
-
-    #[test]
-    fn variable_overrides_the_file() {
-        let folder = files();
-        let variables = [
-            ("CLOUDSDK_ACTIVE_CONFIG_NAME", "play"),
-            ("CLOUDSDK_CORE_PROJECT", "other"),
-        ];
-        let configuration = GcloudConfiguration::read(&environment(folder.path(), &variables)).unwrap();
-        assert_eq!(configuration.property("core", "project"), Some("other".to_owned()));
-        let in_file = configuration.file_setting("core", "project").unwrap();
-        assert_eq!(in_file.value, "toys");
-        assert!(in_file.source.ends_with("config_play:2, [core]"), "{}", in_file.source);
+        assert_eq!(configuration.value_of("compute", "region"), None);
     }
 
     #[test]
@@ -281,22 +257,5 @@ mod tests {
         }
         let nothing = tempfile::tempdir().unwrap();
         assert!(GcloudConfiguration::read(&environment(nothing.path(), &[])).is_ok());
-    }
-
-    #[test]
-    fn error_names_the_malformed_line() {
-        for (text, at) in [
-            ("[core]\nproject acme\n", ":2:"),
-            ("project = acme\n", ":1:"),
-            ("\n[core\n", ":2:"),
-        ] {
-            let folder = tempfile::tempdir().unwrap();
-            std::fs::create_dir(folder.path().join("configurations")).unwrap();
-            std::fs::write(folder.path().join("configurations/config_default"), text).unwrap();
-            let error = GcloudConfiguration::read(&environment(folder.path(), &[]))
-                .err()
-                .unwrap();
-            assert!(error.message().contains(&format!("config_default{at}")), "{error}");
-        }
     }
 }

@@ -3,7 +3,7 @@
 
 use http::HeaderValue;
 
-use super::endpoints::parse_endpoint;
+use super::endpoints::{GoogleApi, parse_endpoint};
 use super::gcloud_config::{GcloudConfiguration, Located};
 use crate::cloud::{Error, Result, quoted};
 use crate::settings::Settings;
@@ -15,17 +15,16 @@ pub(crate) const DEFAULT_UNIVERSE: &str = "googleapis.com";
 const MAX_PROJECT_ID_LENGTH: usize = 300;
 
 pub(crate) fn check_project(project: &Located) -> Result<()> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':' | '_');
-    let is_id = project.value.len() <= MAX_PROJECT_ID_LENGTH && project.value.chars().all(is_plain);
-    match is_id {
-        true => Ok(()),
-        false => Err(Error::invalid(format!(
-            "{}: {} is not the id of a project",
-            project.source,
-            quoted(&project.value)
-        ))
-        .with_hint("`gcloud projects list` shows the ids of yours")),
+    let is_id_character = |c: char| c.is_ascii_alphanumeric() || "-.:_".contains(c);
+    if project.value.len() <= MAX_PROJECT_ID_LENGTH && project.value.chars().all(is_id_character) {
+        return Ok(());
     }
+    let message = format!(
+        "{}: {} is not the id of a project",
+        project.source,
+        quoted(&project.value)
+    );
+    Err(Error::invalid(message).with_hint("`gcloud projects list` shows the ids of yours"))
 }
 
 /// The project that pays for calls, if it may differ from the project of the calls.
@@ -41,21 +40,21 @@ impl QuotaProject {
     /// `InvalidSpec` for text that is neither a project nor a supported word.
     pub(crate) fn resolve(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Self>> {
         let variable = Located::from_variable(&settings.environment, "GOOGLE_CLOUD_QUOTA_PROJECT");
-        let Some(named) = variable.or_else(|| gcloud.setting("billing", "quota_project")) else {
+        let Some(setting) = variable.or_else(|| gcloud.setting("billing", "quota_project")) else {
             return Ok(None);
         };
         // gcloud's own words. <https://cloud.google.com/sdk/gcloud/reference/config/set>
-        match named.value.as_str() {
+        match setting.value.as_str() {
             "LEGACY" => Ok(None),
-            "CURRENT_PROJECT" => Ok(Some(Self::Current(named.source))),
+            "CURRENT_PROJECT" => Ok(Some(Self::Current(setting.source))),
             "CURRENT_PROJECT_WITH_FALLBACK" => Err(Error::invalid(format!(
                 "{} is CURRENT_PROJECT_WITH_FALLBACK, which cloudctl does not support",
-                named.source
+                setting.source
             ))
             .with_hint("set it to CURRENT_PROJECT, LEGACY or the id of a project")),
             _ => {
-                check_project(&named)?;
-                Ok(Some(Self::Named(named)))
+                check_project(&setting)?;
+                Ok(Some(Self::Named(setting)))
             }
         }
     }
@@ -87,37 +86,33 @@ impl Impersonation {
     /// `InvalidSpec` if one is not the address of a service account.
     pub(crate) fn parse(setting: &Located) -> Result<Self> {
         let accounts = setting.value.split(',').map(str::trim);
-        let mut accounts: Vec<String> = accounts
-            .filter(|account| !account.is_empty())
-            .map(str::to_owned)
-            .collect();
-        let is_address = |account: &String| {
-            let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-            // A number is the unique id of a service account.
-            account.chars().all(|c| c.is_ascii_digit())
-                || account.split_once('@').is_some_and(|(name, domain)| {
-                    !name.is_empty()
-                        && name.chars().all(is_plain)
-                        && domain.contains('.')
-                        && domain.chars().all(is_plain)
-                })
+        let accounts: Vec<&str> = accounts.filter(|account| !account.is_empty()).collect();
+        let not_an_account = |text: &str| {
+            let message = format!("{}: {} is not a service account", setting.source, quoted(text));
+            Error::invalid(message).with_hint("name it as NAME@PROJECT.iam.gserviceaccount.com")
         };
-        let wrong = accounts.iter().find(|account| !is_address(account));
-        let wrong = wrong.cloned();
-        match (wrong, accounts.pop()) {
-            (None, Some(principal)) => Ok(Self {
-                principal,
-                delegates: accounts,
-                source: setting.source.clone(),
-            }),
-            (wrong, _) => {
-                let shown = quoted(&wrong.unwrap_or_else(|| setting.value.clone()));
-                Err(
-                    Error::invalid(format!("{}: {shown} is not a service account", setting.source))
-                        .with_hint("name it as NAME@PROJECT.iam.gserviceaccount.com"),
-                )
-            }
+        if let Some(wrong) = accounts.iter().find(|account| !is_service_account(account)) {
+            return Err(not_an_account(wrong));
         }
+        let Some((principal, delegates)) = accounts.split_last() else {
+            return Err(not_an_account(&setting.value));
+        };
+        Ok(Self {
+            principal: (*principal).to_owned(),
+            delegates: delegates.iter().map(ToString::to_string).collect(),
+            source: setting.source.clone(),
+        })
+    }
+}
+
+/// Says whether a text is the address of a service account, or its unique id, which is a number.
+fn is_service_account(text: &str) -> bool {
+    let has_address_characters = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
+    match text.split_once('@') {
+        Some((name, domain)) => {
+            !name.is_empty() && domain.contains('.') && has_address_characters(name) && has_address_characters(domain)
+        }
+        None => text.chars().all(|c| c.is_ascii_digit()),
     }
 }
 
@@ -126,50 +121,54 @@ impl Impersonation {
 /// # Errors
 /// `InvalidSpec` if it is not a service account.
 pub(crate) fn resolve_impersonation(gcloud: &GcloudConfiguration) -> Result<Option<Impersonation>> {
-    let setting = gcloud.setting("auth", "impersonate_service_account");
-    setting.as_ref().map(Impersonation::parse).transpose()
+    match gcloud.setting("auth", "impersonate_service_account") {
+        Some(setting) => Impersonation::parse(&setting).map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Returns the universe that is set.
 ///
 /// # Errors
 /// `InvalidSpec` if it is not a domain.
-pub(crate) fn configured_universe(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Located>> {
+pub(crate) fn resolve_universe(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Located>> {
     // The SDK reads this variable too, with all white space in it.
     let variable = Located::from_exact_variable(&settings.environment, "GOOGLE_CLOUD_UNIVERSE_DOMAIN");
-    let Some(named) = variable.or_else(|| gcloud.setting("core", "universe_domain")) else {
+    let Some(setting) = variable.or_else(|| gcloud.setting("core", "universe_domain")) else {
         return Ok(None);
     };
-    let is_label = |label: &str| {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        !label.is_empty() && label.len() < 64 && label.chars().all(is_plain) && !label.starts_with('-')
-    };
-    if named.value.contains('.') && named.value.len() <= 200 && named.value.split('.').all(is_label) {
-        return Ok(Some(named));
+    if is_domain(&setting.value) {
+        return Ok(Some(setting));
     }
-    Err(
-        Error::invalid(format!("{}: {} is not a domain", named.source, quoted(&named.value)))
-            .with_hint(format!("unset it for Google's own cloud, which is {DEFAULT_UNIVERSE}")),
-    )
+    let message = format!("{}: {} is not a domain", setting.source, quoted(&setting.value));
+    Err(Error::invalid(message).with_hint(format!("unset it for Google's own cloud, which is {DEFAULT_UNIVERSE}")))
 }
 
-/// Returns the address of an API, without its version and last slash. gcloud's override changes it.
+fn is_domain(text: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..64).contains(&label.len())
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+            && !label.starts_with('-')
+    };
+    text.contains('.') && text.len() <= 200 && text.split('.').all(is_label)
+}
+
+/// Returns the address of an API, without its base path and last slash: gcloud's setting, or the one in the universe.
 ///
 /// # Errors
-/// `InvalidSpec` if the override is not an address.
+/// `InvalidSpec` if the setting is not an address.
 pub(crate) fn resolve_endpoint(
     gcloud: &GcloudConfiguration,
-    api: &str,
-    version: &str,
+    api: &GoogleApi,
     universe: Option<&str>,
 ) -> Result<Located> {
-    match gcloud.setting("api_endpoint_overrides", api) {
-        Some(named) => Ok(Located {
-            value: parse_endpoint(&named, version)?,
-            source: named.source,
+    match api.address_setting(gcloud) {
+        Some(setting) => Ok(Located {
+            value: parse_endpoint(&setting, api)?,
+            source: setting.source,
         }),
         None => Ok(Located {
-            value: format!("https://{api}.{}", universe.unwrap_or(DEFAULT_UNIVERSE)),
+            value: format!("https://{}.{}", api.name, universe.unwrap_or(DEFAULT_UNIVERSE)),
             source: "default".to_owned(),
         }),
     }
@@ -179,24 +178,14 @@ pub(crate) fn resolve_endpoint(
 mod tests {
     use super::*;
 
-    fn of(value: &str) -> Result<Impersonation> {
-        Impersonation::parse(&Located {
-            value: value.to_owned(),
-            source: "here".to_owned(),
-        })
-    }
-
-    #[test]
-    fn last_account_of_a_chain_is_impersonated() {
-        let chain = of("a@p.iam.gserviceaccount.com, b@p.iam.gserviceaccount.com").unwrap();
-        assert_eq!(chain.principal, "b@p.iam.gserviceaccount.com");
-        assert_eq!(chain.delegates, ["a@p.iam.gserviceaccount.com"]);
-    }
-
     #[test]
     fn text_that_is_no_service_account_is_refused() {
         for value in ["deployer", "a@b", "a@b.test/x", ",", "a b@c.test", "a@p.test,nope"] {
-            assert!(of(value).is_err(), "{value}");
+            let setting = Located {
+                value: value.to_owned(),
+                source: "here".to_owned(),
+            };
+            assert!(Impersonation::parse(&setting).is_err(), "{value}");
         }
     }
 }

@@ -13,10 +13,10 @@ use google_cloud_compute_v1::model::{
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::create_call::{CLEANUP_DEADLINE, CreateCall, CreateTarget, OPERATION_DEADLINE, PAUSE, VISIBILITY_DEADLINE};
+use super::create_call::{CLEANUP_TIMEOUT, CreateCall, NamesToCreate, OPERATION_TIMEOUT, PAUSE, VISIBILITY_TIMEOUT};
 use crate::cloud::{
-    BatchTracker, Error, ErrorKind, Instance, InstanceAction, InstanceName, InstanceRef, InstanceSpec, InstanceState,
-    Result, quoted,
+    BatchTracker, CreateOutcome, Error, ErrorKind, Instance, InstanceAction, InstanceName, InstanceRef, InstanceSpec,
+    InstanceState, Result, quoted,
 };
 use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::api::error::operation_error;
@@ -25,27 +25,29 @@ use crate::providers::gcp::api::retry::ChangeFailure;
 use crate::providers::gcp::api::timestamp::parse_time;
 use crate::providers::gcp::api::zone_operations;
 use crate::providers::gcp::api::zone_operations::is_done;
-
 use crate::providers::gcp::instances::batch_actions::change_all;
 use crate::providers::gcp::instances::from_api::to_instance;
 use crate::providers::gcp::instances::list;
-use crate::providers::gcp::instances::list::{Deletions, mark_terminating, members_expression};
+use crate::providers::gcp::instances::list::{Deletions, mark_terminating, members_filter};
 use crate::providers::gcp::network::open_ports;
 
 /// How many instances one call creates. The API takes 5,000, but a label cannot list that many members.
 pub(crate) const MAX_INSTANCES: usize = 1_000;
 
 /// A create call for a group that is prepared or in progress.
-pub(crate) struct GroupCreate<'a> {
-    pub(crate) call: CreateCall<'a>,
-    pub(crate) names: Vec<InstanceName>,
+struct GroupCreate<'a> {
+    call: CreateCall<'a>,
+    names: Vec<InstanceName>,
     body: BulkInsertInstanceResource,
 }
 
-/// Creates the members of a generation; see [`Instances::create`](crate::cloud::Instances::create). If
-/// managed instances already hold some of the names, returns those.
-pub(crate) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Vec<Instance>> {
-    let count = spec.members.as_ref().map_or(0, |members| members.len());
+/// Creates the `count` members of a generation. If managed instances already have some of the names, returns those.
+pub(crate) async fn create(
+    client: &Client,
+    spec: &InstanceSpec,
+    count: usize,
+    generation: u32,
+) -> Result<CreateOutcome> {
     if count == 0 || count > MAX_INSTANCES {
         return Err(Error::invalid(format!(
             "gcp makes 1 to {MAX_INSTANCES} instances by one call, not {count}"
@@ -53,21 +55,17 @@ pub(crate) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
     }
     let names = spec.instance_names()?;
     let call = CreateCall::prepare(client, spec, generation).await?;
-    let body = bulk_insert_body(call.request.body.clone(), &names)?;
+    let body = build_body(call.request.body.clone(), &names)?;
     let group = GroupCreate { call, names, body };
-    let list_created = |created: &Vec<Instance>| created.iter().map(|one| one.reference.clone()).collect();
-    let created = open_ports::with_firewall_rules(
-        client,
-        group.call.request.firewall_rules.as_ref(),
-        group.run(),
-        list_created,
-    )
-    .await?;
-    group.protect_instances(created).await
+    let rules = group.call.request.firewall_rules.as_ref();
+    match open_ports::with_firewall_rules(client, rules, group.create()).await? {
+        CreateOutcome::Created(created) if spec.protected => protect_instances(client, created).await,
+        outcome => Ok(outcome),
+    }
 }
 
 impl GroupCreate<'_> {
-    async fn run(&self) -> Result<Vec<Instance>> {
+    async fn create(&self) -> Result<CreateOutcome> {
         let (call, mut invisible_conflicts, mut is_uncertain) = (&self.call, 0, false);
         loop {
             let failure = match self.insert().await {
@@ -78,18 +76,18 @@ impl GroupCreate<'_> {
                 return call.recover_failed_call(self, failure).await;
             }
             is_uncertain |= failure.is_uncertain();
-            let to_read_error = |error| call.read_error(is_uncertain, error);
-            let holders = self.list_existing().await.map_err(to_read_error)?;
-            let none_visible = holders.is_empty();
-            let alive = self.accept(holders).await?;
-            if !alive.is_empty() {
-                return Ok(alive);
-            }
-            if none_visible {
+            let existing = match self.list_existing().await {
+                Ok(existing) => existing,
+                Err(error) => return Err(call.read_error(is_uncertain, error)),
+            };
+            if existing.is_empty() {
                 call.wait_after_invisible_conflict(&mut invisible_conflicts, failure)
                     .await?;
-            } else {
-                call.wait_for_free_name().await?;
+                continue;
+            }
+            match self.adopt_existing(existing).await? {
+                CreateOutcome::TokenAlreadyUsed => call.wait_for_free_name().await?,
+                adopted => return Ok(adopted),
             }
         }
     }
@@ -107,21 +105,21 @@ impl GroupCreate<'_> {
     }
 
     /// Waits for the operation of an accepted call and returns its result.
-    async fn finish(&self, operation: Operation) -> Result<Vec<Instance>> {
+    async fn finish(&self, operation: Operation) -> Result<CreateOutcome> {
         let (call, zone) = (&self.call, &self.call.request.zone);
         if call.answers_another_call(&operation) {
-            return Ok(self.token_used());
+            return Ok(CreateOutcome::TokenAlreadyUsed);
         }
         let is_repeated = call.answers_earlier_call(&operation).await;
-        let operation = match zone_operations::wait_until_done(call.client, zone, operation, OPERATION_DEADLINE).await {
+        let operation = match zone_operations::wait_until_done(call.client, zone, operation, OPERATION_TIMEOUT).await {
             Ok(operation) => operation,
             Err(error) => return self.recover_lost_operation(error).await,
         };
-        if let Some(error) = operation_error(&operation, &call.attempted, zone) {
+        if let Some(error) = operation_error(&operation, &call.failure_prefix, zone) {
             return self.recover_failed_operation(&operation, error, is_repeated).await;
         }
         if !is_done(&operation) {
-            let message = format!("{}: its operation does not end", call.attempted);
+            let message = format!("{}: its operation does not end", call.failure_prefix);
             return self
                 .recover_lost_operation(Error::new(ErrorKind::Timeout, message))
                 .await;
@@ -131,137 +129,137 @@ impl GroupCreate<'_> {
 
     /// Reads the created members, and adds those that are not visible yet. A member that is gone was created by an
     /// earlier call, or deleted just now.
-    async fn read_back(&self, operation: &Operation, is_repeated: bool) -> Result<Vec<Instance>> {
+    async fn read_back(&self, operation: &Operation, is_repeated: bool) -> Result<CreateOutcome> {
         let (call, start) = (&self.call, Instant::now());
         loop {
-            let listed = self.list_existing().await;
-            let shown = match &listed {
-                Ok(holders) => holders.iter().filter_map(|holder| holder.name.clone()).collect(),
+            let existing = match self.list_existing().await {
+                Ok(existing) => existing,
                 Err(error) => {
                     tracing::debug!(%error, "the new instances could not be read back");
-                    BTreeSet::new()
+                    Vec::new()
                 }
             };
-            let mut alive = self.select_alive(listed.unwrap_or_default()).await?;
+            let listed_names: BTreeSet<_> = existing.iter().filter_map(|api| api.name.clone()).collect();
+            let mut alive = self.select_alive(existing).await?;
             alive.retain(|instance| instance.managed);
-            let missing = self.names.iter().filter(|name| !shown.contains(name.as_str()));
+            let missing = self.names.iter().filter(|name| !listed_names.contains(name.as_str()));
             let missing: Vec<_> = missing.collect();
             if missing.is_empty() {
-                return Ok(alive);
+                return Ok(to_outcome(alive));
             }
-            let unlisted = self.not_listed(operation, &missing).await;
+            let unlisted = self.list_unlisted(operation, &missing).await;
             let is_new = start.elapsed() <= zone_operations::VISIBILITY_DELAY
                 && zone_operations::ended_recently(call.client, operation).await;
-            match unlisted {
-                // The operation is old, or its members are deleted; a new one may not be visible yet.
-                _ if is_repeated && !is_new => {
-                    return Ok(alive);
-                }
-                Some(unlisted) if unlisted.is_empty() || !is_repeated => {
-                    return Ok(self.sort_by_name(alive.into_iter().chain(unlisted).collect()));
-                }
-                _ if is_repeated => {
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
-                }
-                _ => {}
+            // The operation is old, or its members are deleted; a new one may not be visible yet.
+            if is_repeated && !is_new {
+                return Ok(to_outcome(alive));
             }
-            if start.elapsed() > VISIBILITY_DEADLINE {
-                let message = format!("{}: not all of them are to be seen", call.attempted);
+            if let Some(unlisted) = unlisted
+                && (unlisted.is_empty() || !is_repeated)
+            {
+                alive.extend(unlisted);
+                return Ok(to_outcome(self.sort_by_name(alive)));
+            }
+            if is_repeated {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+            if start.elapsed() > VISIBILITY_TIMEOUT {
+                let message = format!("{}: not all of them are to be seen", call.failure_prefix);
                 let left = alive.into_iter().map(|instance| instance.reference).collect();
-                return Err(call.unknown_outcome(left, Error::new(ErrorKind::UnknownOutcome, message)));
+                return Err(call.unknown_outcome_error(left, Error::new(ErrorKind::UnknownOutcome, message)));
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
 
     /// Returns the instances that exist and are not being deleted, in the order of the names.
-    pub(crate) async fn select_alive(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
+    async fn select_alive(&self, existing: Vec<model::Instance>) -> Result<Vec<Instance>> {
         let (client, project) = (self.call.client, &self.call.request.project);
-        let read = holders.into_iter().map(|api| to_instance(api, project, false));
-        let mut read = read.collect::<Result<Vec<_>>>()?;
-        mark_terminating(client, &mut read, &Deletions::default()).await;
-        let alive = read.into_iter().filter(|instance| !instance.state.is_gone());
-        let alive = alive.map(|instance| self.call.with_type(instance));
-        Ok(self.sort_by_name(alive.collect()))
+        let converted = existing.into_iter().map(|api| to_instance(api, project, false));
+        let mut instances = converted.collect::<Result<Vec<_>>>()?;
+        mark_terminating(client, &mut instances, &Deletions::default()).await;
+        instances.retain(|instance| !instance.state.is_gone());
+        let with_type = instances
+            .into_iter()
+            .map(|instance| self.call.with_requested_type(instance));
+        Ok(self.sort_by_name(with_type.collect()))
     }
 
     fn sort_by_name(&self, instances: Vec<Instance>) -> Vec<Instance> {
-        let named = instances
+        let with_names = instances
             .into_iter()
-            .map(|instance| (instance.name.clone().unwrap_or_default(), instance));
-        let mut named: BTreeMap<String, Instance> = named.collect();
+            .filter_map(|instance| Some((instance.name.clone()?, instance)));
+        let mut by_name: BTreeMap<String, Instance> = with_names.collect();
         self.names
             .iter()
-            .filter_map(|name| named.remove(name.as_str()))
+            .filter_map(|name| by_name.remove(name.as_str()))
             .collect()
-    }
-
-    /// Protects the members, which the create call cannot do.
-    async fn protect_instances(&self, mut created: Vec<Instance>) -> Result<Vec<Instance>> {
-        if !self.call.spec.protected {
-            return Ok(created);
-        }
-        let open = created.iter().filter(|instance| instance.protected != Some(true));
-        let open: Vec<InstanceRef> = open.map(|instance| instance.reference.clone()).collect();
-        let outcomes = change_all(
-            self.call.client,
-            &open,
-            InstanceAction::Protect,
-            &BatchTracker::uninterrupted(),
-        )
-        .await;
-        let failed = outcomes
-            .into_iter()
-            .filter_map(|outcome| Some((outcome.target, outcome.result.err()?)));
-        let (targets, errors): (Vec<_>, Vec<_>) = failed.unzip();
-        if let Some(error) = errors.into_iter().next() {
-            let all: Vec<_> = targets.iter().map(ToString::to_string).collect();
-            return Err(error
-                .context("they are made, but not all of them are protected")
-                .with_kind(ErrorKind::UnknownOutcome)
-                .with_hint(format!("protect them: cloudctl protect {}", all.join(" ")))
-                .with_leftovers(created.iter().map(|instance| &instance.reference)));
-        }
-        for instance in &mut created {
-            instance.protected = Some(true);
-        }
-        Ok(created)
     }
 }
 
-impl CreateTarget for GroupCreate<'_> {
-    type Output = Vec<Instance>;
+/// Makes the outcome of the members that exist.
+fn to_outcome(alive: Vec<Instance>) -> CreateOutcome {
+    match alive.is_empty() {
+        true => CreateOutcome::TokenAlreadyUsed,
+        false => CreateOutcome::Created(alive),
+    }
+}
 
+/// Protects the created members, which the create call cannot do.
+async fn protect_instances(client: &Client, mut created: Vec<Instance>) -> Result<CreateOutcome> {
+    let unprotected = created.iter().filter(|instance| instance.protected != Some(true));
+    let unprotected: Vec<InstanceRef> = unprotected.map(|instance| instance.reference.clone()).collect();
+    let outcomes = change_all(
+        client,
+        &unprotected,
+        InstanceAction::Protect,
+        &BatchTracker::uninterrupted(),
+    )
+    .await;
+    let failures = outcomes
+        .into_iter()
+        .filter_map(|outcome| Some((outcome.target.to_string(), outcome.result.err()?)));
+    let (failed_refs, errors): (Vec<String>, Vec<Error>) = failures.unzip();
+    if let Some(error) = errors.into_iter().next() {
+        return Err(error
+            .context("they are made, but not all of them are protected")
+            .with_kind(ErrorKind::UnknownOutcome)
+            .with_hint(format!("protect them: cloudctl protect {}", failed_refs.join(" ")))
+            .with_leftovers(created.iter().map(|instance| &instance.reference)));
+    }
+    for instance in &mut created {
+        instance.protected = Some(true);
+    }
+    Ok(CreateOutcome::Created(created))
+}
+
+impl NamesToCreate for GroupCreate<'_> {
     /// Lists the members in one call per page.
     async fn list_existing(&self) -> Result<Vec<model::Instance>> {
         let (client, zone) = (self.call.client, &self.call.request.zone);
-        let mut found = list::list_matching(client, zone, &members_expression(self.call.spec.name.as_str())).await?;
+        let mut instances = list::list_matching(client, zone, &members_filter(self.call.spec.name.as_str())).await?;
         let names: BTreeSet<&str> = self.names.iter().map(InstanceName::as_str).collect();
-        found.retain(|api| api.name.as_deref().is_some_and(|name| names.contains(name)));
-        Ok(found)
+        instances.retain(|api| api.name.as_deref().is_some_and(|name| names.contains(name)));
+        Ok(instances)
     }
 
-    async fn accept(&self, holders: Vec<model::Instance>) -> Result<Vec<Instance>> {
-        let alive = self.select_alive(holders).await?;
+    async fn adopt_existing(&self, existing: Vec<model::Instance>) -> Result<CreateOutcome> {
+        let alive = self.select_alive(existing).await?;
         match alive.iter().find(|instance| !instance.managed) {
             Some(other) => {
                 let name = other.name.as_deref().unwrap_or_default();
                 Err(self.call.name_taken_error(&format!("the name {name}")))
             }
-            None => Ok(alive),
+            None => Ok(to_outcome(alive)),
         }
-    }
-
-    fn token_used(&self) -> Vec<Instance> {
-        Vec::new()
     }
 }
 
 impl GroupCreate<'_> {
     /// Returns the missing members that were created and not deleted since, as they were requested: every member has an
     /// operation. `None` if this is unknown.
-    pub(crate) async fn not_listed(&self, operation: &Operation, missing: &[&InstanceName]) -> Option<Vec<Instance>> {
+    async fn list_unlisted(&self, operation: &Operation, missing: &[&InstanceName]) -> Option<Vec<Instance>> {
         let (client, zone) = (self.call.client, &self.call.request.zone);
         let group = operation.operation_group_id.as_deref()?;
         let ids: BTreeMap<String, u64> = zone_operations::list_created_in_group(client, zone, group).await.ok()?;
@@ -278,16 +276,17 @@ impl GroupCreate<'_> {
     }
 
     /// Finds the members of an operation that cannot be followed.
-    pub(crate) async fn recover_lost_operation(&self, error: Error) -> Result<Vec<Instance>> {
+    async fn recover_lost_operation(&self, error: Error) -> Result<CreateOutcome> {
         let start = Instant::now();
         loop {
-            let holders = self.list_existing().await.unwrap_or_default();
-            let all_there = holders.len() == self.names.len();
-            if all_there {
-                return self.accept(holders).await;
+            let existing = self.list_existing().await.unwrap_or_default();
+            if existing.len() == self.names.len() {
+                return self.adopt_existing(existing).await;
             }
-            if start.elapsed() > VISIBILITY_DEADLINE {
-                return Err(self.call.unknown_outcome(self.call.instance_refs(&holders), error));
+            if start.elapsed() > VISIBILITY_TIMEOUT {
+                return Err(self
+                    .call
+                    .unknown_outcome_error(self.call.instance_refs(&existing), error));
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -295,35 +294,35 @@ impl GroupCreate<'_> {
 
     /// Finds the result of a failed operation. Waits until the cloud has deleted what it created. `is_repeated` means
     /// the failure of an earlier call, which says nothing about the present.
-    pub(crate) async fn recover_failed_operation(
+    async fn recover_failed_operation(
         &self,
         operation: &Operation,
         error: Error,
         is_repeated: bool,
-    ) -> Result<Vec<Instance>> {
+    ) -> Result<CreateOutcome> {
         let (call, start) = (&self.call, Instant::now());
         // Some names were taken before, so other instances may stay.
-        let taken = error.kind() == ErrorKind::AlreadyExists || is_repeated;
-        let holders = loop {
-            let holders = match self.list_existing().await {
-                Ok(holders) => holders,
-                Err(_) => return Err(call.unknown_outcome(Vec::new(), error)),
+        let others_may_stay = error.kind() == ErrorKind::AlreadyExists || is_repeated;
+        let existing = loop {
+            let existing = match self.list_existing().await {
+                Ok(existing) => existing,
+                Err(_) => return Err(call.unknown_outcome_error(Vec::new(), error)),
             };
-            let may_go = match taken {
-                true => self.select_alive(holders.clone()).await?.iter().any(is_changing),
-                false => !holders.is_empty(),
+            let may_go = match others_may_stay {
+                true => self.select_alive(existing.clone()).await?.iter().any(is_changing),
+                false => !existing.is_empty(),
             };
-            if !may_go || start.elapsed() > CLEANUP_DEADLINE {
-                break holders;
+            if !may_go || start.elapsed() > CLEANUP_TIMEOUT {
+                break existing;
             }
             tokio::time::sleep(PAUSE).await;
         };
-        if !taken && !holders.is_empty() {
-            return Err(call.unknown_outcome(call.instance_refs(&holders), error));
+        if !others_may_stay && !existing.is_empty() {
+            return Err(call.unknown_outcome_error(call.instance_refs(&existing), error));
         }
-        let alive = self.accept(holders).await?;
-        if !alive.is_empty() || is_repeated {
-            return Ok(alive);
+        let outcome = self.adopt_existing(existing).await?;
+        if is_repeated || matches!(outcome, CreateOutcome::Created(_)) {
+            return Ok(outcome);
         }
         let error = call.explain_refusal(error, None).await;
         if error.kind() == ErrorKind::AlreadyExists {
@@ -341,7 +340,7 @@ fn is_changing(instance: &Instance) -> bool {
 ///
 /// # Errors
 /// `InvalidSpec` for what several instances cannot share.
-pub(crate) fn bulk_insert_body(body: model::Instance, names: &[InstanceName]) -> Result<BulkInsertInstanceResource> {
+fn build_body(body: model::Instance, names: &[InstanceName]) -> Result<BulkInsertInstanceResource> {
     if let Some(hostname) = &body.hostname {
         return Err(Error::invalid(format!(
             "the native option hostname gives {} to {} VMs, and each must have its own",
@@ -351,37 +350,37 @@ pub(crate) fn bulk_insert_body(body: model::Instance, names: &[InstanceName]) ->
         .with_hint("leave it out"));
     }
     let count = i64::try_from(names.len()).unwrap_or(i64::MAX);
-    let own = names
+    let named_members = names
         .iter()
         .map(|name| (name.as_str(), BulkInsertInstanceResourcePerInstanceProperties::new()));
     Ok(BulkInsertInstanceResource::new()
         .set_count(count)
         .set_min_count(count)
-        .set_per_instance_properties(own)
+        .set_per_instance_properties(named_members)
         .set_instance_properties(to_properties(body)))
 }
 
 /// Converts the body of one instance to the properties of all. They lack protection against deletion, and types are
 /// bare names. <https://cloud.google.com/compute/docs/reference/rest/v1/instances/bulkInsert>
 fn to_properties(body: model::Instance) -> InstanceProperties {
-    let bare = |path: Option<String>| path.map(|path| last_segment(&path).to_owned());
-    let disk = |mut disk: AttachedDisk| {
+    let to_bare_name = |path: Option<String>| path.map(|path| last_segment(&path).to_owned());
+    let to_disk = |mut disk: AttachedDisk| {
         if let Some(parameters) = &mut disk.initialize_params {
-            parameters.disk_type = bare(parameters.disk_type.take());
+            parameters.disk_type = to_bare_name(parameters.disk_type.take());
         }
         disk
     };
-    let accelerator = |mut accelerator: AcceleratorConfig| {
-        accelerator.accelerator_type = bare(accelerator.accelerator_type.take());
+    let to_accelerator = |mut accelerator: AcceleratorConfig| {
+        accelerator.accelerator_type = to_bare_name(accelerator.accelerator_type.take());
         accelerator
     };
     InstanceProperties::new()
-        .set_or_clear_machine_type(bare(body.machine_type))
+        .set_or_clear_machine_type(to_bare_name(body.machine_type))
         .set_labels(body.labels)
-        .set_disks(body.disks.into_iter().map(disk))
+        .set_disks(body.disks.into_iter().map(to_disk))
         .set_network_interfaces(body.network_interfaces)
         .set_or_clear_scheduling(body.scheduling)
-        .set_guest_accelerators(body.guest_accelerators.into_iter().map(accelerator))
+        .set_guest_accelerators(body.guest_accelerators.into_iter().map(to_accelerator))
         .set_service_accounts(body.service_accounts)
         .set_or_clear_metadata(body.metadata)
         .set_or_clear_tags(body.tags)
@@ -406,7 +405,7 @@ mod tests {
             .set_disks([AttachedDisk::new().set_initialize_params(parameters)])
             .set_guest_accelerators([gpu]);
         let names = ["web-1".parse().unwrap(), "web-3".parse().unwrap()];
-        let bulk = bulk_insert_body(body, &names).unwrap();
+        let bulk = build_body(body, &names).unwrap();
         assert_eq!((bulk.count, bulk.min_count), (Some(2), Some(2)));
         let mut keys: Vec<_> = bulk.per_instance_properties.keys().collect();
         keys.sort();
@@ -419,17 +418,6 @@ mod tests {
         assert!(
             text.contains("\"nvidia-tesla-t4\"") && !text.contains("zones/"),
             "{text}"
-        );
-    }
-
-    #[test]
-    fn hostname_is_refused_for_a_group() {
-        let body = model::Instance::new().set_hostname("web.example.com");
-        assert!(
-            bulk_insert_body(body, &["web-1".parse().unwrap()])
-                .unwrap_err()
-                .message()
-                .contains("hostname")
         );
     }
 }

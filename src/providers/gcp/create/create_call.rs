@@ -18,31 +18,25 @@ use crate::providers::gcp::instances::from_api::{is_managed, with_machine_type};
 use crate::providers::gcp::instances::list::{find_by_name, to_instance_with_state};
 
 /// How long to wait for the operation. An instance exists within seconds, or is refused within two minutes.
-pub(crate) const OPERATION_DEADLINE: Duration = Duration::from_secs(180);
+pub(crate) const OPERATION_TIMEOUT: Duration = Duration::from_secs(180);
 /// How long to wait until an instance that is being deleted releases its name.
-const NAME_DEADLINE: Duration = Duration::from_secs(180);
+const FREE_NAME_TIMEOUT: Duration = Duration::from_secs(180);
 /// How long to wait until what a failed operation created is deleted.
-pub(crate) const CLEANUP_DEADLINE: Duration = Duration::from_secs(15);
+pub(crate) const CLEANUP_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long to look for an instance that exists if its operation, which cannot be read, succeeded.
-pub(crate) const VISIBILITY_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the name may be taken although no instance with that name is visible.
-const MAX_HIDDEN_HOLDERS: u32 = 4;
+const MAX_INVISIBLE_CONFLICTS: u32 = 4;
 /// Pause between two reads.
 pub(crate) const PAUSE: Duration = Duration::from_secs(2);
 
-/// What a create call creates: one instance, or the members of a group.
-pub(crate) trait CreateTarget {
-    /// The result of the create call.
-    type Output;
-
-    /// Lists the instances that hold the names now.
+/// The instances whose names a create call takes: one, or the members of a group.
+pub(crate) trait NamesToCreate {
+    /// Lists the instances that have the names now.
     async fn list_existing(&self) -> Result<Vec<model::Instance>>;
 
-    /// Returns the instances that hold the names, if cloudctl created them.
-    async fn accept(&self, existing: Vec<model::Instance>) -> Result<Self::Output>;
-
-    /// Says that the token of this generation was used before.
-    fn token_used(&self) -> Self::Output;
+    /// Returns the instances that have the names, if cloudctl created them. One that it did not create is an error.
+    async fn adopt_existing(&self, existing: Vec<model::Instance>) -> Result<CreateOutcome>;
 }
 
 /// One create call that is prepared or in progress.
@@ -51,16 +45,16 @@ pub(crate) struct CreateCall<'a> {
     pub(crate) instances: &'a Instances,
     pub(crate) spec: &'a InstanceSpec,
     pub(crate) request: Request,
-    /// As in `cannot create web-1`.
-    pub(crate) attempted: String,
-    pub(crate) start: Instant,
+    /// What messages of failures begin with: `cannot create web-1`.
+    pub(crate) failure_prefix: String,
+    pub(crate) started_at: Instant,
 }
 
 impl<'a> CreateCall<'a> {
     /// Prepares the call. Changes nothing.
     pub(crate) async fn prepare(client: &'a Client, spec: &'a InstanceSpec, generation: u32) -> Result<Self> {
         let request = prepare_request(client, spec, generation).await?;
-        let what = match &spec.members {
+        let created_names = match &spec.members {
             Some(members) => format!("{members} of {}", spec.name),
             None => spec.name.to_string(),
         };
@@ -69,8 +63,8 @@ impl<'a> CreateCall<'a> {
             instances: client.instances().await?,
             spec,
             request,
-            attempted: format!("cannot create {what}"),
-            start: Instant::now(),
+            failure_prefix: format!("cannot create {created_names}"),
+            started_at: Instant::now(),
         })
     }
 }
@@ -82,11 +76,11 @@ impl CreateCall<'_> {
         S: Fn() -> F + Send + Sync,
         F: Future<Output = SdkResult<Operation>> + Send,
     {
-        let attempted = self.attempted.trim_start_matches("cannot ");
-        let send_checked = || {
-            let sent = send();
+        let attempted = self.failure_prefix.trim_start_matches("cannot ");
+        let send_and_check = || {
+            let answer = send();
             async move {
-                let operation = sent.await?;
+                let operation = answer.await?;
                 // An answer that is not an operation counts as no answer.
                 match operation.name {
                     Some(_) => Ok(operation),
@@ -94,19 +88,19 @@ impl CreateCall<'_> {
                 }
             }
         };
-        self.client.change(attempted, &self.request.zone, send_checked).await
+        self.client.change(attempted, &self.request.zone, send_and_check).await
     }
 
-    /// Finds the instance that holds the name.
-    pub(crate) async fn find_holder(&self) -> Result<Option<model::Instance>> {
+    /// Finds the instance that has the name.
+    pub(crate) async fn find_existing(&self) -> Result<Option<model::Instance>> {
         find_by_name(self.client, &self.request.zone, self.spec.name.as_str()).await
     }
 
     /// Returns an instance that existed before this call, or that another process created. One that cloudctl did not
     /// create is an error.
-    pub(crate) async fn accept_holder(&self, holder: model::Instance) -> Result<CreateOutcome> {
-        if is_managed(&holder) {
-            return self.to_outcome(holder).await;
+    pub(crate) async fn adopt_instance(&self, existing: model::Instance) -> Result<CreateOutcome> {
+        if is_managed(&existing) {
+            return self.to_outcome(existing).await;
         }
         Err(self.name_taken_error("that name"))
     }
@@ -114,17 +108,19 @@ impl CreateCall<'_> {
     /// Makes the outcome of an instance that exists.
     pub(crate) async fn to_outcome(&self, api: model::Instance) -> Result<CreateOutcome> {
         let id = api.id;
-        let instance = to_instance_with_state(self.client, api).await;
-        // The instance exists: the error must name its id.
-        let instance = instance.map_err(|error| self.unknown_outcome(self.instance_with_id(id), error))?;
+        let instance = match to_instance_with_state(self.client, api).await {
+            Ok(instance) => instance,
+            // The instance exists: the error must name its id.
+            Err(error) => return Err(self.unknown_outcome_error(self.instance_with_id(id), error)),
+        };
         if instance.state.is_gone() {
             return Ok(CreateOutcome::TokenAlreadyUsed);
         }
-        Ok(CreateOutcome::Created(vec![self.with_type(instance)]))
+        Ok(CreateOutcome::Created(vec![self.with_requested_type(instance)]))
     }
 
     /// Adds the data of the machine type, if the instance has the type that was requested.
-    pub(crate) fn with_type(&self, instance: Instance) -> Instance {
+    pub(crate) fn with_requested_type(&self, instance: Instance) -> Instance {
         if instance.machine_type.as_deref() == Some(self.request.preview.machine_type.as_str()) {
             with_machine_type(instance, &self.request.machine_type)
         } else {
@@ -132,24 +128,28 @@ impl CreateCall<'_> {
         }
     }
 
-    /// Waits because the name is taken although no instance holds it: the holder went away between two calls, or the
+    /// Waits because the name is taken although no instance has it: that instance went away between two calls, or the
     /// name of the boot disk is taken.
-    pub(crate) async fn wait_after_invisible_conflict(&self, times: &mut u32, failure: ChangeFailure) -> Result<()> {
-        if *times > MAX_HIDDEN_HOLDERS {
-            let error = call_error(failure.error, &self.attempted, &self.request.zone);
+    pub(crate) async fn wait_after_invisible_conflict(
+        &self,
+        conflicts: &mut u32,
+        failure: ChangeFailure,
+    ) -> Result<()> {
+        if *conflicts > MAX_INVISIBLE_CONFLICTS {
+            let error = call_error(failure.error, &self.failure_prefix, &self.request.zone);
             return Err(self.with_leftover_disk_hint(error));
         }
-        *times += 1;
+        *conflicts += 1;
         tokio::time::sleep(PAUSE).await;
         Ok(())
     }
 
-    /// Waits because an instance that is being deleted still holds the name.
+    /// Waits because an instance that is being deleted still has the name.
     pub(crate) async fn wait_for_free_name(&self) -> Result<()> {
-        if self.start.elapsed() > NAME_DEADLINE {
+        if self.started_at.elapsed() > FREE_NAME_TIMEOUT {
             let message = format!(
                 "{}: the instance that had this name is still being deleted",
-                self.attempted
+                self.failure_prefix
             );
             return Err(Error::new(ErrorKind::Refused, message)
                 .at(error_location(&self.request.zone))
@@ -163,7 +163,7 @@ impl CreateCall<'_> {
     pub(crate) fn name_taken_error(&self, name: &str) -> Error {
         let message = format!(
             "{}: an instance of {name} exists that cloudctl did not make",
-            self.attempted
+            self.failure_prefix
         );
         Error::new(ErrorKind::AlreadyExists, message)
             .with_code("alreadyExists")
@@ -171,17 +171,17 @@ impl CreateCall<'_> {
             .with_hint("choose another name")
     }
 
-    /// Makes the error for a name whose holder cannot be read. If an attempt got no answer, the holder may be what that
-    /// attempt created.
+    /// Makes the error for a name whose instance cannot be read. If an attempt got no answer, that attempt may have
+    /// created the instance.
     pub(crate) fn read_error(&self, is_uncertain: bool, error: Error) -> Error {
         match is_uncertain {
-            true => self.unknown_outcome(Vec::new(), error),
+            true => self.unknown_outcome_error(Vec::new(), error),
             false => error,
         }
     }
 
     /// Makes the error of a call that may have created something. `leftovers` exist, or may exist.
-    pub(crate) fn unknown_outcome(&self, leftovers: Vec<InstanceRef>, error: Error) -> Error {
+    pub(crate) fn unknown_outcome_error(&self, leftovers: Vec<InstanceRef>, error: Error) -> Error {
         error
             .with_kind(ErrorKind::UnknownOutcome)
             .with_hint("run the same command again: it finds what is there, and makes the rest")
@@ -201,10 +201,12 @@ impl CreateCall<'_> {
         ))
     }
 
-    /// Returns the ref of the one instance with this id.
+    /// Returns the ref of the one instance with this id; none if its id is not known.
     pub(crate) fn instance_with_id(&self, id: Option<u64>) -> Vec<InstanceRef> {
-        let instance = id.map(|id| self.instance_ref(self.spec.name.as_str(), id));
-        instance.into_iter().collect()
+        match id {
+            Some(id) => vec![self.instance_ref(self.spec.name.as_str(), id)],
+            None => Vec::new(),
+        }
     }
 
     /// Returns the refs of API instances.

@@ -1,12 +1,11 @@
 //! What a create call came to: follows its operation, and finds out what exists after a refusal, a failure or a lost
 //! answer.
 
-use google_cloud_compute_v1::model::Operation;
 use google_cloud_compute_v1::model::instance::Status;
-use jiff::SignedDuration;
+use google_cloud_compute_v1::model::{self, Operation};
 use tokio::time::Instant;
 
-use super::create_call::{CLEANUP_DEADLINE, CreateCall, CreateTarget, OPERATION_DEADLINE, PAUSE, VISIBILITY_DEADLINE};
+use super::create_call::{CLEANUP_TIMEOUT, CreateCall, NamesToCreate, OPERATION_TIMEOUT, PAUSE, VISIBILITY_TIMEOUT};
 use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceName, Leftover, ProviderKind, Result};
 use crate::providers::common::retry::AttemptResult;
 use crate::providers::gcp::api::error::{call_error, classify, error_location, field_at_fault, operation_error};
@@ -21,63 +20,70 @@ use crate::providers::gcp::network;
 
 impl CreateCall<'_> {
     /// Finds the result of a call that was refused, or has no certain answer.
-    pub(crate) async fn recover_failed_call<W: CreateTarget>(
+    pub(crate) async fn recover_failed_call(
         &self,
-        target: &W,
+        names: &impl NamesToCreate,
         failure: ChangeFailure,
-    ) -> Result<W::Output> {
-        let last = classify(&failure.error);
+    ) -> Result<CreateOutcome> {
+        let last_attempt = classify(&failure.error);
         let field = field_at_fault(&failure.error).map(str::to_owned);
         let is_uncertain = failure.is_uncertain();
         // A failure on this machine, or at its proxy, never reached Compute Engine.
-        let is_answer = failure.error.http_status_code().is_some_and(|status| status != 407);
-        let error = call_error(failure.error, &self.attempted, &self.request.zone);
+        let is_from_cloud = failure.error.http_status_code().is_some_and(|status| status != 407);
+        let error = call_error(failure.error, &self.failure_prefix, &self.request.zone);
         // A refusal with the same request id means that no earlier attempt was accepted. A refusal of the caller, or by
         // something in between, comes before the request is examined, and means nothing.
         let says_nothing = matches!(
             error.kind(),
             ErrorKind::Unauthenticated | ErrorKind::PermissionDenied | ErrorKind::Internal | ErrorKind::Network
         );
-        let refused = last == AttemptResult::Refused && is_answer && !says_nothing;
+        let is_refused = last_attempt == AttemptResult::Refused && is_from_cloud && !says_nothing;
         if !is_uncertain && error.kind() != ErrorKind::InvalidSpec {
             return Err(self.explain_refusal(error, field.as_deref()).await);
         }
         for attempt in 0..2 {
-            match target.list_existing().await {
+            match names.list_existing().await {
                 // The instance exists, but no answer told the result of the call.
-                Ok(holders) if last == AttemptResult::Unanswered && holders.iter().any(is_managed) => {
-                    return Err(self.unknown_outcome(self.instance_refs(&holders), error));
+                Ok(existing) if last_attempt == AttemptResult::Unanswered && existing.iter().any(is_managed) => {
+                    return Err(self.unknown_outcome_error(self.instance_refs(&existing), error));
                 }
-                Ok(holders) if !holders.is_empty() => return target.accept(holders).await,
+                Ok(existing) if !existing.is_empty() => return names.adopt_existing(existing).await,
                 // The request id was used before, for another spec, and that instance is gone.
-                Ok(_) if field.as_deref() == Some("requestId") => return Ok(target.token_used()),
+                Ok(_) if field.as_deref() == Some("requestId") => return Ok(CreateOutcome::TokenAlreadyUsed),
                 // If the cloud has forgotten the id, an attempt may be in progress in spite of the refusal.
-                Ok(_) if refused && failure.unanswered && attempt == 0 => tokio::time::sleep(PAUSE).await,
-                Ok(_) if refused || !failure.unanswered => {
+                Ok(_) if is_refused && failure.unanswered && attempt == 0 => tokio::time::sleep(PAUSE).await,
+                Ok(_) if is_refused || !failure.unanswered => {
+                    return Err(self.explain_refusal(error, field.as_deref()).await);
+                }
+                Err(_) if !is_uncertain => {
                     return Err(self.explain_refusal(error, field.as_deref()).await);
                 }
                 // An attempt may still be in progress.
                 Ok(_) if attempt == 0 => tokio::time::sleep(PAUSE).await,
-                Err(_) if !is_uncertain => {
-                    return Err(self.explain_refusal(error, field.as_deref()).await);
-                }
                 _ => break,
             }
         }
-        Err(self.unknown_outcome(Vec::new(), error))
+        Err(self.unknown_outcome_error(Vec::new(), error))
     }
 
     /// Finds the instance of an operation that cannot be followed.
-    pub(crate) async fn recover_lost_operation(&self, target: Option<u64>, error: Error) -> Result<CreateOutcome> {
+    async fn recover_lost_operation(&self, created_id: Option<u64>, error: Error) -> Result<CreateOutcome> {
         let start = Instant::now();
         loop {
-            match self.find_holder().await {
-                Ok(Some(holder)) if is_same_instance(holder.id, target) => return self.to_outcome(holder).await,
-                Ok(Some(holder)) => return self.accept_holder(holder).await,
+            match self.find_existing().await {
+                Ok(Some(existing)) => return self.outcome_with_instance(existing, created_id).await,
                 // It may not be visible yet.
-                Ok(None) if start.elapsed() < VISIBILITY_DEADLINE => tokio::time::sleep(PAUSE).await,
-                _ => return Err(self.unknown_outcome(self.instance_with_id(target), error)),
+                Ok(None) if start.elapsed() < VISIBILITY_TIMEOUT => tokio::time::sleep(PAUSE).await,
+                _ => return Err(self.unknown_outcome_error(self.instance_with_id(created_id), error)),
             }
+        }
+    }
+
+    /// Makes the outcome when an instance has the name: the created one, or another one.
+    async fn outcome_with_instance(&self, existing: model::Instance, created_id: Option<u64>) -> Result<CreateOutcome> {
+        match is_same_instance(existing.id, created_id) {
+            true => self.to_outcome(existing).await,
+            false => self.adopt_instance(existing).await,
         }
     }
 
@@ -92,13 +98,13 @@ impl CreateCall<'_> {
     ) -> Result<CreateOutcome> {
         let start = Instant::now();
         loop {
-            match self.find_holder().await {
-                Ok(Some(holder)) if !is_same_instance(holder.id, operation.target_id) => {
-                    return self.accept_holder(holder).await;
+            match self.find_existing().await {
+                Ok(Some(existing)) if !is_same_instance(existing.id, operation.target_id) => {
+                    return self.adopt_instance(existing).await;
                 }
-                Ok(Some(_)) if start.elapsed() < CLEANUP_DEADLINE => tokio::time::sleep(PAUSE).await,
+                Ok(Some(_)) if start.elapsed() < CLEANUP_TIMEOUT => tokio::time::sleep(PAUSE).await,
                 Ok(Some(_)) => {
-                    return Err(self.unknown_outcome(self.instance_with_id(operation.target_id), error));
+                    return Err(self.unknown_outcome_error(self.instance_with_id(operation.target_id), error));
                 }
                 Ok(None) if is_repeated => return Ok(CreateOutcome::TokenAlreadyUsed),
                 Ok(None) | Err(_) => break,
@@ -121,7 +127,7 @@ impl CreateCall<'_> {
         start: Instant,
     ) -> Error {
         let since = parse_time(operation.insert_time.as_ref());
-        let timeout = CLEANUP_DEADLINE.saturating_sub(start.elapsed());
+        let timeout = CLEANUP_TIMEOUT.saturating_sub(start.elapsed());
         let disks = disks::left_by_failed_create(self.client, &self.request.zone, names, since, timeout).await;
         error.with_leftovers(
             disks
@@ -140,28 +146,36 @@ impl CreateCall<'_> {
             return error;
         }
         let spec = self.spec;
-        let field = field.map(|field| {
-            let field = field.strip_prefix("resource.").unwrap_or(field);
-            field.strip_prefix("instanceProperties.").unwrap_or(field)
-        });
-        let missing = error.kind() == ErrorKind::NotFound && field.is_none();
-        let at_fault = |part: &str| field.is_some_and(|field| field.starts_with(part));
+        let names_field = |name: &str| {
+            field.is_some_and(|field| {
+                let field = field.strip_prefix("resource.").unwrap_or(field);
+                field
+                    .strip_prefix("instanceProperties.")
+                    .unwrap_or(field)
+                    .starts_with(name)
+            })
+        };
+        // The answer does not say what is missing.
+        let something_missing = error.kind() == ErrorKind::NotFound && field.is_none();
         let accelerators = &self.request.body.guest_accelerators;
         if spec.network.is_none() && spec.subnet.is_none() {
             // If the spec names nothing else, only the network can be missing.
-            let nothing_else = spec.identity.is_none()
+            let names_nothing_else = spec.identity.is_none()
                 && spec.disk_gib.is_none()
                 && spec.disk_type.is_none()
                 && spec.native.is_empty()
                 && accelerators.is_empty()
                 && !spec.spot;
-            let is_network = at_fault("networkInterfaces")
-                || missing && network::default_is_missing(self.client).await.unwrap_or(nothing_else);
-            if is_network {
+            let lacks_network = names_field("networkInterfaces")
+                || something_missing
+                    && network::default_is_missing(self.client)
+                        .await
+                        .unwrap_or(names_nothing_else);
+            if lacks_network {
                 return network::no_default_network_error(error);
             }
         }
-        if !accelerators.is_empty() && (at_fault("guestAccelerators") || missing) {
+        if !accelerators.is_empty() && (names_field("guestAccelerators") || something_missing) {
             // The GPU exists, and the machine type takes it.
             return error.with_kind(ErrorKind::Capacity).with_hint(
                 "the zone has no such GPU: let it look further with --fallback zone, or name another --zone",
@@ -180,59 +194,61 @@ impl CreateCall<'_> {
             return Ok(CreateOutcome::TokenAlreadyUsed);
         }
         let is_repeated = self.answers_earlier_call(&operation).await;
-        let target = operation.target_id;
-        let operation = match zone_operations::wait_until_done(self.client, zone, operation, OPERATION_DEADLINE).await {
+        let created_id = operation.target_id;
+        let operation = match zone_operations::wait_until_done(self.client, zone, operation, OPERATION_TIMEOUT).await {
             Ok(operation) => operation,
-            Err(error) => return self.recover_lost_operation(target, error).await,
+            Err(error) => return self.recover_lost_operation(created_id, error).await,
         };
-        if let Some(error) = operation_error(&operation, &self.attempted, zone) {
+        if let Some(error) = operation_error(&operation, &self.failure_prefix, zone) {
             return self.recover_failed_operation(&operation, error, is_repeated).await;
         }
-        match self.find_holder().await {
-            Ok(Some(holder)) if is_same_instance(holder.id, target) => self.to_outcome(holder).await,
-            Ok(Some(holder)) => self.accept_holder(holder).await,
+        match self.find_existing().await {
+            Ok(Some(existing)) => self.outcome_with_instance(existing, created_id).await,
             Ok(None) if is_repeated => self.wait_for_new_instance(&operation).await,
             Ok(None) => self.handle_missing_instance(&operation).await,
             Err(error) if is_done(&operation) => {
                 tracing::debug!(%error, "the new instance could not be read back");
                 self.assume_outcome(&operation)
             }
-            Err(error) => Err(self.unknown_outcome(self.instance_with_id(target), error)),
+            Err(error) => Err(self.unknown_outcome_error(self.instance_with_id(created_id), error)),
         }
     }
 
     /// Says whether the operation belongs to another call with the same request id: in another zone, or for another
     /// instance.
     pub(crate) fn answers_another_call(&self, operation: &Operation) -> bool {
-        let name = self.spec.members.is_none().then(|| self.spec.name.as_str());
+        // The target of a group's operation is the zone.
+        let name = match self.spec.members {
+            Some(_) => None,
+            None => Some(self.spec.name.as_str()),
+        };
         is_of_another_call(operation, &self.request.zone, name)
     }
 
     /// Says whether the operation belongs to an earlier call, which must have been done when it was answered. This
     /// machine's clock may be wrong, so the times are compared with the cloud's.
     pub(crate) async fn answers_earlier_call(&self, operation: &Operation) -> bool {
-        let age_at_answer = self.start.elapsed();
+        let age_at_answer = self.started_at.elapsed();
         if !is_done(operation) {
             return false;
         }
         if is_from_earlier_call(operation, None, age_at_answer) {
             return true;
         }
-        let now = self.client.server_time().await.ok();
-        // Reading the cloud's clock took some time, too.
-        let age_now = SignedDuration::try_from(self.start.elapsed()).unwrap_or_default();
-        let call_began = now.and_then(|now| now.checked_sub(age_now).ok());
+        // Reading the cloud's clock takes some time, too.
+        let call_began = match self.client.server_time().await {
+            Ok(now) => now.checked_sub(self.started_at.elapsed()).ok(),
+            Err(_) => None,
+        };
         is_from_earlier_call(operation, call_began, age_at_answer)
     }
 
     /// Finds the result of a successful operation whose instance is not visible: it was deleted, or is not visible yet.
     async fn handle_missing_instance(&self, operation: &Operation) -> Result<CreateOutcome> {
-        let (zone, Some(id)) = (&self.request.zone, operation.target_id) else {
-            let error = Error::new(
-                ErrorKind::UnknownOutcome,
-                format!("{}: it is not to be seen", self.attempted),
-            );
-            return Err(error.at(error_location(&self.request.zone)));
+        let zone = &self.request.zone;
+        let Some(id) = operation.target_id else {
+            let message = format!("{}: it is not to be seen", self.failure_prefix);
+            return Err(Error::new(ErrorKind::UnknownOutcome, message).at(error_location(zone)));
         };
         if zone_operations::was_deleted(self.client, zone, id)
             .await
@@ -243,11 +259,9 @@ impl CreateCall<'_> {
         if is_done(operation) {
             return self.assume_outcome(operation);
         }
-        let error = Error::new(
-            ErrorKind::Timeout,
-            format!("{}: its operation does not end", self.attempted),
-        );
-        Err(self.unknown_outcome(self.instance_with_id(Some(id)), error))
+        let message = format!("{}: its operation does not end", self.failure_prefix);
+        let error = Error::new(ErrorKind::Timeout, message);
+        Err(self.unknown_outcome_error(self.instance_with_id(Some(id)), error))
     }
 
     /// Waits for the instance of an earlier call that is not visible: it is gone, or too new.
@@ -260,10 +274,10 @@ impl CreateCall<'_> {
             None => true,
         };
         let is_new = !was_deleted && zone_operations::ended_recently(self.client, operation).await;
-        while is_new && self.start.elapsed() < zone_operations::VISIBILITY_DELAY {
+        while is_new && self.started_at.elapsed() < zone_operations::VISIBILITY_DELAY {
             tokio::time::sleep(PAUSE).await;
-            if let Ok(Some(holder)) = self.find_holder().await {
-                return self.accept_holder(holder).await;
+            if let Ok(Some(existing)) = self.find_existing().await {
+                return self.adopt_instance(existing).await;
             }
         }
         Ok(CreateOutcome::TokenAlreadyUsed)
@@ -271,10 +285,11 @@ impl CreateCall<'_> {
 
     /// Makes the outcome of the requested instance, with the id in the operation.
     fn assume_outcome(&self, operation: &Operation) -> Result<CreateOutcome> {
-        let created = self.assume_created(self.spec.name.as_str(), operation.target_id, operation);
-        let created =
-            created.map_err(|error| self.unknown_outcome(self.instance_with_id(operation.target_id), error))?;
-        Ok(CreateOutcome::Created(vec![created]))
+        let id = operation.target_id;
+        match self.assume_created(self.spec.name.as_str(), id, operation) {
+            Ok(created) => Ok(CreateOutcome::Created(vec![created])),
+            Err(error) => Err(self.unknown_outcome_error(self.instance_with_id(id), error)),
+        }
     }
 
     /// Makes the created instance from the request.
@@ -296,18 +311,22 @@ impl CreateCall<'_> {
 /// Says whether an operation is about another zone, or, if a name is given, another instance.
 fn is_of_another_call(operation: &Operation, zone: &str, name: Option<&str>) -> bool {
     let target = operation.target_link.as_deref().unwrap_or_default();
-    let target_zone = target
-        .split_once("/zones/")
-        .map(|(_, rest)| rest.split('/').next().unwrap_or(rest));
-    let own_zone = operation.zone.as_deref().map(last_segment);
-    let target_name = target.contains("/instances/").then(|| last_segment(target));
-    let is_elsewhere = own_zone.into_iter().chain(target_zone).any(|other| other != zone);
-    is_elsewhere || name.zip(target_name).is_some_and(|(name, other)| name != other)
+    if let Some(zone_of_operation) = &operation.zone
+        && last_segment(zone_of_operation) != zone
+    {
+        return true;
+    }
+    if let Some((_, path_in_zones)) = target.split_once("/zones/")
+        && path_in_zones.split('/').next() != Some(zone)
+    {
+        return true;
+    }
+    name.is_some_and(|name| target.contains("/instances/") && last_segment(target) != name)
 }
 
 /// Says whether an instance has the id that an operation names. An operation may name none.
-pub(crate) fn is_same_instance(id: Option<u64>, target: Option<u64>) -> bool {
-    target.is_none() || id == target
+fn is_same_instance(id: Option<u64>, created_id: Option<u64>) -> bool {
+    created_id.is_none() || id == created_id
 }
 
 #[cfg(test)]

@@ -49,9 +49,9 @@ pub(crate) fn build_metadata(
     image_project: &str,
     ssh_keys: Option<String>,
 ) -> Result<Option<Metadata>> {
-    let mut items = Vec::new();
+    let mut items: Vec<(&str, String)> = Vec::new();
     if let Some(data) = &spec.user_data {
-        items.extend(user_data_items(data.expose(), image_project)?);
+        items.extend(build_user_data_items(data.expose(), image_project)?);
     }
     if let Some(keys) = ssh_keys {
         items.push((SSH_KEYS, keys));
@@ -61,30 +61,28 @@ pub(crate) fn build_metadata(
             "the native option metadata has {taken}, which user data or an SSH key sets already"
         )));
     }
-    let own = options
-        .metadata
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.clone()));
-    let items: Vec<_> = items.into_iter().chain(own).collect();
+    let users_items = options.metadata.iter();
+    items.extend(users_items.map(|(key, value)| (key.as_str(), value.clone())));
     check_sizes(&items)?;
-    let data = spec.user_data.as_ref();
-    if let Some(why) = data.and_then(|data| ignored_reason(data.expose(), image_project)) {
-        tracing::warn!("{why}");
+    if let Some(data) = &spec.user_data
+        && let Some(reason) = find_ignored_reason(data.expose(), image_project)
+    {
+        tracing::warn!("{reason}");
     }
-    let has_windows_ssh = options.metadata.get("enable-windows-ssh");
-    let has_windows_ssh = has_windows_ssh.is_some_and(|value| is_true(value));
-    if spec.ssh_key.is_some() && is_windows(image_project) && !has_windows_ssh {
+    let windows_ssh = options.metadata.get("enable-windows-ssh");
+    if spec.ssh_key.is_some() && is_windows(image_project) && !windows_ssh.is_some_and(|value| is_true(value)) {
         // https://cloud.google.com/compute/docs/connect/windows-ssh
         tracing::warn!(
             "the key of --ssh-key does nothing on Windows, unless --native metadata=enable-windows-ssh=TRUE is given \
              and OpenSSH is installed in the VM"
         );
     }
-    let items: Vec<_> = items
-        .into_iter()
-        .map(|(key, value)| Items::new().set_key(key).set_value(value))
-        .collect();
-    Ok((!items.is_empty()).then(|| Metadata::new().set_items(items)))
+    if items.is_empty() {
+        return Ok(None);
+    }
+    let items = items.into_iter();
+    let api_items = items.map(|(key, value)| Items::new().set_key(key).set_value(value));
+    Ok(Some(Metadata::new().set_items(api_items)))
 }
 
 /// Projects whose images have cloud-init.
@@ -108,22 +106,21 @@ pub(crate) fn is_windows(image_project: &str) -> bool {
     WINDOWS_PROJECTS.contains(&image_project)
 }
 
-fn user_data_items(data: &[u8], image_project: &str) -> Result<Vec<(&'static str, String)>> {
+fn build_user_data_items(data: &[u8], image_project: &str) -> Result<Vec<(&'static str, String)>> {
     if is_windows(image_project) {
         return Err(Error::invalid("user data is not run by Windows images on gcp")
             .with_hint("give a script as metadata: --native metadata='{\"sysprep-specialize-script-ps1\": \"…\"}'"));
     }
     let has_cloud_init = WITH_CLOUD_INIT.contains(&image_project);
-    let has_none = WITHOUT_CLOUD_INIT.contains(&image_project);
+    let lacks_cloud_init = WITHOUT_CLOUD_INIT.contains(&image_project);
     let Ok(text) = std::str::from_utf8(data) else {
-        if has_none {
-            let what = if is_gzip(data) {
-                "is packed with gzip"
-            } else {
-                "is not UTF-8 text"
+        if lacks_cloud_init {
+            let problem = match is_gzip(data) {
+                true => "is packed with gzip",
+                false => "is not UTF-8 text",
             };
             return Err(Error::invalid(format!(
-                "the user data {what}, and images of {image_project} have no cloud-init that could read it"
+                "the user data {problem}, and images of {image_project} have no cloud-init that could read it"
             ))
             .with_hint("give a script that begins with #!, as text, or use the image ubuntu-24.04"));
         }
@@ -151,7 +148,7 @@ fn user_data_items(data: &[u8], image_project: &str) -> Result<Vec<(&'static str
 }
 
 /// Returns why the guest would ignore user data; `None` if it runs it.
-fn ignored_reason(data: &[u8], image_project: &str) -> Option<String> {
+fn find_ignored_reason(data: &[u8], image_project: &str) -> Option<String> {
     if WITHOUT_CLOUD_INIT.contains(&image_project) && !data.starts_with(b"#!") {
         return Some(format!(
             "images of {image_project} have no cloud-init, so nothing runs this user data: give a script that begins \
@@ -183,39 +180,43 @@ pub(crate) fn format_ssh_key(key: &SshKey) -> Result<String> {
 
 /// Returns the user that a key in OpenSSH's one-line form logs in as; `cloudctl` without a key or a comment.
 pub(crate) fn login_user(key: &str) -> String {
-    let user = key.split_whitespace().nth(2);
-    let user = user.map(|comment| comment.split('@').next().unwrap_or(comment));
-    user.and_then(to_user_name).unwrap_or_else(|| "cloudctl".to_owned())
+    let comment = key.split_whitespace().nth(2).unwrap_or_default();
+    let before_at = comment.split('@').next().unwrap_or_default();
+    to_user_name(before_at).unwrap_or_else(|| "cloudctl".to_owned())
 }
 
 /// Makes a Linux user name of a text, if its characters allow. The guest agent does not create root.
 fn to_user_name(text: &str) -> Option<String> {
     const MAX_LENGTH: usize = 32;
-    let lower = text.to_lowercase();
-    let clean = lower
-        .chars()
-        .filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_' || *c == '-');
-    let name: String = clean.skip_while(|c| !c.is_ascii_lowercase()).take(MAX_LENGTH).collect();
-    (!name.is_empty() && name != "root").then_some(name)
+    let is_name_character = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_' || *c == '-';
+    let lower_case = text.to_lowercase();
+    let characters = lower_case.chars().filter(is_name_character);
+    let from_first_letter = characters.skip_while(|c| !c.is_ascii_lowercase());
+    let name: String = from_first_letter.take(MAX_LENGTH).collect();
+    if name.is_empty() || name == "root" {
+        None
+    } else {
+        Some(name)
+    }
 }
 
 fn check_sizes(items: &[(&str, String)]) -> Result<()> {
     for (key, value) in items {
-        let clean = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if key.is_empty() || key.len() > 128 || !key.chars().all(clean) {
+        let is_key_character = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if key.is_empty() || key.len() > 128 || !key.chars().all(is_key_character) {
             return Err(Error::invalid(format!("invalid metadata key {} for gcp", quoted(key)))
                 .with_hint("a metadata key is at most 128 letters, digits, _ and -"));
         }
         let is_encoded = || items.iter().any(|(key, _)| *key == "user-data-encoding");
-        let what = match *key {
+        let shown_name = match *key {
             "user-data" if is_encoded() => "user data in base64",
             "user-data" | "startup-script" => "user data",
             key => key,
         };
-        check_size(ProviderKind::Gcp, what, value.len(), MAX_VALUE_BYTES)?;
+        check_size(ProviderKind::Gcp, shown_name, value.len(), MAX_VALUE_BYTES)?;
     }
-    let all = items.iter().map(|(key, value)| key.len() + value.len()).sum();
-    check_size(ProviderKind::Gcp, "metadata", all, MAX_TOTAL_BYTES)
+    let total = items.iter().map(|(key, value)| key.len() + value.len()).sum();
+    check_size(ProviderKind::Gcp, "metadata", total, MAX_TOTAL_BYTES)
 }
 
 /// Returns the value of `ssh-keys` for a new instance: the key that the spec names, or else the user's default key if
@@ -224,22 +225,21 @@ fn check_sizes(items: &[(&str, String)]) -> Result<()> {
 /// # Errors
 /// `Refused` for a key in the spec that OS Login would ignore; as [`format_ssh_key`].
 pub(crate) async fn select_ssh_keys(client: &Client, spec: &InstanceSpec, options: &Options) -> Result<Option<String>> {
-    if let Some(asked) = &spec.ssh_key {
-        let keys = format_ssh_key(asked)?;
+    if let Some(key) = &spec.ssh_key {
+        let keys = format_ssh_key(key)?;
         return match uses_os_login(client, options).await {
             true => Err(os_login_refusal()),
             false => Ok(Some(keys)),
         };
     }
-    let Some(own) = spec
-        .default_ssh_key
-        .as_ref()
-        .filter(|_| !options.metadata.contains_key(SSH_KEYS))
-    else {
+    let Some(default_key) = &spec.default_ssh_key else {
         return Ok(None);
     };
+    if options.metadata.contains_key(SSH_KEYS) {
+        return Ok(None);
+    }
     // A default key that is malformed is not the user's mistake.
-    let Ok(keys) = format_ssh_key(&SshKey::PublicKey(own.clone())) else {
+    let Ok(keys) = format_ssh_key(&SshKey::PublicKey(default_key.clone())) else {
         tracing::warn!("your own public key is left out: it is not in OpenSSH's one-line form");
         return Ok(None);
     };
@@ -265,11 +265,14 @@ fn os_login_refusal() -> Error {
 /// default counts, which is off.
 async fn uses_os_login(client: &Client, options: &Options) -> bool {
     match options.metadata.get(OS_LOGIN_KEY) {
-        Some(own) => is_true(own),
-        None => project_uses_os_login(client).await.unwrap_or_else(|error| {
-            tracing::debug!(%error, "whether the project uses OS Login cannot be told");
-            false
-        }),
+        Some(value) => is_true(value),
+        None => match project_uses_os_login(client).await {
+            Ok(uses_os_login) => uses_os_login,
+            Err(error) => {
+                tracing::debug!(%error, "whether the project uses OS Login cannot be told");
+                false
+            }
+        },
     }
 }
 
@@ -279,16 +282,14 @@ async fn project_uses_os_login(client: &Client) -> Result<bool> {
         with_call_options(projects.get().set_project(project)).send()
     });
     let metadata = answer.await?.common_instance_metadata.unwrap_or_default();
-    let own = metadata
-        .items
-        .into_iter()
-        .find(|item| item.key.as_deref() == Some(OS_LOGIN_KEY));
-    Ok(own.and_then(|item| item.value).is_some_and(|value| is_true(&value)))
+    let is_os_login_on =
+        |item: &Items| item.key.as_deref() == Some(OS_LOGIN_KEY) && item.value.as_deref().is_some_and(is_true);
+    Ok(metadata.items.iter().any(is_os_login_on))
 }
 
 /// Says whether the guest reads a value as true.
 /// <https://cloud.google.com/compute/docs/metadata/predefined-metadata-keys>
-pub(crate) fn is_true(value: &str) -> bool {
+fn is_true(value: &str) -> bool {
     ["true", "y", "yes", "1"].contains(&value.trim().to_lowercase().as_str())
 }
 

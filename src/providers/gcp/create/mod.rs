@@ -5,7 +5,7 @@
 //! old one: the cloud remembers the operation of a request id, also a failed one, and also after its instance is gone.
 //!
 //! EC2 differs: its create call has no operation to follow, creates one or many instances alike, and has its own fields
-//! for user data and key pairs, which are [`metadata`] here.
+//! for user data and key pairs, which are [`instance_metadata`] here.
 
 pub(super) mod bulk_insert;
 pub(super) mod create_call;
@@ -15,26 +15,27 @@ pub(super) mod request;
 
 use google_cloud_compute_v1::model::{self, Operation};
 
-use self::create_call::{CreateCall, CreateTarget};
+use self::create_call::{CreateCall, NamesToCreate};
 use super::api::client::{Client, with_call_options};
 use super::api::retry::ChangeFailure;
 use super::instances::list::is_being_deleted;
 use super::network::open_ports;
 use crate::cloud::{CreateOutcome, InstanceSpec, Result};
 
-/// Creates the instance of a generation; see [`Instances::create`](crate::cloud::Instances::create).
+/// Creates what the spec names in one call, or finds what this generation of its name created before; see
+/// [`Instances::create`](crate::cloud::Instances::create).
 pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
-    let call = CreateCall::prepare(client, spec, generation).await?;
-    let list_created = |outcome: &CreateOutcome| match outcome {
-        CreateOutcome::Created(instances) => instances.iter().map(|one| one.reference.clone()).collect(),
-        CreateOutcome::TokenAlreadyUsed => Vec::new(),
-    };
-    let rules = call.request.firewall_rules.as_ref();
-    open_ports::with_firewall_rules(client, rules, call.run(), list_created).await
+    match &spec.members {
+        Some(members) => bulk_insert::create(client, spec, members.len(), generation).await,
+        None => {
+            let call = CreateCall::prepare(client, spec, generation).await?;
+            open_ports::with_firewall_rules(client, call.request.firewall_rules.as_ref(), call.create()).await
+        }
+    }
 }
 
 impl CreateCall<'_> {
-    async fn run(&self) -> Result<CreateOutcome> {
+    async fn create(&self) -> Result<CreateOutcome> {
         let (mut invisible_conflicts, mut is_uncertain) = (0, false);
         loop {
             let failure = match self.insert().await {
@@ -45,16 +46,17 @@ impl CreateCall<'_> {
                 return self.recover_failed_call(self, failure).await;
             }
             is_uncertain |= failure.is_uncertain();
-            let holder = self.find_holder().await;
-            let Some(holder) = holder.map_err(|error| self.read_error(is_uncertain, error))? else {
-                self.wait_after_invisible_conflict(&mut invisible_conflicts, failure)
-                    .await?;
-                continue;
-            };
-            if !is_being_deleted(self.client, &self.request.zone, &holder).await {
-                return self.accept_holder(holder).await;
+            match self.find_existing().await {
+                Ok(Some(existing)) if is_being_deleted(self.client, &self.request.zone, &existing).await => {
+                    self.wait_for_free_name().await?;
+                }
+                Ok(Some(existing)) => return self.adopt_instance(existing).await,
+                Ok(None) => {
+                    self.wait_after_invisible_conflict(&mut invisible_conflicts, failure)
+                        .await?;
+                }
+                Err(error) => return Err(self.read_error(is_uncertain, error)),
             }
-            self.wait_for_free_name().await?;
         }
     }
 
@@ -68,21 +70,15 @@ impl CreateCall<'_> {
     }
 }
 
-impl CreateTarget for CreateCall<'_> {
-    type Output = CreateOutcome;
-
+impl NamesToCreate for CreateCall<'_> {
     async fn list_existing(&self) -> Result<Vec<model::Instance>> {
-        self.find_holder().await.map(|holder| holder.into_iter().collect())
+        Ok(Vec::from_iter(self.find_existing().await?))
     }
 
-    async fn accept(&self, existing: Vec<model::Instance>) -> Result<CreateOutcome> {
+    async fn adopt_existing(&self, existing: Vec<model::Instance>) -> Result<CreateOutcome> {
         match existing.into_iter().next() {
-            Some(holder) => self.accept_holder(holder).await,
+            Some(instance) => self.adopt_instance(instance).await,
             None => Ok(CreateOutcome::TokenAlreadyUsed),
         }
-    }
-
-    fn token_used(&self) -> CreateOutcome {
-        CreateOutcome::TokenAlreadyUsed
     }
 }

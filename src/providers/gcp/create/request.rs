@@ -22,7 +22,7 @@ use crate::providers::gcp::instances::ttl_run_limit::{check_limit, with_run_limi
 use crate::providers::gcp::labels::{build_labels, check_network_tags, is_resource_name};
 use crate::providers::gcp::native_options::{OnHostMaintenance, Options};
 use crate::providers::gcp::network::firewall_rule::FirewallRules;
-use crate::providers::gcp::network::{find_own_network, network_interface};
+use crate::providers::gcp::network::{build_interface, find_own_network};
 
 /// The machine type of an instance whose spec names none.
 pub(crate) const DEFAULT_MACHINE_TYPE: &str = "e2-small";
@@ -55,9 +55,11 @@ pub(crate) async fn prepare_request(client: &Client, spec: &InstanceSpec, genera
     let options = Options::from_spec(spec)?;
     let labels = build_labels(spec, generation)?;
     check_network_tags(&spec.firewalls)?;
-    spec.ttl.map_or(Ok(()), check_limit)?;
+    if let Some(ttl) = spec.ttl {
+        check_limit(ttl)?;
+    }
     let account = build_service_account(spec, &options)?;
-    let interface = network_interface(spec, &options)?;
+    let interface = build_interface(spec, &options)?;
     let firewall_rules = match spec.ingress_rules.as_slice() {
         [] => None,
         wanted => FirewallRules::new(&find_own_network(client, spec).await?, wanted),
@@ -78,11 +80,10 @@ pub(crate) async fn prepare_request(client: &Client, spec: &InstanceSpec, genera
         .as_deref()
         .unwrap_or_else(|| machine_types::default_disk_type(type_name));
     let migrates = accelerator.is_none() && !machine_types::cannot_migrate(&machine_type, type_name);
-    let tags = spec
-        .firewalls
-        .iter()
-        .chain(firewall_rules.as_ref().map(|firewall_rules| &firewall_rules.tag));
-    let tags: Vec<String> = tags.cloned().collect();
+    let mut tags = spec.firewalls.clone();
+    if let Some(rules) = &firewall_rules {
+        tags.push(rules.tag.clone());
+    }
 
     let body = Instance::new()
         .set_name(spec.name.as_str())
@@ -307,7 +308,8 @@ pub(crate) mod tests {
                 .set_labels(labels)
         };
         let plain = spec("web-1");
-        let id = derive_request_id("insert", "acme", zone, &plain, 0, &body("e2-small"));
+        let small = body("e2-small");
+        let id = derive_request_id("insert", "acme", zone, &plain, 0, &small);
         // If this value changes, a rerun after an upgrade does not find the first call.
         assert_eq!(id, "906214f0-722c-5c07-a04f-b3ba86cfb58d");
         assert_eq!(id.parse::<uuid::Uuid>().unwrap().get_version_num(), 5);
@@ -320,22 +322,15 @@ pub(crate) mod tests {
         let mut members = spec("web-1");
         let mut ids = vec![
             id,
-            derive_request_id("insert", "acme", zone, &plain, 1, &body("e2-small")),
-            derive_request_id("insert", "other", zone, &plain, 0, &body("e2-small")),
-            derive_request_id("insert", "acme", "us-central1-a", &plain, 0, &body("e2-small")),
+            derive_request_id("insert", "acme", zone, &plain, 1, &small),
+            derive_request_id("insert", "other", zone, &plain, 0, &small),
+            derive_request_id("insert", "acme", "us-central1-a", &plain, 0, &small),
             derive_request_id("insert", "acme", zone, &plain, 0, &body("e2-medium")),
-            derive_request_id("bulkInsert", "acme", zone, &plain, 0, &body("e2-small")),
+            derive_request_id("bulkInsert", "acme", zone, &plain, 0, &small),
         ];
         for text in ["1-3", "1-2"] {
             members.members = Some(text.parse().unwrap());
-            ids.push(derive_request_id(
-                "bulkInsert",
-                "acme",
-                zone,
-                &members,
-                0,
-                &body("e2-small"),
-            ));
+            ids.push(derive_request_id("bulkInsert", "acme", zone, &members, 0, &small));
         }
         let different: std::collections::BTreeSet<_> = ids.iter().collect();
         assert_eq!(different.len(), ids.len());

@@ -12,18 +12,31 @@ use http::{Extensions, HeaderMap, HeaderValue};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::cloud::{Result, may_be_secret};
+use crate::cloud::{Error, Result, may_be_secret};
 use crate::providers::common::connection_errors::links;
 use crate::providers::gcp::connection_errors::{Cause, find_cause, format_message};
 
 /// How long to wait for a token. The SDK itself has no limit.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long before its end a token is renewed.
-const MARGIN: Duration = Duration::from_secs(60);
+const RENEWAL_MARGIN: Duration = Duration::from_secs(60);
 /// After this time a token is renewed, even if its server says that it lives longer.
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// The header that names the project to bill. <https://cloud.google.com/apis/docs/system-parameters>
-const USER_PROJECT: &str = "x-goog-user-project";
+const BILLED_PROJECT_HEADER: &str = "x-goog-user-project";
+
+/// Implements `Debug` without the fields, which have secrets.
+macro_rules! debug_without_fields {
+    ($($type:ident),*) => {$(
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str(concat!(stringify!($type), "([secret])"))
+            }
+        }
+    )*};
+}
+pub(super) use debug_without_fields;
+debug_without_fields!(StaticToken, BilledCredentials, RenewedToken);
 
 /// Makes the header of a token.
 ///
@@ -35,7 +48,7 @@ pub(crate) fn bearer_header(token: &str) -> Result<HeaderMap, InvalidHeaderValue
     Ok(HeaderMap::from_iter([(AUTHORIZATION, header)]))
 }
 
-fn cacheable(headers: HeaderMap) -> CacheableResource<HeaderMap> {
+fn to_cacheable(headers: HeaderMap) -> CacheableResource<HeaderMap> {
     CacheableResource::New {
         entity_tag: EntityTag::new(),
         data: headers,
@@ -54,15 +67,9 @@ impl StaticToken {
     }
 }
 
-impl fmt::Debug for StaticToken {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("StaticToken([secret])")
-    }
-}
-
 impl CredentialsProvider for StaticToken {
     async fn headers(&self, _: Extensions) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
-        Ok(cacheable(self.headers.clone()))
+        Ok(to_cacheable(self.headers.clone()))
     }
 
     async fn universe_domain(&self) -> Option<String> {
@@ -82,17 +89,11 @@ impl BilledCredentials {
     }
 }
 
-impl fmt::Debug for BilledCredentials {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("BilledTo([secret])")
-    }
-}
-
 impl CredentialsProvider for BilledCredentials {
     async fn headers(&self, extensions: Extensions) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
         Ok(match self.credentials.headers(extensions).await? {
             CacheableResource::New { entity_tag, mut data } => {
-                data.insert(USER_PROJECT, self.project.clone());
+                data.insert(BILLED_PROJECT_HEADER, self.project.clone());
                 CacheableResource::New { entity_tag, data }
             }
             unchanged @ CacheableResource::NotModified => unchanged,
@@ -120,13 +121,13 @@ impl TokenCache {
         if let Some((headers, end)) = current.as_ref()
             && Instant::now() < *end
         {
-            return Ok(cacheable(headers.clone()));
+            return Ok(to_cacheable(headers.clone()));
         }
-        let asked = Instant::now();
-        let (headers, holds) = fetch.await.map_err(TokenError::into_error)?;
-        let end = asked + holds.min(MAX_LIFETIME).saturating_sub(MARGIN);
+        let requested_at = Instant::now();
+        let (headers, lifetime) = fetch.await.map_err(TokenError::into_error)?;
+        let end = requested_at + lifetime.min(MAX_LIFETIME).saturating_sub(RENEWAL_MARGIN);
         *current = Some((headers.clone(), end));
-        Ok(cacheable(headers))
+        Ok(to_cacheable(headers))
     }
 }
 
@@ -175,42 +176,37 @@ impl RenewedToken {
         }
     }
 
-    fn failure(&self, error: &CredentialsError) -> TokenError {
+    fn to_token_error(&self, error: &CredentialsError) -> TokenError {
         let message = |why: String| format!("{}: {why}", self.server);
-        if let Some(cause) = find_cause(error).filter(|_| !was_answered(error)) {
+        if !was_answered(error)
+            && let Some(cause) = find_cause(error)
+        {
             return TokenError::unreachable(message, Some(cause));
         }
-        let is_transient = error.is_transient();
         let text = match find_error_text(error) {
             Some(answer) => message(answer),
-            None if is_transient => format!("{} cannot be reached or is out of order", self.server),
+            None if error.is_transient() => format!("{} cannot be reached or is out of order", self.server),
             None => message("the credentials were not accepted".to_owned()),
         };
-        match is_transient {
+        match error.is_transient() {
             true => TokenError::transient(text),
             false => TokenError::permanent(text),
         }
     }
 }
 
-impl fmt::Debug for RenewedToken {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("RenewedToken([secret])")
-    }
-}
-
 impl CredentialsProvider for RenewedToken {
     async fn headers(&self, extensions: Extensions) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
-        let Some(current) = self.current() else {
+        let Some(credentials) = self.current() else {
             return Err(CredentialsError::from_msg(false, "the credentials are not complete"));
         };
-        let failure = match tokio::time::timeout(TOKEN_TIMEOUT, current.headers(extensions)).await {
-            Ok(Err(error)) => self.failure(&error),
+        let failure = match tokio::time::timeout(TOKEN_TIMEOUT, credentials.headers(extensions)).await {
+            Ok(Err(error)) => self.to_token_error(&error),
             Ok(result) => return result,
             Err(_) => TokenError::transient(format!("{} gave no answer in time", self.server)),
         };
         if failure.is_transient {
-            self.forget(&current);
+            self.forget(&credentials);
         }
         Err(failure.into_error())
     }
@@ -223,11 +219,11 @@ impl CredentialsProvider for RenewedToken {
 /// Says whether a server answered, so that it was reached.
 fn was_answered(error: &CredentialsError) -> bool {
     links(error).any(|link| {
-        let of_request = link.downcast_ref::<reqwest::Error>().and_then(reqwest::Error::status);
-        let of_sdk = link
+        let status_of_request = link.downcast_ref::<reqwest::Error>().and_then(reqwest::Error::status);
+        let status_of_sdk = link
             .downcast_ref::<google_cloud_gax::error::Error>()
             .and_then(google_cloud_gax::error::Error::http_status_code);
-        of_request.is_some() || of_sdk.is_some()
+        status_of_request.is_some() || status_of_sdk.is_some()
     })
 }
 
@@ -246,6 +242,15 @@ fn find_body(error: &(dyn std::error::Error + 'static)) -> Option<Value> {
     serde_json::from_str(body).ok()
 }
 
+/// Builds the HTTP client for a server that gives tokens.
+///
+/// # Errors
+/// `InvalidSpec` if no connection can be prepared.
+pub(crate) fn build_http_client(builder: reqwest::ClientBuilder, server: &str) -> Result<reqwest::Client> {
+    let client = builder.build();
+    client.map_err(|error| Error::invalid(format!("cannot prepare the connection to {server}")).with_source(error))
+}
+
 /// The answer of a server to a request for a token.
 pub(crate) struct TokenAnswer {
     pub(crate) status: u16,
@@ -258,7 +263,7 @@ impl TokenAnswer {
         request: reqwest::RequestBuilder,
         message: impl Fn(String) -> String,
     ) -> Result<Self, TokenError> {
-        let answer = request.send().await;
+        let answer = request.timeout(TOKEN_TIMEOUT).send().await;
         let answer = answer.map_err(|error| TokenError::unreachable(message, find_cause(&error)))?;
         Ok(Self {
             status: answer.status().as_u16(),
@@ -292,17 +297,13 @@ fn error_text(body: &Value) -> Option<String> {
     let code = text_at(body, &["error", "status"]).or_else(|| text_at(body, &["error"]));
     let message = text_at(body, &["error", "message"]).or_else(|| text_at(body, &["error_description"]));
     // A server may repeat a secret that it was sent.
-    let shown = |text: Option<&str>| {
-        text.map(format_message)
-            .filter(|text| !text.is_empty() && !may_be_secret(text))
-    };
-    let whole = |text: Option<&str>| {
-        let line = text?.lines().next()?.trim().trim_end_matches('.');
-        (!line.is_empty() && !may_be_secret(line)).then(|| line.to_owned())
-    };
-    match (shown(code), whole(message)) {
+    let can_be_shown = |text: &String| !text.is_empty() && !may_be_secret(text);
+    let code = code.map(format_message).filter(can_be_shown);
+    let first_line = message.and_then(|message| message.lines().next());
+    let message = first_line.map(|line| line.trim().trim_end_matches('.').to_owned());
+    match (code, message.filter(can_be_shown)) {
         (Some(code), Some(message)) => Some(format!("{code}: {message}")),
-        (one, other) => one.or(other),
+        (code, message) => code.or(message),
     }
 }
 
@@ -318,7 +319,7 @@ pub(crate) struct TokenError {
     /// Whether another attempt may succeed.
     is_transient: bool,
     /// Whether the settings are wrong, not the credentials or the network.
-    is_setting: bool,
+    is_caused_by_setting: bool,
     hint: Option<String>,
 }
 
@@ -329,7 +330,7 @@ impl TokenError {
             Some(cause) => Self {
                 text: message(cause.text),
                 is_transient: !cause.permanent,
-                is_setting: cause.permanent,
+                is_caused_by_setting: cause.permanent,
                 hint: cause.hint,
             },
             None => Self::transient(message("it cannot be reached".to_owned())),
@@ -341,7 +342,7 @@ impl TokenError {
         Self {
             text,
             is_transient: false,
-            is_setting: false,
+            is_caused_by_setting: false,
             hint: None,
         }
     }
@@ -369,8 +370,8 @@ impl TokenError {
         self
     }
 
-    pub(crate) fn is_setting(&self) -> bool {
-        self.is_setting
+    pub(crate) fn is_caused_by_setting(&self) -> bool {
+        self.is_caused_by_setting
     }
 
     pub(crate) fn hint(&self) -> Option<&str> {

@@ -12,12 +12,13 @@ use crate::cloud::{Error, ErrorKind, Result, Secret, may_be_secret, path_text, q
 use crate::providers::gcp::configuration::gcloud_config::Located;
 use crate::settings::Environment;
 
-const OTHER_LOGIN: &str = "run `gcloud auth application-default login`, or set CLOUDSDK_AUTH_ACCESS_TOKEN to what \
+const JSON_KEY_HINT: &str = "create a JSON key of the service account: `gcloud iam service-accounts keys create`";
+const LOGIN_HINT: &str = "run `gcloud auth application-default login`, or set CLOUDSDK_AUTH_ACCESS_TOKEN to what \
                            `gcloud auth print-access-token` prints";
 
 /// The types of credentials files that cloudctl reads: all types of google-cloud-auth, and one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum FileType {
     AuthorizedUser,
     ServiceAccount,
     ExternalAccount,
@@ -25,7 +26,7 @@ pub(crate) enum Form {
     WorkforceUser,
 }
 
-impl Form {
+impl FileType {
     const ALL: [Self; 5] = [
         Self::AuthorizedUser,
         Self::ServiceAccount,
@@ -45,7 +46,7 @@ impl Form {
         }
     }
 
-    fn fields(self) -> &'static [&'static str] {
+    fn required_fields(self) -> &'static [&'static str] {
         match self {
             Self::AuthorizedUser => &["client_id", "client_secret", "refresh_token"],
             Self::ServiceAccount => &["client_email", "private_key_id", "private_key", "project_id"],
@@ -56,8 +57,8 @@ impl Form {
     }
 }
 
-/// Types that Google's tools know and cloudctl does not support.
-const REFUSED: [&str; 1] = ["gdch_service_account"];
+/// A type that Google's tools know and cloudctl does not support.
+const UNSUPPORTED_TYPE: &str = "gdch_service_account";
 
 /// A credentials file that has been checked.
 pub(crate) struct CredentialsFile {
@@ -65,7 +66,7 @@ pub(crate) struct CredentialsFile {
     pub(crate) name: String,
     /// What names the file: a variable, a line of a file, or its own name.
     pub(crate) source: String,
-    pub(crate) form: Form,
+    pub(crate) file_type: FileType,
     pub(crate) json: Secret<Value>,
 }
 
@@ -88,7 +89,7 @@ pub(crate) fn missing_file_error(setting: &Located) -> Error {
         return unauthenticated_error(message)
             .with_hint(format!("write the content to a file, and point {name} at the file"));
     }
-    let hint = format!("correct {name}, or log in: {OTHER_LOGIN}");
+    let hint = format!("correct {name}, or log in: {LOGIN_HINT}");
     unauthenticated_error(format!("{source}: there is no file {}", path_text(value))).with_hint(hint)
 }
 
@@ -127,7 +128,7 @@ pub(crate) fn read_text(path: &Path, shown: &str) -> Result<Option<String>> {
         Err(_) if path.is_dir() => return file_error("is a folder", "name the file in it"),
         Err(_) if is_content(&path.to_string_lossy()) => return Ok(None),
         Err(error) => {
-            return Err(unauthenticated_error(format!("{shown}: cannot read the file: {error}")).with_hint(OTHER_LOGIN));
+            return Err(unauthenticated_error(format!("{shown}: cannot read the file: {error}")).with_hint(LOGIN_HINT));
         }
     };
     if crate::cloud::is_gzip(&bytes) {
@@ -137,14 +138,11 @@ pub(crate) fn read_text(path: &Path, shown: &str) -> Result<Option<String>> {
         return file_error("is UTF-16 text", "save it as UTF-8");
     }
     if is_der(&bytes) {
-        return file_error(
-            "is a binary key, such as a .p12 file",
-            "create a JSON key of the service account: `gcloud iam service-accounts keys create`",
-        );
+        return file_error("is a binary key, such as a .p12 file", JSON_KEY_HINT);
     }
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Some(text.trim_start_matches('\u{feff}').to_owned())),
-        Err(_) => file_error("is not text", OTHER_LOGIN),
+        Err(_) => file_error("is not text", LOGIN_HINT),
     }
 }
 
@@ -154,7 +152,7 @@ fn is_der(bytes: &[u8]) -> bool {
 }
 
 /// Says whether a PEM key is complete: it states its own length.
-fn is_whole_key(pem: &str) -> bool {
+fn is_complete_key(pem: &str) -> bool {
     let Ok(key) = PrivateKeyDer::from_pem_slice(pem.as_bytes()) else {
         return false;
     };
@@ -180,8 +178,8 @@ fn looks_like_base64(text: &str) -> bool {
     let text = text.trim();
     let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '-' | '_' | '\n' | '\r');
     // `{"`, and `{` before a space, a line end or a tab; the same after a byte order mark.
-    let starts = ["eyJ", "eyA", "ewo", "ew0", "ewk", "77u/ey", "77u/ew"];
-    text.len() >= 16 && starts.iter().any(|start| text.starts_with(start)) && text.chars().all(is_base64)
+    let object_starts = ["eyJ", "eyA", "ewo", "ew0", "ewk", "77u/ey", "77u/ew"];
+    text.len() >= 16 && object_starts.iter().any(|start| text.starts_with(start)) && text.chars().all(is_base64)
 }
 
 impl CredentialsFile {
@@ -189,7 +187,7 @@ impl CredentialsFile {
     ///
     /// # Errors
     /// `Unauthenticated` that says what is wrong with the file.
-    pub(crate) fn of(text: &str, name: String, shown: String, environment: &Environment) -> Result<Self> {
+    pub(crate) fn parse(text: &str, name: String, shown: String, environment: &Environment) -> Result<Self> {
         let source = match shown.split_once(": ") {
             Some((source, _)) => source.to_owned(),
             None => shown.clone(),
@@ -197,12 +195,12 @@ impl CredentialsFile {
         let file_error =
             |why: &str, hint: &str| unauthenticated_error(format!("{shown}: the file {why}")).with_hint(hint);
         let mut json = parse_json(text, &file_error)?;
-        let form = parse_form(&json, &file_error)?;
-        check_fields(&mut json, form, "", environment, &file_error)?;
+        let file_type = parse_file_type(&json, &file_error)?;
+        check_fields(&mut json, file_type, "", environment, &file_error)?;
         Ok(Self {
             name,
             source,
-            form,
+            file_type,
             json: Secret::new(json),
         })
     }
@@ -228,25 +226,20 @@ impl CredentialsFile {
 
     /// Describes the server that gives the tokens, with its address if the file has one, and for which account.
     pub(crate) fn token_server(&self) -> String {
-        if self.form == Form::ServiceAccount {
+        if self.file_type == FileType::ServiceAccount {
             // This machine signs the tokens.
             return format!("the key of {} in {}", self.principal().unwrap_or_default(), self.name);
         }
         let json = self.json.expose();
-        let within = |key: &str| {
+        let text_in_file_or_source = |key: &str| {
             json.get(key)
                 .or_else(|| json.get("source_credentials")?.get(key))?
                 .as_str()
         };
-        let url = within("token_uri").or_else(|| within("token_url"));
-        let host = url.and_then(|url| {
-            let url = reqwest::Url::parse(url).ok()?;
-            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-            Some(format!("{}{port}", url.host_str()?))
-        });
-        let server = match host {
-            Some(host) => format!("the token server {host}"),
-            None if self.form == Form::AuthorizedUser => "the token server oauth2.googleapis.com".to_owned(),
+        let url = text_in_file_or_source("token_uri").or_else(|| text_in_file_or_source("token_url"));
+        let server = match url.and_then(host_and_port) {
+            Some(address) => format!("the token server {address}"),
+            None if self.file_type == FileType::AuthorizedUser => "the token server oauth2.googleapis.com".to_owned(),
             None => "the token server".to_owned(),
         };
         match self.principal() {
@@ -257,20 +250,29 @@ impl CredentialsFile {
 
     /// Makes the error for a file that the SDK refuses.
     pub(crate) fn unusable_error(&self, why: &str) -> Error {
-        let source = match self.source == self.name {
+        let prefix = match self.source == self.name {
             true => String::new(),
             false => format!("{}: ", self.source),
         };
-        unauthenticated_error(format!("{source}the credentials file {} {why}", self.name)).with_hint(OTHER_LOGIN)
+        unauthenticated_error(format!("{prefix}the credentials file {} {why}", self.name)).with_hint(LOGIN_HINT)
     }
+}
+
+/// Returns the host of a URL, with the port if the URL names one.
+fn host_and_port(url: &str) -> Option<String> {
+    let url = reqwest::Url::parse(url).ok()?;
+    let host = url.host_str()?;
+    Some(match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    })
 }
 
 fn parse_json(text: &str, file_error: &dyn Fn(&str, &str) -> Error) -> Result<Value> {
     let trimmed = text.trim();
-    let lower = trimmed.to_ascii_lowercase();
-    let key = "create a JSON key of the service account: `gcloud iam service-accounts keys create`";
+    let lower_case = trimmed.to_ascii_lowercase();
     if trimmed.is_empty() {
-        return Err(file_error("is empty", OTHER_LOGIN));
+        return Err(file_error("is empty", LOGIN_HINT));
     }
     if looks_like_base64(trimmed) {
         return Err(file_error(
@@ -281,13 +283,13 @@ fn parse_json(text: &str, file_error: &dyn Fn(&str, &str) -> Error) -> Result<Va
     if trimmed.starts_with("-----BEGIN") {
         return Err(file_error(
             "is a PEM file: a key or certificate alone, and no credentials file",
-            key,
+            JSON_KEY_HINT,
         ));
     }
-    if lower.contains("aws_access_key_id") || lower.contains("secret access key") {
+    if lower_case.contains("aws_access_key_id") || lower_case.contains("secret access key") {
         return Err(file_error(
             "has credentials of AWS, and none of Google Cloud",
-            OTHER_LOGIN,
+            LOGIN_HINT,
         ));
     }
     if trimmed.starts_with("ya29.") {
@@ -299,15 +301,15 @@ fn parse_json(text: &str, file_error: &dyn Fn(&str, &str) -> Error) -> Result<Va
     let value: Value = serde_json::from_str(trimmed).map_err(|error| {
         // The parser's message could quote a key from the file.
         let why = format!("is not JSON: line {}, column {}", error.line(), error.column());
-        file_error(&why, OTHER_LOGIN)
+        file_error(&why, LOGIN_HINT)
     })?;
     if !value.is_object() {
-        return Err(file_error("is JSON, but no object", OTHER_LOGIN));
+        return Err(file_error("is JSON, but no object", LOGIN_HINT));
     }
     Ok(value)
 }
 
-fn parse_form(json: &Value, file_error: &dyn Fn(&str, &str) -> Error) -> Result<Form> {
+fn parse_file_type(json: &Value, file_error: &dyn Fn(&str, &str) -> Error) -> Result<FileType> {
     let has = |key: &str| json.get(key).is_some();
     let Some(kind) = json.get("type") else {
         return Err(if has("installed") || has("web") {
@@ -316,39 +318,47 @@ fn parse_form(json: &Value, file_error: &dyn Fn(&str, &str) -> Error) -> Result<
                 "log in with it: `gcloud auth application-default login --client-id-file FILE`",
             )
         } else if has("AccessKeyId") || has("Credentials") || has("AccessKey") {
-            file_error("has credentials of AWS, and none of Google Cloud", OTHER_LOGIN)
+            file_error("has credentials of AWS, and none of Google Cloud", LOGIN_HINT)
         } else if has("tenantId") || has("clientSecret") {
-            file_error("has credentials of Azure, and none of Google Cloud", OTHER_LOGIN)
+            file_error("has credentials of Azure, and none of Google Cloud", LOGIN_HINT)
         } else {
-            file_error("has no \"type\", which every credentials file has", OTHER_LOGIN)
+            file_error("has no \"type\", which every credentials file has", LOGIN_HINT)
         });
     };
     let Some(kind) = kind.as_str().map(str::trim) else {
-        return Err(file_error("has a \"type\" that is no text", OTHER_LOGIN));
+        return Err(file_error("has a \"type\" that is no text", LOGIN_HINT));
     };
-    let form = Form::ALL.into_iter().find(|form| form.name() == kind);
-    form.ok_or_else(|| {
-        let known = Form::ALL.map(Form::name).join(", ");
-        let why = match REFUSED.contains(&kind) {
+    let file_type = FileType::ALL.into_iter().find(|file_type| file_type.name() == kind);
+    file_type.ok_or_else(|| {
+        let known = FileType::ALL.map(FileType::name).join(", ");
+        let why = match kind == UNSUPPORTED_TYPE {
             true => format!("has the type {kind}, which cloudctl does not support"),
             false => format!("has the unknown type {}; known are {known}", quoted(kind)),
         };
-        file_error(&why, OTHER_LOGIN)
+        file_error(&why, LOGIN_HINT)
     })
 }
+
+/// The fields that are URLs.
+const URL_FIELDS: [&str; 4] = [
+    "token_uri",
+    "token_url",
+    "service_account_impersonation_url",
+    "auth_uri",
+];
 
 /// Checks the fields that a type of file must have. Removes white space around text; white space inside would break a
 /// request.
 fn check_fields(
     json: &mut Value,
-    form: Form,
+    file_type: FileType,
     prefix: &str,
     environment: &Environment,
     file_error: &dyn Fn(&str, &str) -> Error,
 ) -> Result<()> {
-    let again = "download or create the file again";
+    let again_hint = "download or create the file again";
     let Some(object) = json.as_object_mut() else {
-        return Err(file_error(&format!("has a {prefix:?} that is no object"), again));
+        return Err(file_error(&format!("has a {prefix:?} that is no object"), again_hint));
     };
     for (key, value) in object.iter_mut() {
         let Value::String(text) = value else { continue };
@@ -360,20 +370,20 @@ fn check_fields(
             continue;
         }
         *text = text.trim().to_owned();
-        let is_url = matches!(
-            key.as_str(),
-            "token_uri" | "token_url" | "service_account_impersonation_url" | "auth_uri"
-        );
+        let is_url_field = URL_FIELDS.contains(&key.as_str());
         if text.chars().any(char::is_control) {
             let why = format!("has a line end or another control character in \"{prefix}{key}\"");
-            return Err(file_error(&why, again));
+            return Err(file_error(&why, again_hint));
         }
         let is_http = |url: &reqwest::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
-        if is_url && !text.is_empty() && !reqwest::Url::parse(text).as_ref().is_ok_and(is_http) {
-            return Err(file_error(&format!("has a \"{prefix}{key}\" that is no URL"), again));
+        if is_url_field && !text.is_empty() && !reqwest::Url::parse(text).as_ref().is_ok_and(is_http) {
+            return Err(file_error(
+                &format!("has a \"{prefix}{key}\" that is no URL"),
+                again_hint,
+            ));
         }
     }
-    for field in form.fields() {
+    for field in file_type.required_fields() {
         let is_there = match object.get(*field) {
             Some(Value::String(text)) => !text.trim().is_empty(),
             Some(Value::Object(_)) => matches!(*field, "credential_source" | "source_credentials"),
@@ -381,59 +391,55 @@ fn check_fields(
         };
         if !is_there {
             return Err(file_error(
-                &format!("has no \"{prefix}{field}\", which {} needs", form.name()),
-                again,
+                &format!("has no \"{prefix}{field}\", which {} needs", file_type.name()),
+                again_hint,
             ));
         }
     }
-    match form {
-        Form::ServiceAccount => {
-            let key = object.get("private_key").and_then(Value::as_str);
-            if !key.is_some_and(|key| key.contains("-----BEGIN") && key.contains("PRIVATE KEY-----")) {
-                return Err(file_error(
-                    &format!("has a \"{prefix}private_key\" that is no PEM key"),
-                    again,
-                ));
+    match file_type {
+        FileType::ServiceAccount => {
+            let key = object.get("private_key").and_then(Value::as_str).unwrap_or_default();
+            if !key.contains("-----BEGIN") || !key.contains("PRIVATE KEY-----") {
+                let why = format!("has a \"{prefix}private_key\" that is no PEM key");
+                return Err(file_error(&why, again_hint));
             }
-            if !key.is_some_and(is_whole_key) {
+            if !is_complete_key(key) {
                 let why = format!("has a \"{prefix}private_key\" that is broken or cut short");
-                return Err(file_error(&why, again));
+                return Err(file_error(&why, again_hint));
             }
         }
-        Form::ExternalAccount => check_source(object.get("credential_source"), environment, file_error)?,
-        Form::ImpersonatedServiceAccount => {
+        FileType::ExternalAccount => check_credential_source(object.get("credential_source"), environment, file_error)?,
+        FileType::ImpersonatedServiceAccount => {
             if let Some(inner) = object.get_mut("source_credentials") {
                 let inside = |why: &str, hint: &str| file_error(&format!("(in source_credentials) {why}"), hint);
-                let form = parse_form(inner, &inside)?;
-                if form == Form::ImpersonatedServiceAccount {
+                let file_type = parse_file_type(inner, &inside)?;
+                if file_type == FileType::ImpersonatedServiceAccount {
                     let why = "has source_credentials of the type impersonated_service_account";
                     return Err(file_error(why, "list the service accounts in between in \"delegates\""));
                 }
-                if form == Form::WorkforceUser {
+                if file_type == FileType::WorkforceUser {
                     let why = "has source_credentials of the type external_account_authorized_user";
                     let hint = "name the login's own file, and the service account in \
                                   CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT";
                     return Err(file_error(why, hint));
                 }
-                check_fields(inner, form, "source_credentials.", environment, file_error)?;
+                check_fields(inner, file_type, "source_credentials.", environment, file_error)?;
             }
         }
-        Form::AuthorizedUser | Form::WorkforceUser => {}
+        FileType::AuthorizedUser | FileType::WorkforceUser => {}
     }
     Ok(())
 }
 
 /// Checks where an external account gets its first token. <https://google.aip.dev/auth/4117>
-fn check_source(
+fn check_credential_source(
     source: Option<&Value>,
     environment: &Environment,
     file_error: &dyn Fn(&str, &str) -> Error,
 ) -> Result<()> {
     let Some(source) = source else { return Ok(()) };
-    let is_aws = source
-        .get("environment_id")
-        .and_then(Value::as_str)
-        .is_some_and(|id| id.starts_with("aws"));
+    let text = |key: &str| source.get(key).and_then(Value::as_str);
+    let is_aws = text("environment_id").is_some_and(|id| id.starts_with("aws"));
     if source.get("executable").is_some() {
         if environment.get("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES") != Some("1") {
             return Err(file_error(
@@ -443,24 +449,21 @@ fn check_source(
         }
         return Ok(());
     }
-    if let Some(file) = source.get("file").and_then(Value::as_str) {
+    if let Some(file) = text("file") {
+        let shown = format!("names {} in credential_source.file", path_text(file));
         return match std::fs::metadata(file) {
             Ok(metadata) if metadata.is_file() => Ok(()),
             Ok(_) => Err(file_error(
-                &format!("names {} in credential_source.file, which is no file", path_text(file)),
+                &format!("{shown}, which is no file"),
                 "correct the credentials file",
             )),
             Err(error) => Err(file_error(
-                &format!(
-                    "names {} in credential_source.file, which cannot be read: {error}",
-                    path_text(file)
-                ),
+                &format!("{shown}, which cannot be read: {error}"),
                 "put the token there, or correct the credentials file",
             )),
         };
     }
-    let url = source.get("url").and_then(Value::as_str);
-    match url {
+    match text("url") {
         _ if is_aws => Ok(()),
         Some(url) if reqwest::Url::parse(url).is_ok() => Ok(()),
         Some(_) => Err(file_error(
@@ -469,7 +472,7 @@ fn check_source(
         )),
         None => Err(file_error(
             "has a \"credential_source\" that is neither a file, a url, an executable nor of AWS",
-            OTHER_LOGIN,
+            LOGIN_HINT,
         )),
     }
 }
@@ -480,8 +483,8 @@ mod tests {
 
     use super::*;
 
-    fn of(text: &str) -> Result<CredentialsFile> {
-        CredentialsFile::of(
+    fn parse(text: &str) -> Result<CredentialsFile> {
+        CredentialsFile::parse(
             text,
             "key.json".to_owned(),
             "key.json".to_owned(),
@@ -496,7 +499,7 @@ mod tests {
         let of_user = |more: Value| {
             let mut json = user.clone();
             json.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            of(&json.to_string()).unwrap().principal()
+            parse(&json.to_string()).unwrap().principal()
         };
         assert_eq!(of_user(json!({"account": ""})), None);
         assert_eq!(
@@ -509,7 +512,7 @@ mod tests {
             "source_credentials": user,
         });
         assert_eq!(
-            of(&impersonated.to_string()).unwrap().principal().as_deref(),
+            parse(&impersonated.to_string()).unwrap().principal().as_deref(),
             Some("b@acme.iam.test")
         );
     }
@@ -521,7 +524,7 @@ mod tests {
             "{\"type\": \"service_account\", \"private_key\": \"hunter2\"}",
             "{\"type\": \"authorized_user\", \"client_id\": \"hunter2\\nx\"}",
         ] {
-            let broken = of(text).err().unwrap();
+            let broken = parse(text).err().unwrap();
             assert!(!format!("{broken} {broken:?}").contains("hunter2"), "{broken}");
         }
     }

@@ -3,7 +3,6 @@
 //! The SDK's own impersonation cannot use another address for the IAM Credentials API, and hides its answers.
 //! <https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken>
 
-use std::fmt;
 use std::time::Duration;
 
 use google_cloud_auth::credentials::{CacheableResource, Credentials, CredentialsProvider};
@@ -11,13 +10,12 @@ use google_cloud_auth::errors::CredentialsError;
 use http::{Extensions, HeaderMap};
 use serde_json::json;
 
-use super::access_token::{TokenAnswer, TokenCache, TokenError};
-use crate::cloud::{Error, Result};
+use super::access_token::{TokenAnswer, TokenCache, TokenError, build_http_client, debug_without_fields};
+use crate::cloud::Result;
 use crate::providers::gcp::configuration::setting_values::Impersonation;
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const LIFETIME: Duration = Duration::from_secs(3600);
-const TOKEN_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Tokens of a service account, which the IAM Credentials API creates for the caller.
 pub(crate) struct ImpersonatedToken {
@@ -33,14 +31,11 @@ impl ImpersonatedToken {
     /// # Errors
     /// `InvalidSpec` if no connection can be prepared.
     pub(crate) fn new(caller: Credentials, impersonation: Impersonation, endpoint: String) -> Result<Self> {
-        let http = reqwest::Client::builder().build().map_err(|error| {
-            Error::invalid(format!("cannot prepare the connection to {endpoint}")).with_source(error)
-        })?;
         Ok(Self {
             caller,
             impersonation,
+            http: build_http_client(reqwest::Client::builder(), &endpoint)?,
             endpoint,
-            http,
             cache: TokenCache::default(),
         })
     }
@@ -58,8 +53,8 @@ impl ImpersonatedToken {
             .collect();
         let lifetime = format!("{}s", LIFETIME.as_secs());
         let body = json!({"scope": [SCOPE], "lifetime": lifetime, "delegates": delegates});
-        let ask = self.http.post(url).headers(caller).timeout(TOKEN_TIMEOUT).json(&body);
-        let answer = TokenAnswer::send(ask, message).await?;
+        let request = self.http.post(url).headers(caller).json(&body);
+        let answer = TokenAnswer::send(request, message).await?;
         if answer.status != 200 {
             let failure = TokenError::from_status(answer.status, message(answer.reason()));
             return Err(match answer.status {
@@ -74,11 +69,7 @@ impl ImpersonatedToken {
     }
 }
 
-impl fmt::Debug for ImpersonatedToken {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("ImpersonatedToken([secret])")
-    }
-}
+debug_without_fields!(ImpersonatedToken);
 
 impl CredentialsProvider for ImpersonatedToken {
     async fn headers(&self, extensions: Extensions) -> Result<CacheableResource<HeaderMap>, CredentialsError> {

@@ -1,22 +1,20 @@
 //! The metadata server of Google's machines: it names their project and gives tokens. It is called directly, never
 //! through a proxy, which would see the tokens. <https://cloud.google.com/compute/docs/metadata/overview>
 
-use std::fmt;
 use std::time::Duration;
 
 use google_cloud_auth::credentials::{CacheableResource, CredentialsProvider};
 use google_cloud_auth::errors::CredentialsError;
 use http::{Extensions, HeaderMap};
 
-use super::access_token::{TokenAnswer, TokenCache, TokenError};
+use super::access_token::{TokenAnswer, TokenCache, TokenError, build_http_client, debug_without_fields};
 use crate::cloud::{Error, Result, quoted};
 use crate::settings::Environment;
 
 /// The address on every Google machine.
 const ADDRESS: &str = "169.254.169.254";
 /// How long to wait for a project or universe: the server is on this machine and answers at once.
-const PROJECT_TIMEOUT: Duration = Duration::from_secs(1);
-const TOKEN_TIMEOUT: Duration = Duration::from_secs(25);
+const TEXT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Says whether this machine is Google's: the firmware of a VM says so, and the environment on Cloud Run. Google's
 /// libraries know `GCE_METADATA_HOST`, which moves the metadata server, and `NO_GCE_CHECK`, which disables it.
@@ -41,40 +39,39 @@ impl MetadataServer {
     /// # Errors
     /// `InvalidSpec` if the variable for its address does not name a host.
     pub(crate) fn new(environment: &Environment) -> Result<Self> {
-        let named = ["GCE_METADATA_HOST", "GCE_METADATA_ROOT"];
-        let named = named
-            .iter()
-            .find_map(|name| Some((*name, environment.get(name)?.trim())));
-        let (source, host) = named.unwrap_or(("", ADDRESS));
+        let set = |variable| Some((variable, environment.get(variable)?.trim()));
+        let (variable, host) = set("GCE_METADATA_HOST")
+            .or_else(|| set("GCE_METADATA_ROOT"))
+            .unwrap_or(("", ADDRESS));
         let is_host = !host.contains(['/', '@', '?', '#', ' ', '\\'])
             && reqwest::Url::parse(&format!("http://{host}/")).is_ok_and(|url| url.has_host());
         if !is_host {
-            let message = format!("{source}: {} is not a host", quoted(host));
-            return Err(Error::invalid(message).with_hint(format!("set {source} to HOST or HOST:PORT, or unset it")));
+            let message = format!("{variable}: {} is not a host", quoted(host));
+            return Err(Error::invalid(message).with_hint(format!("set {variable} to HOST or HOST:PORT, or unset it")));
         }
-        let http = reqwest::Client::builder().no_proxy().build().map_err(|error| {
-            Error::invalid("cannot prepare the connection to the metadata server").with_source(error)
-        })?;
         Ok(Self {
             host: host.to_owned(),
-            http,
+            http: build_http_client(reqwest::Client::builder().no_proxy(), "the metadata server")?,
         })
     }
 
     /// Returns the project of this machine; `None` if the server does not name it.
     pub(crate) async fn project(&self) -> Option<String> {
-        self.text("project/project-id").await
+        self.read_text("project/project-id").await
     }
 
-    async fn text(&self, path: &str) -> Option<String> {
-        let answer = self.get(path).timeout(PROJECT_TIMEOUT).send().await.ok()?;
+    async fn read_text(&self, path: &str) -> Option<String> {
+        let answer = self.get(path).timeout(TEXT_TIMEOUT).send().await.ok()?;
         if !answer.status().is_success() {
             return None;
         }
         let text = answer.text().await.ok()?;
         let text = text.trim();
-        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':');
-        (!text.is_empty() && text.len() < 256 && text.chars().all(is_name)).then(|| text.to_owned())
+        let is_name_character = |c: char| c.is_ascii_alphanumeric() || "-.:".contains(c);
+        if text.is_empty() || text.len() >= 256 || !text.chars().all(is_name_character) {
+            return None;
+        }
+        Some(text.to_owned())
     }
 
     fn get(&self, path: &str) -> reqwest::RequestBuilder {
@@ -84,10 +81,8 @@ impl MetadataServer {
 
     async fn token(&self) -> Result<(HeaderMap, Duration), TokenError> {
         let message = |why: String| format!("the metadata server {}: {why}", self.host);
-        let ask = self
-            .get("instance/service-accounts/default/token")
-            .timeout(TOKEN_TIMEOUT);
-        let answer = TokenAnswer::send(ask, message).await?;
+        let request = self.get("instance/service-accounts/default/token");
+        let answer = TokenAnswer::send(request, message).await?;
         match answer.status {
             200 => Ok((answer.header("access_token", message)?, answer.lifetime())),
             404 => Err(TokenError::permanent(message(
@@ -116,11 +111,7 @@ impl MetadataToken {
     }
 }
 
-impl fmt::Debug for MetadataToken {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("MetadataToken([secret])")
-    }
-}
+debug_without_fields!(MetadataToken);
 
 impl CredentialsProvider for MetadataToken {
     async fn headers(&self, _: Extensions) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
@@ -130,7 +121,7 @@ impl CredentialsProvider for MetadataToken {
     async fn universe_domain(&self) -> Option<String> {
         match &self.universe {
             Some(universe) => Some(universe.clone()),
-            None => self.server.text("universe/universe-domain").await,
+            None => self.server.read_text("universe/universe-domain").await,
         }
     }
 }

@@ -21,7 +21,7 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use self::access_token::{RenewedToken, StaticToken, bearer_header};
-use self::credentials_file::{CredentialsFile, Form};
+use self::credentials_file::{CredentialsFile, FileType};
 use self::metadata_server::{MetadataServer, MetadataToken};
 use self::workforce::WorkforceToken;
 use super::configuration::gcloud_config;
@@ -52,34 +52,37 @@ pub(super) fn find_credentials(
 ) -> Result<Option<CredentialSource>> {
     for variable in ["GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN"] {
         if let Some(token) = Located::from_variable(environment, variable) {
-            return parse_token(&token.value, token.source).map(Some);
+            return check_token(&token.value, token.source).map(Some);
         }
     }
     let in_variable = |name| Located::from_variable(environment, name);
     let in_file = |key| gcloud.file_setting("auth", key);
-    if let Some(file) = in_variable("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE") {
-        return read_token_file(&file, environment).map(Some);
+    if let Some(setting) = in_variable("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE") {
+        return read_token_file(&setting, environment).map(Some);
     }
-    let named =
+    let credentials_file_variable =
         in_variable("GOOGLE_APPLICATION_CREDENTIALS").or_else(|| in_variable("CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE"));
-    if let Some(named) = named {
-        return read_named_file(&named, environment).map(Some);
+    if let Some(setting) = credentials_file_variable {
+        return read_credentials_file(&setting, environment).map(Some);
     }
-    if let Some(file) = in_file("access_token_file") {
-        return read_token_file(&file, environment).map(Some);
+    if let Some(setting) = in_file("access_token_file") {
+        return read_token_file(&setting, environment).map(Some);
     }
-    if let Some(named) = in_file("credential_file_override") {
-        return read_named_file(&named, environment).map(Some);
+    if let Some(setting) = in_file("credential_file_override") {
+        return read_credentials_file(&setting, environment).map(Some);
     }
     if let Some(folder) = gcloud_config::config_folder(environment) {
         let path = folder.join("application_default_credentials.json");
         let shown = environment.display_path(&path);
         if let Some(text) = credentials_file::read_text(&path, &shown)? {
-            let file = CredentialsFile::of(&text, shown.clone(), shown, environment)?;
+            let file = CredentialsFile::parse(&text, shown.clone(), shown, environment)?;
             return Ok(Some(CredentialSource::File(Box::new(file))));
         }
     }
-    Ok(metadata_server::is_available(environment).then_some(CredentialSource::MetadataServer))
+    if metadata_server::is_available(environment) {
+        return Ok(Some(CredentialSource::MetadataServer));
+    }
+    Ok(None)
 }
 
 /// Makes the error for missing credentials.
@@ -87,58 +90,59 @@ pub(super) fn missing_credentials_error() -> Error {
     Error::new(ErrorKind::Unauthenticated, "no Google Cloud credentials found").with_hint(HOW_TO_LOG_IN)
 }
 
-fn parse_token(token: &str, source: String) -> Result<CredentialSource> {
+/// Checks the form of an access token.
+fn check_token(token: &str, source: String) -> Result<CredentialSource> {
     // Tokens have the characters of <https://www.rfc-editor.org/rfc/rfc6750#section-2.1>. Google's have 2,048 bytes at
     // most.
     const MAX_TOKEN_LENGTH: usize = 16 * 1024;
-    let belongs = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
+    let is_token_character = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
+    let token_error = |problem: &str| {
+        Error::new(ErrorKind::Unauthenticated, format!("{source} {problem}"))
+            .with_hint("set it to what `gcloud auth print-access-token` prints, which is one word")
+    };
+    if token.is_empty() {
+        return Err(token_error("is empty"));
+    }
     if token.len() > MAX_TOKEN_LENGTH {
-        let message = format!("{source} is far too long for an access token");
-        return Err(Error::new(ErrorKind::Unauthenticated, message)
-            .with_hint("set it to what `gcloud auth print-access-token` prints, which is one word"));
+        return Err(token_error("is far too long for an access token"));
     }
-    let is_token = !token.is_empty() && token.chars().all(belongs);
-    match bearer_header(token) {
-        Ok(headers) if is_token => Ok(CredentialSource::Token(headers, source)),
-        _ => Err(Error::new(
-            ErrorKind::Unauthenticated,
-            format!("{source} has characters that no access token has"),
-        )
-        .with_hint("set it to what `gcloud auth print-access-token` prints, which is one word")),
+    let wrong_character = || token_error("has characters that no access token has");
+    if !token.chars().all(is_token_character) {
+        return Err(wrong_character());
     }
+    let headers = bearer_header(token).map_err(|_| wrong_character())?;
+    Ok(CredentialSource::Token(headers, source))
 }
 
 /// Reads the token in a file that a setting names.
 fn read_token_file(setting: &Located, environment: &Environment) -> Result<CredentialSource> {
     let path = &environment.expand_path(&setting.value);
     let shown = credentials_file::describe_setting(setting);
-    let text = credentials_file::read_text(path, &shown)?.ok_or_else(|| {
+    let Some(text) = credentials_file::read_text(path, &shown)? else {
         let hint = match credentials_file::is_content(&setting.value) {
             true => "a file's name belongs there; the token itself goes in CLOUDSDK_AUTH_ACCESS_TOKEN",
             false => "name the file that has the token; the token itself goes in CLOUDSDK_AUTH_ACCESS_TOKEN",
         };
-        credentials_file::missing_file_error(setting).with_hint(hint)
-    })?;
+        return Err(credentials_file::missing_file_error(setting).with_hint(hint));
+    };
     let token = text.trim();
     if token.starts_with('{') {
-        return Err(Error::new(
-            ErrorKind::Unauthenticated,
-            format!("the file of {shown} is JSON, and no access token"),
-        )
-        .with_hint("point GOOGLE_APPLICATION_CREDENTIALS at it if it is a credentials file"));
+        let message = format!("the file of {shown} is JSON, and no access token");
+        return Err(Error::new(ErrorKind::Unauthenticated, message)
+            .with_hint("point GOOGLE_APPLICATION_CREDENTIALS at it if it is a credentials file"));
     }
-    parse_token(token, format!("the file of {shown}"))
+    check_token(token, format!("the file of {shown}"))
 }
 
 /// Reads the credentials file that a setting names. The file must exist.
-fn read_named_file(setting: &Located, environment: &Environment) -> Result<CredentialSource> {
+fn read_credentials_file(setting: &Located, environment: &Environment) -> Result<CredentialSource> {
     let shown = credentials_file::describe_setting(setting);
     let path = &environment.expand_path(&setting.value);
     let Some(text) = credentials_file::read_text(path, &shown)? else {
         return Err(credentials_file::missing_file_error(setting));
     };
     let name = environment.display_path(path);
-    let file = CredentialsFile::of(&text, name, shown, environment)?;
+    let file = CredentialsFile::parse(&text, name, shown, environment)?;
     Ok(CredentialSource::File(Box::new(file)))
 }
 
@@ -147,17 +151,17 @@ impl CredentialSource {
     ///
     /// # Errors
     /// `Unauthenticated` for an incomplete file.
-    pub(super) fn credentials(&self, environment: &Environment, universe: Option<&str>) -> Result<Credentials> {
+    pub(super) fn to_credentials(&self, environment: &Environment, universe: Option<&str>) -> Result<Credentials> {
         match self {
             Self::Token(headers, _) => Ok(StaticToken::new(headers.clone(), universe.map(str::to_owned)).into()),
-            Self::File(file) if file.form == Form::WorkforceUser => Ok(WorkforceToken::new(file)?.into()),
+            Self::File(file) if file.file_type == FileType::WorkforceUser => Ok(WorkforceToken::new(file)?.into()),
             Self::File(file) => {
-                let (json, form) = (file.json.clone(), file.form);
-                let build = move || build_credentials(json.expose().clone(), form);
-                match build() {
-                    None => Err(file.unusable_error("is not complete")),
-                    Some(first) => Ok(RenewedToken::new(file.token_server(), first, build).into()),
-                }
+                let (json, file_type) = (file.json.clone(), file.file_type);
+                let build = move || build_credentials(json.expose().clone(), file_type);
+                let Some(credentials) = build() else {
+                    return Err(file.unusable_error("is not complete"));
+                };
+                Ok(RenewedToken::new(file.token_server(), credentials, build).into())
             }
             Self::MetadataServer => {
                 let server = MetadataServer::new(environment)?;
@@ -185,7 +189,7 @@ impl CredentialSource {
     /// Returns the project to bill that the credentials file names, if the SDK does not handle it.
     pub(super) fn quota_project(&self) -> Option<&str> {
         match self {
-            Self::File(file) if file.form == Form::WorkforceUser => file
+            Self::File(file) if file.file_type == FileType::WorkforceUser => file
                 .text("quota_project_id")
                 .or_else(|| file.text("workforce_pool_user_project")),
             _ => None,
@@ -206,7 +210,7 @@ impl CredentialSource {
                 source: source.clone(),
             },
             Self::File(file) => Located {
-                value: format!("{} in {}", file.form.name(), file.name),
+                value: format!("{} in {}", file.file_type.name(), file.name),
                 source: file.source.clone(),
             },
             Self::MetadataServer => Located {
@@ -219,13 +223,13 @@ impl CredentialSource {
 
 /// Builds the SDK's credentials; `None` for a file that the SDK refuses. The SDK's message could quote a value of the
 /// file.
-fn build_credentials(json: Value, form: Form) -> Option<Credentials> {
-    let built = match form {
-        Form::AuthorizedUser => user_account::Builder::new(json).build(),
-        Form::ServiceAccount => service_account::Builder::new(json).build(),
-        Form::ExternalAccount => external_account::Builder::new(json).build(),
-        Form::ImpersonatedServiceAccount => impersonated::Builder::new(json).build(),
-        Form::WorkforceUser => return None,
+fn build_credentials(json: Value, file_type: FileType) -> Option<Credentials> {
+    let built = match file_type {
+        FileType::AuthorizedUser => user_account::Builder::new(json).build(),
+        FileType::ServiceAccount => service_account::Builder::new(json).build(),
+        FileType::ExternalAccount => external_account::Builder::new(json).build(),
+        FileType::ImpersonatedServiceAccount => impersonated::Builder::new(json).build(),
+        FileType::WorkforceUser => return None,
     };
     built.ok()
 }
@@ -234,39 +238,21 @@ fn build_credentials(json: Value, form: Form) -> Option<Credentials> {
 mod tests {
     use super::*;
 
-    fn environment(variables: &[(&str, &str)]) -> Environment {
-        let variables = variables.iter().chain(&[("NO_GCE_CHECK", "1")]);
-        Environment::new(variables.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())))
-    }
-
-    fn found(environment: &Environment) -> Result<Option<CredentialSource>> {
-        find_credentials(environment, &GcloudConfiguration::from_variables(environment))
-    }
-
     #[test]
-    fn token_overrides_a_file() {
-        let environment = environment(&[
-            ("GOOGLE_OAUTH_ACCESS_TOKEN", "abc"),
-            ("GOOGLE_APPLICATION_CREDENTIALS", "/absent"),
-        ]);
-        assert!(matches!(found(&environment), Ok(Some(CredentialSource::Token(_, _)))));
-    }
-
-    #[test]
-    fn named_file_must_exist_but_default_file_need_not() {
-        let named = environment(&[("GOOGLE_APPLICATION_CREDENTIALS", "/absent")]);
-        assert_eq!(
-            found(&named).err().map(|error| error.kind()),
-            Some(ErrorKind::Unauthenticated)
-        );
+    fn default_file_need_not_exist() {
         let folder = tempfile::tempdir().unwrap();
-        let configured = environment(&[("CLOUDSDK_CONFIG", &folder.path().display().to_string())]);
-        assert!(found(&configured).unwrap().is_none());
+        let variables = [
+            ("CLOUDSDK_CONFIG", folder.path().to_str().unwrap()),
+            ("NO_GCE_CHECK", "1"),
+        ];
+        let environment = Environment::new(variables.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        let find = || find_credentials(&environment, &GcloudConfiguration::from_variables(&environment)).unwrap();
+        assert!(find().is_none());
         let path = folder.path().join("application_default_credentials.json");
         let json = r#"{"type":"authorized_user","client_id":"a","client_secret":"b","refresh_token":"c",
                        "quota_project_id":"acme"}"#;
         std::fs::write(path, json).unwrap();
-        let found = found(&configured).unwrap().unwrap();
+        let found = find().unwrap();
         assert_eq!(found.project().map(|project| project.value), Some("acme".to_owned()));
     }
 }

@@ -5,10 +5,11 @@ use super::{CredentialSource, find_credentials, metadata_server};
 use crate::cloud::{Error, ProviderKind, Result, path_text, quoted};
 use crate::providers::common::server_address::shown_proxy;
 use crate::providers::gcp::configuration::cloudctl_keys::{PROJECT, REGION, ZONE};
+use crate::providers::gcp::configuration::endpoints::GoogleApi;
 use crate::providers::gcp::configuration::gcloud_config::{GcloudConfiguration, Located};
 use crate::providers::gcp::configuration::gcloud_settings::{check_vendor_settings, list_proxies};
 use crate::providers::gcp::configuration::setting_values::{
-    DEFAULT_UNIVERSE, QuotaProject, check_project, configured_universe, resolve_endpoint, resolve_impersonation,
+    DEFAULT_UNIVERSE, QuotaProject, check_project, resolve_endpoint, resolve_impersonation, resolve_universe,
 };
 use crate::settings::{ResolvedSetting, Settings};
 
@@ -17,35 +18,32 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     let environment = &settings.environment;
     let gcloud = &GcloudConfiguration::read(environment)?;
     check_vendor_settings(settings, gcloud)?;
-    let found = find_credentials(environment, gcloud)?;
+    let credentials = find_credentials(environment, gcloud)?;
+    let credentials = credentials.as_ref();
     let mut list = Vec::new();
-    let mut add = |name: &'static str, located: Option<Located>, otherwise: &str| {
-        list.push(ResolvedSetting::from_located(name, located, otherwise));
+    let mut add = |name: &'static str, located: Option<Located>, source_if_unset: &str| {
+        list.push(ResolvedSetting::from_located(name, located, source_if_unset));
     };
-    let on_google = metadata_server::is_available(environment);
-    let unset_project = if on_google { "metadata server" } else { "not set" };
-    add(
-        "gcp.project",
-        resolve_project(settings, gcloud, found.as_ref())?,
-        unset_project,
-    );
-    add(
-        "gcp.credentials",
-        found.as_ref().map(CredentialSource::description),
-        "not found",
-    );
-    let principal = found.as_ref().and_then(|found| {
+    let project_source_if_unset = match metadata_server::is_available(environment) {
+        true => "metadata server",
+        false => "not set",
+    };
+    let project = resolve_project(settings, gcloud, credentials)?;
+    add("gcp.project", project, project_source_if_unset);
+    let description = credentials.map(CredentialSource::description);
+    add("gcp.credentials", description, "not found");
+    let account = credentials.and_then(|credentials| {
         Some(Located {
-            value: found.principal()?,
-            source: found.description().source,
+            value: credentials.principal()?,
+            source: credentials.description().source,
         })
     });
-    add("gcp.account", principal, "the credentials do not say");
-    let impersonate = resolve_impersonation(gcloud)?.map(|impersonation| Located {
+    add("gcp.account", account, "the credentials do not say");
+    let impersonated = resolve_impersonation(gcloud)?.map(|impersonation| Located {
         value: impersonation.principal,
         source: impersonation.source,
     });
-    add("gcp.impersonate", impersonate, "not set");
+    add("gcp.impersonate", impersonated, "not set");
     let quota_project = QuotaProject::resolve(settings, gcloud)?.map(|quota| match quota {
         QuotaProject::Named(named) => named,
         QuotaProject::Current(source) => Located {
@@ -54,42 +52,34 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
         },
     });
     add("gcp.quota_project", quota_project, "not set");
-    let region = settings
-        .cloud_setting(ProviderKind::Gcp, REGION)
-        .located()
-        .or_else(|| gcloud.setting("compute", "region"));
-    add("gcp.region", region, "not set");
-    let zone = settings
-        .cloud_setting(ProviderKind::Gcp, ZONE)
-        .located()
-        .or_else(|| gcloud.setting("compute", "zone"));
-    add("gcp.zone", zone, "not set");
-    let universe = configured_universe(settings, gcloud)?;
-    let universe_name = match &found {
-        Some(found) => resolve_universe(found, universe.as_ref())?,
-        None => universe.as_ref().map(|setting| setting.value.clone()),
+    for (name, key) in [("gcp.region", REGION), ("gcp.zone", ZONE)] {
+        let setting = settings.cloud_setting(ProviderKind::Gcp, key).located();
+        add(name, setting.or_else(|| gcloud.setting("compute", key)), "not set");
+    }
+    let universe_setting = resolve_universe(settings, gcloud)?;
+    let universe = match credentials {
+        Some(credentials) => check_universe(credentials, universe_setting.as_ref())?,
+        None => universe_setting.as_ref().map(|setting| setting.value.clone()),
     };
-    let endpoint = resolve_endpoint(gcloud, "compute", "/compute/v1", universe_name.as_deref())?;
+    let endpoint = resolve_endpoint(gcloud, GoogleApi::COMPUTE, universe.as_deref())?;
     add("gcp.endpoint", Some(endpoint), "default");
-    let universe = universe.or_else(|| {
-        Some(Located {
-            value: found.as_ref()?.universe()?.to_owned(),
-            source: found.as_ref()?.description().source,
+    let universe_with_source = universe_setting
+        .or_else(|| {
+            Some(Located {
+                value: credentials?.universe()?.to_owned(),
+                source: credentials?.description().source,
+            })
         })
-    });
-    let default = Located {
-        value: DEFAULT_UNIVERSE.to_owned(),
-        source: "default".to_owned(),
-    };
-    add("gcp.universe", universe.or(Some(default)), "default");
-    let authorities = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
-    let authorities = authorities
-        .iter()
-        .find_map(|name| Located::from_variable(environment, name));
-    let authorities = authorities.map(|located| Located {
-        value: path_text(&located.value),
-        source: located.source,
-    });
+        .unwrap_or_else(|| Located {
+            value: DEFAULT_UNIVERSE.to_owned(),
+            source: "default".to_owned(),
+        });
+    add("gcp.universe", Some(universe_with_source), "default");
+    let mut authorities = Located::from_variable(environment, "SSL_CERT_FILE")
+        .or_else(|| Located::from_variable(environment, "SSL_CERT_DIR"));
+    if let Some(authorities) = &mut authorities {
+        authorities.value = path_text(&authorities.value);
+    }
     add("gcp.ca_certs", authorities, "the system's");
     let proxy = list_proxies(environment).into_iter().find_map(|proxy| {
         Some(Located {
@@ -108,44 +98,48 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
 pub(crate) fn resolve_project(
     settings: &Settings,
     gcloud: &GcloudConfiguration,
-    found: Option<&CredentialSource>,
+    credentials: Option<&CredentialSource>,
 ) -> Result<Option<Located>> {
     let variable = |name| Located::from_variable(&settings.environment, name);
-    let named = settings
+    let project = settings
         .cloud_setting(ProviderKind::Gcp, PROJECT)
         .located()
         .or_else(|| variable("GOOGLE_CLOUD_PROJECT"))
         .or_else(|| variable("CLOUDSDK_CORE_PROJECT"))
         .or_else(|| variable("GCLOUD_PROJECT"))
         .or_else(|| gcloud.file_setting("core", "project"))
-        .or_else(|| found?.project());
-    if let Some(project) = &named {
+        .or_else(|| credentials?.project());
+    if let Some(project) = &project {
         check_project(project)?;
     }
-    Ok(named)
+    Ok(project)
 }
 
-/// Checks that the credentials belong to the universe that is set, and returns it, or that of the credentials. `None`
-/// means the default universe.
+/// Checks that the credentials belong to the universe that a setting names. Returns that universe, or else the one of a
+/// credentials file. `None` if neither says: the default universe, or that of the metadata server.
 ///
 /// # Errors
 /// `InvalidSpec` if they belong to another one.
-pub(crate) fn resolve_universe(found: &CredentialSource, named: Option<&Located>) -> Result<Option<String>> {
-    let of_credentials = match found {
-        CredentialSource::File(_) => Some(found.universe().unwrap_or(DEFAULT_UNIVERSE)),
+pub(crate) fn check_universe(credentials: &CredentialSource, setting: Option<&Located>) -> Result<Option<String>> {
+    let universe_of_file = match credentials {
+        CredentialSource::File(_) => Some(credentials.universe().unwrap_or(DEFAULT_UNIVERSE)),
         CredentialSource::Token(..) | CredentialSource::MetadataServer => None,
     };
-    match (named, of_credentials) {
-        (Some(named), Some(other)) if named.value != other => Err(Error::invalid(format!(
-            "{} is {}, and the credentials ({}) are of {other}",
-            named.source,
-            named.value,
-            found.description().source
-        ))
-        .with_hint("use credentials of that universe, or unset it")),
-        (Some(named), _) => Ok(Some(named.value.clone())),
-        (None, other) => Ok(other.map(str::to_owned)),
+    let Some(setting) = setting else {
+        return Ok(universe_of_file.map(str::to_owned));
+    };
+    if let Some(universe_of_file) = universe_of_file
+        && setting.value != universe_of_file
+    {
+        let message = format!(
+            "{} is {}, and the credentials ({}) are of {universe_of_file}",
+            setting.source,
+            setting.value,
+            credentials.description().source
+        );
+        return Err(Error::invalid(message).with_hint("use credentials of that universe, or unset it"));
     }
+    Ok(Some(setting.value.clone()))
 }
 
 /// Checks that the credentials belong to the account that a variable names. In gcloud's files this property selects one
@@ -153,16 +147,16 @@ pub(crate) fn resolve_universe(found: &CredentialSource, named: Option<&Located>
 ///
 /// # Errors
 /// `InvalidSpec` if the credentials name another account.
-pub(crate) fn check_account(settings: &Settings, found: &CredentialSource) -> Result<()> {
-    let Some(named) = Located::from_variable(&settings.environment, "CLOUDSDK_CORE_ACCOUNT") else {
+pub(crate) fn check_account(settings: &Settings, credentials: &CredentialSource) -> Result<()> {
+    let Some(account) = Located::from_variable(&settings.environment, "CLOUDSDK_CORE_ACCOUNT") else {
         return Ok(());
     };
-    match found.principal() {
-        Some(principal) if principal != named.value => Err(Error::invalid(format!(
+    match credentials.principal() {
+        Some(principal) if principal != account.value => Err(Error::invalid(format!(
             "{} is {}, and the credentials ({}) are of {principal}",
-            named.source,
-            quoted(&named.value),
-            found.description().source
+            account.source,
+            quoted(&account.value),
+            credentials.description().source
         ))
         .with_hint("use credentials of that account, or unset the variable")),
         _ => Ok(()),

@@ -1,18 +1,15 @@
 //! Tokens for a person who logged in through a workforce identity pool (`external_account_authorized_user`), which the
 //! SDK does not support. <https://google.aip.dev/auth/4117>
 
-use std::fmt;
 use std::time::Duration;
 
 use google_cloud_auth::credentials::{CacheableResource, CredentialsProvider};
 use google_cloud_auth::errors::CredentialsError;
 use http::{Extensions, HeaderMap};
 
-use super::access_token::{TokenAnswer, TokenCache, TokenError};
+use super::access_token::{TokenAnswer, TokenCache, TokenError, build_http_client, debug_without_fields};
 use super::credentials_file::CredentialsFile;
-use crate::cloud::{Error, Result, Secret};
-
-const TOKEN_TIMEOUT: Duration = Duration::from_secs(25);
+use crate::cloud::{Result, Secret};
 
 /// Tokens that the server in the credentials file gives for a refresh token.
 pub(crate) struct WorkforceToken {
@@ -33,9 +30,6 @@ impl WorkforceToken {
     /// `InvalidSpec` if no connection can be prepared.
     pub(crate) fn new(file: &CredentialsFile) -> Result<Self> {
         let text = |key| file.text(key).unwrap_or_default().to_owned();
-        let http = reqwest::Client::builder().build().map_err(|error| {
-            Error::invalid(format!("cannot prepare the connection to {}", file.token_server())).with_source(error)
-        })?;
         Ok(Self {
             url: text("token_url"),
             client_id: text("client_id"),
@@ -43,7 +37,7 @@ impl WorkforceToken {
             refresh_token: Secret::new(text("refresh_token")),
             universe: file.text("universe_domain").map(str::to_owned),
             server: file.token_server(),
-            http,
+            http: build_http_client(reqwest::Client::builder(), &file.token_server())?,
             cache: TokenCache::default(),
         })
     }
@@ -52,9 +46,9 @@ impl WorkforceToken {
         let message = |why: String| format!("{}: {why}", self.server);
         let refresh_token = self.refresh_token.expose().as_str();
         let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
-        let ask = self.http.post(&self.url).timeout(TOKEN_TIMEOUT).form(&form);
-        let ask = ask.basic_auth(&self.client_id, Some(self.client_secret.expose()));
-        let answer = TokenAnswer::send(ask, message).await?;
+        let request = self.http.post(&self.url).form(&form);
+        let request = request.basic_auth(&self.client_id, Some(self.client_secret.expose()));
+        let answer = TokenAnswer::send(request, message).await?;
         if answer.status != 200 {
             return Err(TokenError::from_status(answer.status, message(answer.reason())));
         }
@@ -62,11 +56,7 @@ impl WorkforceToken {
     }
 }
 
-impl fmt::Debug for WorkforceToken {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("WorkforceToken([secret])")
-    }
-}
+debug_without_fields!(WorkforceToken);
 
 impl CredentialsProvider for WorkforceToken {
     async fn headers(&self, _: Extensions) -> Result<CacheableResource<HeaderMap>, CredentialsError> {

@@ -27,8 +27,8 @@ pub(crate) struct StartedChange<'a> {
     pub(crate) target: &'a InstanceRef,
     /// The operation, as the last answer showed it.
     pub(crate) operation: Operation,
-    /// As in `cannot stop web-1`.
-    pub(crate) attempted: String,
+    /// What messages of failures begin with: `cannot stop web-1`.
+    pub(crate) failure_prefix: String,
 }
 
 /// Changes one target and waits for the result.
@@ -57,72 +57,69 @@ pub(crate) async fn start_change<'a>(
     being_deleted: bool,
     tracker: &BatchTracker<'_>,
 ) -> Result<Option<StartedChange<'a>>> {
-    let Some(call) = select_call(action, &api, being_deleted).map_err(|why| refusal_error(action, target, &why))?
-    else {
-        return Ok(None);
+    let call = match select_call(action, &api, being_deleted) {
+        Ok(Some(call)) => call,
+        Ok(None) => return Ok(None),
+        Err(why) => return Err(refusal_error(action, target, &why)),
     };
     let (Some(name), Some(id)) = (api.name, api.id) else {
-        return Err(Error::new(
-            ErrorKind::Internal,
-            "Compute Engine described an instance without a name",
-        )
-        .at(ProviderKind::Gcp));
+        let message = "Compute Engine described an instance without a name";
+        return Err(Error::new(ErrorKind::Internal, message).at(ProviderKind::Gcp));
     };
-    let to = (client.project().await?, client.instances().await?);
+    let (project, instances) = (client.project().await?, client.instances().await?);
     let attempted = format!("{} {name}", action.as_str());
     let request_id = fresh_request_id();
     tracker.check_may_start()?;
     client.rate_limiter.acquire().await;
     tracker.start(&target.scope, [target.id.as_str()])?;
-    let sent = client.change_with_permit(&attempted, &target.scope, || {
-        send(to, call, &target.scope, &name, &request_id)
-    });
-    let sent = sent.await;
-    let attempted = format!("cannot {attempted}");
-    match sent {
+    let answer = client
+        .change_with_permit(&attempted, &target.scope, || {
+            send((project, instances), call, &target.scope, &name, &request_id)
+        })
+        .await;
+    let failure_prefix = format!("cannot {attempted}");
+    match answer {
         Ok(operation) if operation.target_id.is_some_and(|hit| hit != id) => {
             Err(wrong_instance_error(action.as_str(), target, &operation))
         }
         Ok(operation) => Ok(Some(StartedChange {
             target,
             operation,
-            attempted,
+            failure_prefix,
         })),
         Err(failure) => {
-            let settled = recover(client, target, action, failure, &attempted).await;
-            settled.map(|()| None)
+            recover_failed_call(client, target, action, failure, &failure_prefix).await?;
+            Ok(None)
         }
     }
 }
 
 /// Finds the result of a failed call: reads the instance again if the failure leaves it open.
-async fn recover(
+async fn recover_failed_call(
     client: &Client,
     target: &InstanceRef,
     action: InstanceAction,
     failure: ChangeFailure,
-    attempted: &str,
+    failure_prefix: &str,
 ) -> Result<()> {
-    let uncertain = failure.is_uncertain();
-    let error = call_error(failure.error, attempted, &target.scope);
+    let is_uncertain = failure.is_uncertain();
+    let error = call_error(failure.error, failure_prefix, &target.scope);
     if error.kind() == ErrorKind::NotFound {
         // The instance existed a moment ago. This call deleted it if an attempt got no answer; otherwise another
         // process did.
-        let by_us = uncertain && action == InstanceAction::Terminate;
-        return if by_us {
-            Ok(())
-        } else {
-            Err(Error::not_found(target).at(error_location(&target.scope)))
-        };
+        if is_uncertain && action == InstanceAction::Terminate {
+            return Ok(());
+        }
+        return Err(Error::not_found(target).at(error_location(&target.scope)));
     }
     // The refusal is about the current state or protection, which changed since the read before the call.
-    let by_state = matches!(error.kind(), ErrorKind::Refused | ErrorKind::InvalidSpec);
-    if !uncertain && !by_state {
+    let refused_for_state = matches!(error.kind(), ErrorKind::Refused | ErrorKind::InvalidSpec);
+    if !is_uncertain && !refused_for_state {
         return Err(error);
     }
     let mut reads = 0;
-    let now = loop {
-        let found = match get_by_ref(client, target).await {
+    let next_call = loop {
+        let next_call = match get_by_ref(client, target).await {
             Ok(api) => {
                 let being_deleted = is_being_deleted(client, &target.scope, &api).await;
                 Ok(select_call(action, &api, being_deleted))
@@ -131,23 +128,24 @@ async fn recover(
         };
         reads += 1;
         // A deletion that ends between the two reads shows in neither.
-        let may_be_going = action == InstanceAction::Terminate && by_state && matches!(found, Ok(Ok(Some(_))));
+        let may_be_going =
+            action == InstanceAction::Terminate && refused_for_state && matches!(next_call, Ok(Ok(Some(_))));
         if !may_be_going || reads == MAX_READS {
-            break found;
+            break next_call;
         }
         tokio::time::sleep(READ_PAUSE).await;
     };
-    let now = match now {
-        Ok(now) => now,
+    let next_call = match next_call {
+        Ok(next_call) => next_call,
         Err(gone) if gone.kind() == ErrorKind::NotFound && action == InstanceAction::Terminate => return Ok(()),
         Err(gone) if gone.kind() == ErrorKind::NotFound => return Err(gone),
-        Err(_) if uncertain => return Err(error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target)),
+        Err(_) if is_uncertain => return Err(error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target)),
         Err(_) => return Err(error),
     };
-    match now {
+    match next_call {
         // A reboot leaves no trace.
         Ok(None) if action != InstanceAction::Reboot => Ok(()),
-        Err(why) if by_state => Err(refusal_error(action, target, &why)),
+        Err(why) if refused_for_state => Err(refusal_error(action, target, &why)),
         _ if failure.unanswered || action == InstanceAction::Reboot && failure.server_error => {
             Err(error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target))
         }
@@ -162,20 +160,20 @@ async fn recover(
 async fn get_current(client: &Client, target: &InstanceRef, action: InstanceAction) -> Result<model::Instance> {
     let gone = match get_by_ref(client, target).await {
         Err(gone) if gone.kind() == ErrorKind::NotFound => gone,
-        found => return found,
+        answer => return answer,
     };
     let other = match &target.native_name {
         Some(name) => find_by_name(client, &target.scope, name).await.ok().flatten(),
         None => None,
     };
-    let Some(other) = other.and_then(|other| other.id).map(|id| id.to_string()) else {
+    let Some(other_id) = other.and_then(|other| other.id) else {
         return Err(gone);
     };
-    if other == target.id {
+    if other_id.to_string() == target.id {
         return Err(gone);
     }
     let message = format!(
-        "cannot {} {target}: it is gone, and {other} has its name by now; that one was left alone",
+        "cannot {} {target}: it is gone, and {other_id} has its name by now; that one was left alone",
         action.as_str()
     );
     Err(Error::new(ErrorKind::Refused, message)
@@ -226,23 +224,18 @@ pub(crate) fn select_call(
     being_deleted: bool,
 ) -> Result<Option<ApiCall>, String> {
     let status = api.status.as_ref();
-    let word = status.and_then(Status::name).unwrap_or("UNKNOWN");
-    let wrong_state = || {
-        if being_deleted {
-            "it is being deleted".to_owned()
-        } else {
-            format!("it is {word}")
-        }
-    };
+    let state_as_reason = || format!("it is {}", status.and_then(Status::name).unwrap_or("UNKNOWN"));
     match action {
         InstanceAction::Terminate if being_deleted => Ok(None),
         InstanceAction::Terminate if api.deletion_protection == Some(true) => Err("it is protected".to_owned()),
         InstanceAction::Terminate => Ok(Some(ApiCall::Delete)),
-        _ if being_deleted => Err(wrong_state()),
+        _ if being_deleted => Err("it is being deleted".to_owned()),
         InstanceAction::Protect | InstanceAction::Unprotect => {
             let wanted = action == InstanceAction::Protect;
-            let is_so = api.deletion_protection.unwrap_or_default() == wanted;
-            Ok((!is_so).then_some(ApiCall::Protect(wanted)))
+            match api.deletion_protection == Some(true) {
+                current if current == wanted => Ok(None),
+                _ => Ok(Some(ApiCall::Protect(wanted))),
+            }
         }
         InstanceAction::Start => match status {
             Some(Status::Terminated | Status::Stopped) => Ok(Some(ApiCall::Start)),
@@ -250,7 +243,7 @@ pub(crate) fn select_call(
             Some(Status::Running | Status::Repairing | Status::Pending | Status::Provisioning | Status::Staging) => {
                 Ok(None)
             }
-            _ => Err(wrong_state()),
+            _ => Err(state_as_reason()),
         },
         InstanceAction::Stop => match status {
             Some(
@@ -265,7 +258,7 @@ pub(crate) fn select_call(
         },
         InstanceAction::Reboot => match status {
             Some(Status::Running | Status::Repairing) => Ok(Some(ApiCall::Reset)),
-            _ => Err(wrong_state()),
+            _ => Err(state_as_reason()),
         },
     }
 }
@@ -297,9 +290,9 @@ pub(crate) async fn send(
 }
 
 /// How long to wait for a start, which may fail for lack of capacity.
-pub(crate) const START_DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long to watch any other change. One that runs for so long without an error counts as successful.
-pub(crate) const WATCH_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const WATCH_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(500);
 pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(2);
 
@@ -311,18 +304,18 @@ pub(crate) async fn await_change(client: &Client, action: InstanceAction, starte
     let StartedChange {
         target,
         operation,
-        attempted,
+        failure_prefix,
     } = started;
     let mut last = Ok(operation.clone());
     if action == InstanceAction::Start {
-        last = zone_operations::wait_until_done(client, &target.scope, operation, START_DEADLINE).await;
+        last = zone_operations::wait_until_done(client, &target.scope, operation, START_TIMEOUT).await;
     } else {
-        let watch = watch(client, target, action, &mut last, &attempted);
-        if let Ok(result) = tokio::time::timeout(WATCH_DEADLINE, watch).await {
+        let watch = watch_change(client, target, action, &mut last, &failure_prefix);
+        if let Ok(result) = tokio::time::timeout(WATCH_TIMEOUT, watch).await {
             return result;
         }
     }
-    final_result(client, target, action, last, &attempted).await
+    final_result(client, target, action, last, &failure_prefix).await
 }
 
 /// Returns the result of a change after watching it; `last` is the operation as it was read last.
@@ -331,7 +324,7 @@ pub(crate) async fn final_result(
     target: &InstanceRef,
     action: InstanceAction,
     last: Result<Operation>,
-    attempted: &str,
+    failure_prefix: &str,
 ) -> Result<()> {
     match last {
         // Protection must be certain.
@@ -339,31 +332,39 @@ pub(crate) async fn final_result(
             if matches!(action, InstanceAction::Protect | InstanceAction::Unprotect) && !is_done(&operation) =>
         {
             let error = Error::new(ErrorKind::Timeout, "its operation does not end").at(error_location(&target.scope));
-            result_without_operation(client, target, action, error, attempted).await
+            result_without_operation(client, target, action, error, failure_prefix).await
         }
-        Ok(operation) if operation.name.is_none() && operation_result(&operation, target, attempted).is_none() => {
-            result_without_operation(client, target, action, zone_operations::missing_name_error(), attempted).await
+        Ok(operation) if operation.name.is_none() && operation_result(&operation, target, failure_prefix).is_none() => {
+            result_without_operation(
+                client,
+                target,
+                action,
+                zone_operations::missing_name_error(),
+                failure_prefix,
+            )
+            .await
         }
-        Ok(operation) => operation_error(&operation, attempted, &target.scope).map_or(Ok(()), Err),
-        Err(error) => result_without_operation(client, target, action, error, attempted).await,
+        Ok(operation) => match operation_error(&operation, failure_prefix, &target.scope) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        },
+        Err(error) => result_without_operation(client, target, action, error, failure_prefix).await,
     }
 }
 
 /// Reads until the operation is done, or the instance shows the change. `last` is the operation as it was read last.
-async fn watch(
+async fn watch_change(
     client: &Client,
     target: &InstanceRef,
     action: InstanceAction,
     last: &mut Result<Operation>,
-    attempted: &str,
+    failure_prefix: &str,
 ) -> Result<()> {
     let name = last.as_ref().ok().and_then(|operation| operation.name.clone());
     let mut pause = FIRST_PAUSE;
     loop {
-        if let Some(result) = last
-            .as_ref()
-            .ok()
-            .and_then(|operation| operation_result(operation, target, attempted))
+        if let Ok(operation) = last
+            && let Some(result) = operation_result(operation, target, failure_prefix)
         {
             return result;
         }
@@ -371,7 +372,7 @@ async fn watch(
             return result;
         }
         *last = match &name {
-            Some(name) => zone_operations::status(client, &target.scope, name).await,
+            Some(name) => zone_operations::get_operation(client, &target.scope, name).await,
             None => Err(zone_operations::missing_name_error()),
         };
         if !last.as_ref().is_ok_and(is_done) {
@@ -382,10 +383,15 @@ async fn watch(
 }
 
 /// Returns the result that an operation shows; `None` while it runs.
-pub(crate) fn operation_result(operation: &Operation, target: &InstanceRef, attempted: &str) -> Option<Result<()>> {
-    match operation_error(operation, attempted, &target.scope) {
+pub(crate) fn operation_result(
+    operation: &Operation,
+    target: &InstanceRef,
+    failure_prefix: &str,
+) -> Option<Result<()>> {
+    match operation_error(operation, failure_prefix, &target.scope) {
         Some(error) => Some(Err(error)),
-        None => is_done(operation).then_some(Ok(())),
+        None if is_done(operation) => Some(Ok(())),
+        None => None,
     }
 }
 
@@ -396,14 +402,15 @@ async fn read_result(client: &Client, target: &InstanceRef, action: InstanceActi
         return None;
     }
     match get_by_ref(client, target).await {
-        Ok(api) => instance_shows(action, &api).then_some(Ok(())),
+        Ok(api) if shows_change(action, &api) => Some(Ok(())),
         Err(gone) if gone.kind() == ErrorKind::NotFound && action == InstanceAction::Terminate => Some(Ok(())),
         Err(gone) if gone.kind() == ErrorKind::NotFound => Some(Err(gone)),
-        Err(_) => None,
+        _ => None,
     }
 }
 
-pub(crate) fn instance_shows(action: InstanceAction, api: &Instance) -> bool {
+/// Says whether the instance shows that an action took effect.
+pub(crate) fn shows_change(action: InstanceAction, api: &Instance) -> bool {
     let status = api.status.as_ref();
     match action {
         InstanceAction::Terminate => matches!(status, Some(Status::Stopping | Status::Deprovisioning)),
@@ -426,14 +433,14 @@ async fn result_without_operation(
     target: &InstanceRef,
     action: InstanceAction,
     why: Error,
-    attempted: &str,
+    failure_prefix: &str,
 ) -> Result<()> {
     if let Some(result) = read_result(client, target, action).await {
         return result;
     }
     Err(why
         .context(format!(
-            "{attempted}: it was accepted, and what came of it cannot be seen"
+            "{failure_prefix}: it was accepted, and what came of it cannot be seen"
         ))
         .with_kind(ErrorKind::UnknownOutcome)
         .with_hint("look at the VM with `cloudctl describe`, and run the same command again if need be")
@@ -469,26 +476,6 @@ mod tests {
     }
 
     #[test]
-    fn protection_changes_once_and_in_any_state() {
-        for (protected, wanted, expected) in [
-            (Some(false), true, Ok(Some(ApiCall::Protect(true)))),
-            (None, true, Ok(Some(ApiCall::Protect(true)))),
-            (Some(true), true, Ok(None)),
-            (Some(true), false, Ok(Some(ApiCall::Protect(false)))),
-            (None, false, Ok(None)),
-        ] {
-            let api = model::Instance::new()
-                .set_status("TERMINATED")
-                .set_or_clear_deletion_protection(protected);
-            let action = match wanted {
-                true => InstanceAction::Protect,
-                false => InstanceAction::Unprotect,
-            };
-            assert_eq!(select_call(action, &api, false), expected);
-        }
-    }
-
-    #[test]
     fn instance_being_deleted_takes_no_call() {
         let being_deleted = model::Instance::new()
             .set_status("STOPPING")
@@ -516,7 +503,7 @@ mod tests {
             (InstanceAction::Reboot, "RUNNING", false),
         ] {
             let api = Instance::new().set_status(word);
-            assert_eq!(instance_shows(action, &api), expected, "{action:?} {word}");
+            assert_eq!(shows_change(action, &api), expected, "{action:?} {word}");
         }
     }
 }

@@ -10,8 +10,8 @@ use google_cloud_compute_v1::model::instance::Status;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::actions::{
-    FIRST_PAUSE, MAX_PAUSE, START_DEADLINE, StartedChange, WATCH_DEADLINE, await_change, change_one, final_result,
-    instance_shows, operation_result, start_change,
+    FIRST_PAUSE, MAX_PAUSE, START_TIMEOUT, StartedChange, WATCH_TIMEOUT, await_change, change_one, final_result,
+    operation_result, shows_change, start_change,
 };
 use super::list;
 use super::list::MAX_FILTER_TERMS;
@@ -60,9 +60,9 @@ async fn change_in_zone(
         .map(|batch| start_batch(client, zone, batch, action, tracker));
     let started_changes = run_concurrently(CONCURRENT_BATCHES, batches).await;
     let (mut results, mut started) = (Vec::new(), Vec::new());
-    for (position, started_changes) in started_changes.into_iter().flatten() {
-        match started_changes {
-            Ok(Some(action)) => started.push((position, action)),
+    for (position, result) in started_changes.into_iter().flatten() {
+        match result {
+            Ok(Some(change)) => started.push((position, change)),
             Ok(None) => results.push((position, Ok(()))),
             Err(error) => results.push((position, Err(error))),
         }
@@ -86,19 +86,18 @@ async fn start_batch<'a>(
         tracker.check_may_start()?;
         client.rate_limiter.acquire().await;
         read_at = Instant::now();
-        let found = list_targets(client, zone, batch.iter().map(|(_, target)| *target)).await?;
-        let is_stopping = |api: &model::Instance| api.status == Some(Status::Stopping);
-        let being_deleted = match found.values().any(is_stopping) {
-            // An instance that stops may be being deleted.
-            true => zone_operations::list_ids_being_deleted(client, zone)
-                .await
-                .unwrap_or_default(),
-            false => BTreeSet::new(),
-        };
-        Ok((found, being_deleted))
+        let existing = list_targets(client, zone, batch.iter().map(|(_, target)| *target)).await?;
+        let mut ids_being_deleted = BTreeSet::new();
+        // An instance that stops may be being deleted.
+        if existing.values().any(|api| api.status == Some(Status::Stopping))
+            && let Ok(ids) = zone_operations::list_ids_being_deleted(client, zone).await
+        {
+            ids_being_deleted = ids;
+        }
+        Ok((existing, ids_being_deleted))
     }
     .await;
-    let (found, being_deleted) = match read {
+    let (existing, ids_being_deleted) = match read {
         Ok(read) => read,
         // An unknown zone has no instances.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) => Default::default(),
@@ -110,22 +109,23 @@ async fn start_batch<'a>(
         }
     };
     let started_changes = batch.iter().map(|(position, target)| {
-        let (found, being_deleted) = (&found, &being_deleted);
+        let (existing, ids_being_deleted) = (&existing, &ids_being_deleted);
         async move {
-            let started_changes = match found.get(&target.id).filter(|_| read_at.elapsed() < MAX_LOOKUP_AGE) {
-                Some(api) => {
+            let is_recent = read_at.elapsed() < MAX_LOOKUP_AGE;
+            let result = match existing.get(&target.id) {
+                Some(api) if is_recent => {
                     let being_deleted =
-                        api.status == Some(Status::Deprovisioning) || being_deleted.contains(&target.id);
+                        api.status == Some(Status::Deprovisioning) || ids_being_deleted.contains(&target.id);
                     start_change(client, target, action, api.clone(), being_deleted, tracker).await
                 }
                 // The instance is gone, another one has its name, or could have taken it by now.
-                None => change_one(client, target, action, tracker).await.map(|()| None),
+                _ => change_one(client, target, action, tracker).await.map(|()| None),
             };
-            let started_changes = match started_changes {
+            let result = match result {
                 Ok(Some(started)) => Ok(Some(started)),
-                concluded => tracker.record(target, concluded.map(drop)).map(|()| None),
+                finished => tracker.record(target, finished.map(drop)).map(|()| None),
             };
-            (*position, started_changes)
+            (*position, result)
         }
     });
     run_concurrently(CONCURRENT_CALLS, started_changes).await
@@ -146,7 +146,7 @@ struct WatchedChange<'a> {
     position: usize,
     started: StartedChange<'a>,
     /// Why the last read of the operation failed.
-    unread: Option<Error>,
+    read_error: Option<Error>,
 }
 
 /// Waits for accepted changes. Each round lists the instances and the operations of the zone once.
@@ -158,26 +158,23 @@ async fn await_changes(
     tracker: &BatchTracker<'_>,
 ) -> IndexedResults {
     if started.len() < 2 {
-        let followed = started
-            .into_iter()
-            .map(async |(position, started): (usize, StartedChange<'_>)| {
-                let target = started.target;
-                (
-                    position,
-                    tracker.record(target, await_change(client, action, started).await),
-                )
-            });
-        return join_all(followed).await;
+        let mut results = IndexedResults::new();
+        for (position, change) in started {
+            let target = change.target;
+            let result = await_change(client, action, change).await;
+            results.push((position, tracker.record(target, result)));
+        }
+        return results;
     }
     let watched = started.into_iter().map(|(position, started)| WatchedChange {
         position,
         started,
-        unread: None,
+        read_error: None,
     });
     let (mut watched, mut results): (Vec<_>, _) = (watched.collect(), IndexedResults::new());
-    let deadline = match action {
-        InstanceAction::Start => START_DEADLINE,
-        _ => WATCH_DEADLINE,
+    let watch_time = match action {
+        InstanceAction::Start => START_TIMEOUT,
+        _ => WATCH_TIMEOUT,
     };
     // The first check has no time limit.
     check_changes(client, zone, &mut watched, &mut results, action, tracker).await;
@@ -190,15 +187,14 @@ async fn await_changes(
         }
     };
     // The operations, as they were read last, decide about the rest.
-    let _ = timeout(deadline, rounds).await;
+    let _ = timeout(watch_time, rounds).await;
     let concluded = watched.into_iter().map(async |watch| {
-        let StartedChange {
-            target,
-            operation,
-            attempted,
-        } = watch.started;
-        let last = watch.unread.map_or(Ok(operation), Err);
-        let result = final_result(client, target, action, last, &attempted).await;
+        let target = watch.started.target;
+        let last_read = match watch.read_error {
+            Some(error) => Err(error),
+            None => Ok(watch.started.operation),
+        };
+        let result = final_result(client, target, action, last_read, &watch.started.failure_prefix).await;
         (watch.position, tracker.record(target, result))
     });
     results.extend(run_concurrently(CONCURRENT_READS, concluded).await);
@@ -214,42 +210,43 @@ async fn check_changes(
     action: InstanceAction,
     tracker: &BatchTracker<'_>,
 ) {
-    let is_finished =
-        |started: &StartedChange<'_>| operation_result(&started.operation, started.target, &started.attempted);
-    take_finished(watched, results, tracker, is_finished);
+    let result_of_operation =
+        |started: &StartedChange<'_>| operation_result(&started.operation, started.target, &started.failure_prefix);
+    take_finished(watched, results, tracker, result_of_operation);
     // A restart leaves no trace to go by.
     if action != InstanceAction::Reboot
         && !watched.is_empty()
-        && let Ok(found) = list_targets(client, zone, watched.iter().map(|watch| watch.started.target)).await
+        && let Ok(existing) = list_targets(client, zone, watched.iter().map(|watch| watch.started.target)).await
     {
         take_finished(watched, results, tracker, |started| {
-            let shown = match found.get(&started.target.id) {
-                Some(api) => instance_shows(action, api),
+            let is_shown = match existing.get(&started.target.id) {
+                Some(api) => shows_change(action, api),
                 None => action == InstanceAction::Terminate,
             };
-            shown.then_some(Ok(()))
+            if is_shown { Some(Ok(())) } else { None }
         });
     }
     if watched.is_empty() {
         return;
     }
     read_operations(client, zone, watched).await;
-    take_finished(watched, results, tracker, is_finished);
+    take_finished(watched, results, tracker, result_of_operation);
 }
 
 /// Reads the operations that are done or not listed yet.
 async fn read_operations(client: &Client, zone: &str, watched: &mut [WatchedChange<'_>]) {
-    let under_way = zone_operations::list_running(client, zone).await.unwrap_or_default();
-    let over = watched.iter_mut().filter_map(|watch| {
-        let name = watch.started.operation.name.clone()?;
-        if under_way.contains(&name) {
-            watch.unread = None;
-            return None;
+    let running = zone_operations::list_running(client, zone).await.unwrap_or_default();
+    let mut not_running: BTreeMap<String, &mut WatchedChange<'_>> = BTreeMap::new();
+    for watch in watched {
+        match watch.started.operation.name.clone() {
+            Some(name) if running.contains(&name) => watch.read_error = None,
+            Some(name) => {
+                not_running.insert(name, watch);
+            }
+            None => {}
         }
-        Some((name, watch))
-    });
-    let mut over: BTreeMap<String, &mut WatchedChange<'_>> = over.collect();
-    let names: Vec<String> = over.keys().cloned().collect();
+    }
+    let names: Vec<String> = not_running.keys().cloned().collect();
     let reads = names
         .chunks(MAX_FILTER_TERMS)
         .map(async |names| (names, zone_operations::find_by_names(client, zone, names).await));
@@ -259,10 +256,12 @@ async fn read_operations(client: &Client, zone: &str, watched: &mut [WatchedChan
             Err(error) => (BTreeMap::new(), error),
         };
         for name in names {
-            let Some(watch) = over.get_mut(name) else { continue };
+            let Some(watch) = not_running.get_mut(name) else {
+                continue;
+            };
             match read.remove(name) {
-                Some(operation) => (watch.started.operation, watch.unread) = (operation, None),
-                None => watch.unread = Some(missing.clone()),
+                Some(operation) => (watch.started.operation, watch.read_error) = (operation, None),
+                None => watch.read_error = Some(missing.clone()),
             }
         }
     }
@@ -273,14 +272,13 @@ fn take_finished<'a>(
     watched: &mut Vec<WatchedChange<'a>>,
     results: &mut IndexedResults,
     tracker: &BatchTracker<'_>,
-    result: impl Fn(&StartedChange<'a>) -> Option<Result<()>>,
+    find_result: impl Fn(&StartedChange<'a>) -> Option<Result<()>>,
 ) {
-    watched.retain(|watch| match result(&watch.started) {
-        Some(result) => {
-            let result = tracker.record(watch.started.target, result);
-            results.push((watch.position, result));
-            false
-        }
-        None => true,
+    watched.retain(|watch| {
+        let Some(result) = find_result(&watch.started) else {
+            return true;
+        };
+        results.push((watch.position, tracker.record(watch.started.target, result)));
+        false
     });
 }

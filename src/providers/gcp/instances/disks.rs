@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use google_cloud_compute_v1::model::{self, DiskList};
+use google_cloud_compute_v1::model;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::list::{MAX_FILTER_TERMS, find_by_name};
 use crate::cloud::{Disk, Instance, InstanceName, NativeName, OrphanedDisk, Ownership, Result};
 use crate::providers::gcp::api::client::{Client, with_call_options};
-use crate::providers::gcp::api::pagination::{Page, collect_all};
+use crate::providers::gcp::api::pagination::collect_complete_list;
 use crate::providers::gcp::api::resource_name::last_segment;
 use crate::providers::gcp::api::timestamp::parse_time;
 use crate::providers::gcp::api::zone_operations;
@@ -104,10 +104,11 @@ pub(crate) async fn left_by_failed_create(
         let is_left = |(name, disk): &(String, model::Disk)| {
             let labels = disk.labels.clone().into_iter().collect();
             let made_by_us = Ownership::from_labels(&labels, NativeName::Resource(name)).managed;
-            let at_that_time = creation_time(disk)
-                .zip(since)
-                .is_none_or(|(created, since)| created.duration_since(since).abs() < MAX_CREATION_GAP);
-            made_by_us && at_that_time && disk.users.is_empty()
+            let created_by_call = match (creation_time(disk), since) {
+                (Some(created), Some(since)) => created.duration_since(since).abs() < MAX_CREATION_GAP,
+                _ => true,
+            };
+            made_by_us && created_by_call && disk.users.is_empty()
         };
         let left: Vec<String> = found.into_iter().filter(is_left).map(|(name, _)| name).collect();
         if left.is_empty() || start.elapsed() + pause > timeout {
@@ -132,15 +133,14 @@ async fn disk_belonged_to_instance(client: &Client, zone: &str, disk: &model::Di
             return Ok(false);
         }
     }
-    let made_later = creation_time(disk)
-        .zip(gone.created_at)
-        .is_some_and(|(disk, instance)| disk.duration_since(instance) > MAX_CREATION_GAP);
     // The disk was attached later, or it was created after the end of the instance.
-    if made_later && let Ok(id) = gone.reference.id.parse() {
-        let ended = zone_operations::find_deletion_time(client, zone, id).await?;
-        return Ok(creation_time(disk)
-            .zip(ended)
-            .is_none_or(|(created, ended)| created <= ended));
+    if let Some(disk_created) = creation_time(disk)
+        && let Some(instance_created) = gone.created_at
+        && disk_created.duration_since(instance_created) > MAX_CREATION_GAP
+        && let Ok(id) = gone.reference.id.parse()
+        && let Some(deleted) = zone_operations::find_deletion_time(client, zone, id).await?
+    {
+        return Ok(disk_created <= deleted);
     }
     Ok(true)
 }
@@ -173,16 +173,9 @@ async fn list_by_names(client: &Client, zone: &str, names: &[&str]) -> Result<BT
             with_call_options(call).send()
         })
     };
-    let found = collect_all(fetch, |found: &mut BTreeMap<String, model::Disk>, page: DiskList| {
-        let next = Page::of_complete_list(&page, zone)?;
-        let with_name = page
-            .items
-            .into_iter()
-            .filter_map(|disk| Some((disk.name.clone()?, disk)));
-        found.extend(with_name.filter(|(name, _)| names.contains(name.as_str())));
-        Ok(next)
-    });
-    found.await
+    let disks = collect_complete_list(fetch, zone).await?.into_iter();
+    let by_name = disks.filter_map(|disk| Some((disk.name.clone()?, disk)));
+    Ok(by_name.filter(|(name, _)| names.contains(name.as_str())).collect())
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ pub(crate) fn to_instance(api: model::Instance, project: &str, being_deleted: bo
         }),
         public_ip: public_ip.filter(|address| !address.is_empty()),
         private_ip: interface.and_then(|interface| interface.network_ip.clone()),
-        labels: user_labels(&api),
+        labels: read_user_labels(&api),
         created_at,
         expires_at: expiry.map(|(end, _)| end),
         expiry_enforcer: expiry.map(|(_, enforcer)| enforcer),
@@ -87,9 +87,9 @@ pub(crate) fn to_instance(api: model::Instance, project: &str, being_deleted: bo
         spec_fingerprint: ownership.spec_fingerprint,
         ttl: ownership.ttl,
         label_problem: ownership.label_problem,
-        disks: named_disks(&api),
-        ingress_rules: ingress_tags(&api),
-        attached_gpu: attached_gpu(&api),
+        disks: read_disks(&api),
+        ingress_rules: read_ingress_tags(&api),
+        attached_gpu: read_attached_gpu(&api),
         has_other_price: has_other_price(&api),
         setup: read_setup(&api, project),
         generation: ownership.generation,
@@ -100,13 +100,13 @@ pub(crate) fn to_instance(api: model::Instance, project: &str, being_deleted: bo
 }
 
 /// Returns the network tags that open ports.
-fn ingress_tags(api: &model::Instance) -> Vec<String> {
+fn read_ingress_tags(api: &model::Instance) -> Vec<String> {
     let tags = api.tags.iter().flat_map(|tags| &tags.items);
     tags.filter(|tag| tag.starts_with(OPEN_PORT_PREFIX)).cloned().collect()
 }
 
 /// Returns the disks that are resources. Local disks have no source, and are deleted with the instance.
-fn named_disks(api: &model::Instance) -> Vec<Disk> {
+fn read_disks(api: &model::Instance) -> Vec<Disk> {
     let named = api.disks.iter().filter_map(|disk| {
         Some(Disk {
             id: last_segment(disk.source.as_deref()?).to_owned(),
@@ -128,7 +128,7 @@ fn read_ownership(api: &model::Instance) -> Ownership {
 
 /// Converts a state. `TERMINATED` means stopped. A suspended instance counts as stopped too, because both can be
 /// started again. <https://cloud.google.com/compute/docs/instances/instance-lifecycle>
-pub(crate) fn to_state(status: Option<&Status>) -> InstanceState {
+fn to_state(status: Option<&Status>) -> InstanceState {
     match status {
         Some(Status::Pending | Status::Provisioning | Status::Staging) => InstanceState::Pending,
         Some(Status::Running | Status::Repairing) => InstanceState::Running,
@@ -144,19 +144,18 @@ pub(crate) fn with_machine_type(mut instance: Instance, machine_type: &MachineTy
     instance.cpus = machine_type.guest_cpus.and_then(|cpus| cpus.try_into().ok());
     instance.memory_gib = machine_type.memory_mb.map(|memory| f64::from(memory) / 1024.0);
     let name = instance.machine_type.as_deref().unwrap_or_default();
-    instance.architecture = instance
-        .architecture
-        .or_else(|| Some(architecture_of(machine_type, name)));
+    instance.architecture = instance.architecture.or_else(|| architecture_of(machine_type, name));
     instance
 }
 
-fn user_labels(api: &model::Instance) -> Labels {
-    let own = api.labels.iter().filter(|(key, _)| !key.starts_with(RESERVED_PREFIX));
-    own.map(|(key, value)| (key.clone(), value.clone())).collect()
+fn read_user_labels(api: &model::Instance) -> Labels {
+    let labels = api.labels.iter();
+    let users_labels = labels.filter(|(key, _)| !key.starts_with(RESERVED_PREFIX));
+    users_labels.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// Returns the GPUs that are attached, not built into the machine type.
-fn attached_gpu(api: &model::Instance) -> Option<Gpu> {
+fn read_attached_gpu(api: &model::Instance) -> Option<Gpu> {
     let [one] = api.guest_accelerators.as_slice() else {
         return None;
     };
@@ -204,7 +203,7 @@ fn read_setup(api: &model::Instance, project: &str) -> BTreeMap<&'static str, Ve
     let account = api.service_accounts.first().and_then(|account| account.email.clone());
     let one = |word: String| vec![word];
     let fields: [(_, Vec<Vec<String>>); 6] = [
-        ("ssh-key", key_fingerprints(api).into_iter().map(one).collect()),
+        ("ssh-key", list_key_fingerprints(api).into_iter().map(one).collect()),
         (
             "disk",
             size.map(|size| one(format!("{size} GiB"))).into_iter().collect(),
@@ -245,7 +244,7 @@ fn native_fields(api: &model::Instance) -> serde_json::Value {
 }
 
 /// Returns the fingerprints of the SSH keys in the metadata of an instance.
-pub(crate) fn key_fingerprints(instance: &model::Instance) -> Vec<String> {
+fn list_key_fingerprints(instance: &model::Instance) -> Vec<String> {
     let items = instance.metadata.iter().flat_map(|metadata| &metadata.items);
     let keys = items.filter(|item| item.key.as_deref() == Some("ssh-keys"));
     let lines = keys.filter_map(|item| item.value.as_deref()).flat_map(str::lines);
@@ -372,8 +371,8 @@ mod tests {
             accelerator.set_accelerator_count(count)
         };
         let with_gpus = api().set_guest_accelerators([accelerator(2)]);
-        assert_eq!(attached_gpu(&with_gpus).unwrap().to_string(), "t4:2");
-        assert_eq!(attached_gpu(&api()), None);
+        assert_eq!(read_attached_gpu(&with_gpus).unwrap().to_string(), "t4:2");
+        assert_eq!(read_attached_gpu(&api()), None);
         assert!(has_other_price(
             &api().set_guest_accelerators([accelerator(1), accelerator(1)])
         ));

@@ -10,7 +10,6 @@ use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::{self, InstanceAggregatedList, InstanceList};
 
 use super::from_api::{to_instance, with_machine_type};
-use super::list;
 use crate::cloud::{
     Error, ErrorKind, Gap, Instance, InstanceRef, InstanceSink, InstanceState, ListFilter, ListScope, Result,
 };
@@ -18,9 +17,9 @@ use crate::providers::common::batch_calls::run_concurrently;
 use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::api::error::{error_location, with_project_hint};
 use crate::providers::gcp::api::pagination::{
-    PAGE_SIZE, Page, PartialList, UnansweredZones, collect_all, unanswered_in,
+    PAGE_SIZE, Page, PartialList, UnansweredZones, collect_all, collect_complete_list, unanswered_in,
 };
-use crate::providers::gcp::api::resource_name::region_of;
+use crate::providers::gcp::api::resource_name::{last_segment, region_of};
 use crate::providers::gcp::api::zone_operations;
 use crate::providers::gcp::catalog::machine_types;
 use crate::providers::gcp::labels::is_resource_name;
@@ -53,12 +52,7 @@ fn new_gap(scope: &str, code: &str) -> Gap {
 pub(crate) async fn list_matching(client: &Client, zone: &str, expression: &str) -> Result<Vec<model::Instance>> {
     let expression = Some(expression.to_owned());
     let fetch = |token: Option<String>| fetch_page(client, zone, &expression, token);
-    collect_all(fetch, |all: &mut Vec<model::Instance>, page: InstanceList| {
-        let next = Page::of_complete_list(&page, zone)?;
-        all.extend(page.items);
-        Ok(next)
-    })
-    .await
+    collect_complete_list(fetch, zone).await
 }
 
 /// Lists the API instances of a zone that have these ids, by id.
@@ -67,24 +61,14 @@ pub(crate) async fn list_by_ids(
     zone: &str,
     ids: &BTreeSet<&str>,
 ) -> Result<BTreeMap<String, model::Instance>> {
-    let expression = build_expression(&ListFilter {
+    let expression = build_filter(&ListFilter {
         ids: ids.iter().map(|id| (*id).to_owned()).collect(),
         ..ListFilter::default()
     });
     let fetch = |token: Option<String>| fetch_page(client, zone, &expression, token);
-    collect_all(
-        fetch,
-        |all: &mut BTreeMap<String, model::Instance>, page: InstanceList| {
-            let next = Page::of_complete_list(&page, zone)?;
-            let found = page
-                .items
-                .into_iter()
-                .filter_map(|api| Some((api.id?.to_string(), api)));
-            all.extend(found.filter(|(id, _)| ids.contains(id.as_str())));
-            Ok(next)
-        },
-    )
-    .await
+    let instances = collect_complete_list(fetch, zone).await?.into_iter();
+    let by_id = instances.filter_map(|api| Some((api.id?.to_string(), api)));
+    Ok(by_id.filter(|(id, _)| ids.contains(id.as_str())).collect())
 }
 
 async fn fetch_page(
@@ -110,17 +94,15 @@ async fn fetch_page(
 
 async fn list_zone(client: &Client, zone: &str, sink: &InstanceSink<'_>) -> Result<UnansweredZones> {
     let project = client.project().await?;
-    let (expression, deletions) = (&build_expression(sink.filter), &Deletions::default());
+    let (expression, deletions) = (&build_filter(sink.filter), &Deletions::default());
     let fetch = |token: Option<String>| async move {
         let page = fetch_page(client, zone, expression, token).await?;
-        let unanswered = page
-            .incomplete_code()
-            .map(|code| (zone.to_owned(), code))
-            .into_iter()
-            .collect();
+        let mut unanswered = UnansweredZones::new();
+        if let Some(code) = page.incomplete_code() {
+            unanswered.insert(zone.to_owned(), code);
+        }
         let next = Page::new(page.rows(), page.token());
-        let mut instances = Vec::new();
-        read_into(&mut instances, page.items, project, sink)?;
+        let mut instances = accepted_instances(page.items, project, sink)?;
         mark_terminating(client, &mut instances, deletions).await;
         Ok(PageResult {
             instances,
@@ -128,12 +110,12 @@ async fn list_zone(client: &Client, zone: &str, sink: &InstanceSink<'_>) -> Resu
             page: next,
         })
     };
-    collect_all(fetch, |unanswered, page| Ok(forward(unanswered, page, sink))).await
+    collect_all(fetch, |unanswered, page| Ok(push_page(unanswered, page, sink))).await
 }
 
 async fn list_all_zones(client: &Client, sink: &InstanceSink<'_>) -> Result<UnansweredZones> {
     let (project, instances) = (client.project().await?, client.listing().await?);
-    let (expression, deletions) = (&build_expression(sink.filter), &Deletions::default());
+    let (expression, deletions) = (&build_filter(sink.filter), &Deletions::default());
     let fetch = |token: Option<String>| async move {
         let call = || {
             let call = instances
@@ -153,10 +135,10 @@ async fn list_all_zones(client: &Client, sink: &InstanceSink<'_>) -> Result<Unan
         mark_terminating(client, &mut page.instances, deletions).await;
         Ok(page)
     };
-    collect_all(fetch, |unanswered, page| Ok(forward(unanswered, page, sink))).await
+    collect_all(fetch, |unanswered, page| Ok(push_page(unanswered, page, sink))).await
 }
 
-fn forward(unanswered: &mut UnansweredZones, page: PageResult, sink: &InstanceSink<'_>) -> Page {
+fn push_page(unanswered: &mut UnansweredZones, page: PageResult, sink: &InstanceSink<'_>) -> Page {
     unanswered.extend(page.unanswered);
     sink.push_page(page.instances);
     page.page
@@ -164,32 +146,25 @@ fn forward(unanswered: &mut UnansweredZones, page: PageResult, sink: &InstanceSi
 
 fn read_page(page: InstanceAggregatedList, project: &str, sink: &InstanceSink<'_>) -> Result<PageResult> {
     let unanswered = unanswered_in(&page);
-    let (mut instances, mut rows) = (Vec::new(), 0);
-    for zone in page.items.into_values() {
-        rows += zone.instances.len();
-        read_into(&mut instances, zone.instances, project, sink)?;
-    }
+    let all: Vec<_> = page.items.into_values().flat_map(|zone| zone.instances).collect();
+    let next = Page::new(all.len(), page.next_page_token);
     Ok(PageResult {
-        instances,
+        instances: accepted_instances(all, project, sink)?,
         unanswered,
-        page: Page::new(rows, page.next_page_token),
+        page: next,
     })
 }
 
 /// Converts the instances that the filter accepts.
-fn read_into(
-    instances: &mut Vec<Instance>,
-    rows: Vec<model::Instance>,
-    project: &str,
-    sink: &InstanceSink<'_>,
-) -> Result<()> {
-    for api in rows {
+fn accepted_instances(all: Vec<model::Instance>, project: &str, sink: &InstanceSink<'_>) -> Result<Vec<Instance>> {
+    let mut accepted = Vec::new();
+    for api in all {
         let instance = to_instance(api, project, false)?;
         if sink.accepts(&instance) {
-            instances.push(instance);
+            accepted.push(instance);
         }
     }
-    Ok(())
+    Ok(accepted)
 }
 
 /// Says whether a gap in this scope is a gap of the listing.
@@ -211,13 +186,15 @@ impl Deletions {
     }
 
     async fn fetch(&self, client: &Client, zone: String) {
-        let requests = zone_operations::list_ids_being_deleted(client, &zone).await;
-        let targets = requests.unwrap_or_else(|error| {
-            // The state "stopping" is still true without this.
-            tracing::debug!(zone, %error, "the zone's operations could not be listed");
-            BTreeSet::new()
-        });
-        self.lock().insert(zone, targets);
+        let ids = match zone_operations::list_ids_being_deleted(client, &zone).await {
+            Ok(ids) => ids,
+            Err(error) => {
+                // The state "stopping" is still true without this.
+                tracing::debug!(zone, %error, "the zone's operations could not be listed");
+                BTreeSet::new()
+            }
+        };
+        self.lock().insert(zone, ids);
     }
 }
 
@@ -237,8 +214,8 @@ pub(crate) async fn mark_terminating(client: &Client, instances: &mut [Instance]
     run_concurrently(10, zones.into_iter().map(|zone| deletions.fetch(client, zone))).await;
     let known = deletions.lock();
     for instance in &mut stopping {
-        let targets = known.get(&instance.reference.scope);
-        if targets.is_some_and(|targets| targets.contains(&instance.reference.id)) {
+        let ids = known.get(&instance.reference.scope);
+        if ids.is_some_and(|ids| ids.contains(&instance.reference.id)) {
             instance.state = InstanceState::Terminating;
         }
     }
@@ -249,50 +226,60 @@ pub(crate) const MAX_FILTER_TERMS: usize = 30;
 
 /// Builds the filter expression that the API can evaluate. It joins terms by one operator only, without nesting. Names
 /// and ids come first, because they reduce the list the most.
-pub(crate) fn build_expression(filter: &ListFilter) -> Option<String> {
+pub(crate) fn build_filter(filter: &ListFilter) -> Option<String> {
     // A name begins with a letter; other text is an id.
-    let plain = |text: &&String| {
+    let is_plain = |text: &&String| {
         text.starts_with(|first: char| first.is_ascii_alphabetic())
             && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
     };
-    let numeric = |text: &&String| text.parse::<u64>().is_ok();
+    let is_number = |text: &&String| text.parse::<u64>().is_ok();
     let names = filter
         .names
         .iter()
-        .filter(plain)
+        .filter(is_plain)
         .map(|name| format!("(name = \"{name}\")"));
-    let ids = filter.ids.iter().filter(numeric).map(|id| format!("(id = {id})"));
+    let ids = filter.ids.iter().filter(is_number).map(|id| format!("(id = {id})"));
     let terms: Vec<_> = names.chain(ids).collect();
-    let managed = || filter.managed.then(|| "labels.cloudctl-managed = \"true\"".to_owned());
-    match terms.len() {
-        0 => managed(),
-        1..=MAX_FILTER_TERMS => Some(terms.join(" OR ")),
-        // So many names usually belong to one group, which one pattern matches.
-        _ if filter.ids.is_empty() => {
-            find_group(&filter.names).map_or_else(managed, |group| Some(members_expression(group)))
-        }
-        _ => managed(),
+    if (1..=MAX_FILTER_TERMS).contains(&terms.len()) {
+        return Some(terms.join(" OR "));
+    }
+    // So many names usually belong to one group, which one pattern matches.
+    if !terms.is_empty()
+        && filter.ids.is_empty()
+        && let Some(group) = find_group(&filter.names)
+    {
+        return Some(members_filter(group));
+    }
+    match filter.managed {
+        true => Some("labels.cloudctl-managed = \"true\"".to_owned()),
+        false => None,
     }
 }
 
 /// Returns the group that all these names belong to, if there is one.
 fn find_group(names: &[String]) -> Option<&str> {
-    let group = |name: &str| {
-        let (group, index) = name.rsplit_once('-')?;
-        let is_index = !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit());
-        (is_index && is_resource_name(group)).then_some(group.len())
-    };
-    let first = names.first()?;
-    let first = &first[..group(first)?];
-    let all = names
-        .iter()
-        .all(|name| group(name).is_some_and(|length| name[..length] == *first));
-    all.then_some(first)
+    let group = split_member_name(names.first()?)?;
+    let has_other_group = |name: &String| split_member_name(name) != Some(group);
+    if names.iter().any(has_other_group) {
+        return None;
+    }
+    Some(group)
+}
+
+/// Returns the group in a member's name: `web` of `web-12`.
+fn split_member_name(name: &str) -> Option<&str> {
+    let (group, index) = name.rsplit_once('-')?;
+    let is_index = !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit());
+    if is_index && is_resource_name(group) {
+        Some(group)
+    } else {
+        None
+    }
 }
 
 /// Builds the filter for the names of a group's members, in the older form, in which text is a pattern for the whole
 /// name.
-pub(crate) fn members_expression(group: &str) -> String {
+pub(crate) fn members_filter(group: &str) -> String {
     format!("name eq \"{group}-[0-9]+\"")
 }
 
@@ -302,16 +289,13 @@ pub(crate) fn members_expression(group: &str) -> String {
 /// `NotFound` if no instance has that id, even if one has that name.
 pub(crate) async fn get(client: &Client, target: &InstanceRef) -> Result<Instance> {
     let api = get_by_ref(client, target).await?;
-    let instances = to_instance_with_state(client, api).await?;
-    let zone = &instances.reference.scope;
-    let machine_type = match &instances.machine_type {
-        Some(name) => machine_types::get_machine_type(client, zone, name).await.ok(),
-        None => None,
-    };
-    Ok(match machine_type {
-        Some(machine_type) => with_machine_type(instances, &machine_type),
-        None => instances,
-    })
+    let instance = to_instance_with_state(client, api).await?;
+    if let Some(name) = &instance.machine_type
+        && let Ok(machine_type) = machine_types::get_machine_type(client, &instance.reference.scope, name).await
+    {
+        return Ok(with_machine_type(instance, &machine_type));
+    }
+    Ok(instance)
 }
 
 /// Finds the instance with this name in a zone.
@@ -334,36 +318,28 @@ pub(crate) async fn find_by_name(client: &Client, zone: &str, name: &str) -> Res
 /// `NotFound` if it is gone, also if another instance has its name now.
 pub(crate) async fn get_by_ref(client: &Client, target: &InstanceRef) -> Result<model::Instance> {
     let zone = &target.scope;
-    let found = match &target.native_name {
+    let answer = match &target.native_name {
         Some(name) => find_by_name(client, zone, name).await,
         None if target.id.parse::<u64>().is_ok() => {
-            let found = list::list_matching(client, zone, &format!("id = {}", target.id)).await;
-            found.map(|found| found.into_iter().next())
+            let matching = list_matching(client, zone, &format!("id = {}", target.id)).await;
+            matching.map(|instances| instances.into_iter().next())
         }
         None => Ok(None),
     };
-    let found = match found {
+    match answer {
+        Ok(Some(api)) if api.id.is_some_and(|id| id.to_string() == target.id) => Ok(api),
         // An unknown zone gives one of these errors; it has no instances.
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) => None,
-        found => found?,
-    };
-    found
-        .filter(|api| api.id.is_some_and(|id| id.to_string() == target.id))
-        .ok_or_else(|| Error::not_found(target).at(error_location(zone)))
+        Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) => Err(error),
+        _ => Err(Error::not_found(target).at(error_location(zone))),
+    }
 }
 
 /// Converts an API instance. Reads the operations of the zone if the instance is stopping, because it may be being
 /// deleted.
 pub(crate) async fn to_instance_with_state(client: &Client, api: model::Instance) -> Result<Instance> {
-    let stopping = api.status == Some(Status::Stopping);
-    let instances = to_instance(api, client.project().await?, false)?;
-    if !stopping {
-        return Ok(instances);
-    }
-    let mut one = [instances];
-    list::mark_terminating(client, &mut one, &list::Deletions::default()).await;
-    let [instances] = one;
-    Ok(instances)
+    let being_deleted = api.status == Some(Status::Stopping)
+        && is_being_deleted(client, api.zone.as_deref().map_or("", last_segment), &api).await;
+    to_instance(api, client.project().await?, being_deleted)
 }
 
 /// Says whether an instance is being deleted.
@@ -374,7 +350,7 @@ pub(crate) async fn is_being_deleted(client: &Client, zone: &str, api: &model::I
             let id = api.id.unwrap_or_default().to_string();
             zone_operations::list_ids_being_deleted(client, zone)
                 .await
-                .is_ok_and(|targets| targets.contains(&id))
+                .is_ok_and(|ids| ids.contains(&id))
         }
         _ => false,
     }
@@ -400,33 +376,30 @@ mod tests {
             managed,
         };
         let web = "(name = \"web\")";
-        assert_eq!(build_expression(&filter(&[], &[], false)), None);
-        assert_eq!(build_expression(&filter(&["web"], &[], true)).as_deref(), Some(web));
+        assert_eq!(build_filter(&filter(&[], &[], false)), None);
+        assert_eq!(build_filter(&filter(&["web"], &[], true)).as_deref(), Some(web));
         assert_eq!(
-            build_expression(&filter(&["web"], &["7", "i-7"], false)),
+            build_filter(&filter(&["web"], &["7", "i-7"], false)),
             Some(format!("{web} OR (id = 7)"))
         );
         assert_eq!(
-            build_expression(&filter(&["7"], &["7"], false)).as_deref(),
+            build_filter(&filter(&["7"], &["7"], false)).as_deref(),
             Some("(id = 7)")
         );
         assert_eq!(
-            build_expression(&filter(&[], &[], true)).as_deref(),
+            build_filter(&filter(&[], &[], true)).as_deref(),
             Some("labels.cloudctl-managed = \"true\"")
         );
-        assert_eq!(build_expression(&filter(&["a\" OR \"b"], &[], false)), None);
-        assert_eq!(build_expression(&filter(&["a"; 31], &[], false)), None);
+        assert_eq!(build_filter(&filter(&["a\" OR \"b"], &[], false)), None);
+        assert_eq!(build_filter(&filter(&["a"; 31], &[], false)), None);
         let managed = "labels.cloudctl-managed = \"true\"";
-        assert_eq!(
-            build_expression(&filter(&["a"; 31], &[], true)).as_deref(),
-            Some(managed)
-        );
+        assert_eq!(build_filter(&filter(&["a"; 31], &[], true)).as_deref(), Some(managed));
     }
 
     #[test]
     fn group_members_are_one_filter_term() {
         let of = |names: Vec<String>| {
-            build_expression(&ListFilter {
+            build_filter(&ListFilter {
                 names,
                 managed: true,
                 ..ListFilter::default()

@@ -7,7 +7,7 @@ use google_cloud_compute_v1::client::Instances;
 use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::{self, InstancesSetLabelsRequest, Operation, Scheduling};
 use google_cloud_gax::Result as SdkResult;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::actions::wrong_instance_error;
@@ -21,9 +21,9 @@ use crate::providers::gcp::api::zone_operations;
 use crate::providers::gcp::api::zone_operations::is_done;
 
 /// How long to wait for a change; each is done within seconds.
-const OPERATION_DEADLINE: Duration = Duration::from_secs(60);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long it may take until the instance shows a change.
-const VISIBILITY_DEADLINE: Duration = Duration::from_secs(10);
+const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often other processes may change the labels at the same time.
 const MAX_LABEL_CONFLICTS: u32 = 8;
@@ -32,38 +32,40 @@ const MAX_END_DEVIATION: SignedDuration = SignedDuration::from_secs(90);
 
 /// Sets the TTL of an instance; see [`Instances::set_ttl`](crate::cloud::Instances::set_ttl).
 pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration) -> Result<()> {
+    let name = target.native_name.as_deref().unwrap_or(&target.id);
     let extension = Extension {
         client,
         target,
         ttl,
-        attempted: format!("extend {}", target.native_name.as_deref().unwrap_or(&target.id)),
+        name,
+        failure_prefix: format!("cannot extend {name}"),
     };
     let api = get_by_ref(client, target).await?;
     if is_being_deleted(client, &target.scope, &api).await {
-        let message = format!("cannot {}: it is being deleted", extension.attempted);
+        let message = format!("{}: it is being deleted", extension.failure_prefix);
         return Err(Error::new(ErrorKind::Refused, message).at(error_location(&target.scope)));
     }
-    let moved = match run_limit(&api) {
+    let limit_was_moved = match run_limit(&api) {
         Some(limit) => extension.move_limit(&api, limit).await?,
         None => false,
     };
-    extension.set_label().await.map_err(|error| {
-        if !moved {
-            return error;
-        }
-        let done = format!("{}: the cloud's own limit was moved, but not the label", target);
-        error
-            .context(done)
+    match extension.set_label().await {
+        Err(error) if limit_was_moved => Err(error
+            .context(format!("{target}: the cloud's own limit was moved, but not the label"))
             .with_kind(ErrorKind::UnknownOutcome)
-            .with_leftover(target)
-    })
+            .with_leftover(target)),
+        result => result,
+    }
 }
 
 struct Extension<'a> {
     client: &'a Client,
     target: &'a InstanceRef,
     ttl: Duration,
-    attempted: String,
+    /// The name of the instance in messages.
+    name: &'a str,
+    /// What messages of failures begin with: `cannot extend web-1`.
+    failure_prefix: String,
 }
 
 /// Why a change did not certainly succeed.
@@ -85,77 +87,71 @@ enum ExtendError {
 impl Extension<'_> {
     /// Moves the run limit to the end of the TTL. Returns whether it had to move.
     async fn move_limit(&self, api: &model::Instance, old: Duration) -> Result<bool> {
-        let left = self.compute_limit(api).await?;
-        if left == old {
+        let limit = self.compute_limit(api).await?;
+        if limit == old {
             return Ok(false);
         }
         let scheduling = api.scheduling.clone().unwrap_or_default();
-        let wanted = with_run_limit(scheduling.clone(), left).set_or_clear_termination_time(None::<String>);
+        let wanted = with_run_limit(scheduling.clone(), limit).set_or_clear_termination_time(None::<String>);
         match self.send_edit(api, &Edit::Scheduling(Box::new(wanted))).await {
-            // The cloud accepted the change: if the next read fails, its effect is unknown.
-            Ok(())
-                if self
-                    .wait_for_limit(left)
-                    .await
-                    .map_err(|error| self.unknown_outcome(error))? =>
-            {
-                Ok(true)
-            }
-            Ok(()) => {
+            Ok(()) => match self.wait_until_limit_is_shown(limit).await {
+                Ok(true) => Ok(true),
                 // The new limit would count only for the next run, so the old one is restored.
-                let put_back = self.send_edit(api, &Edit::Scheduling(Box::new(scheduling))).await;
-                let error = self.fixed_limit_error(api, None);
-                match put_back {
-                    Ok(()) => Err(error),
-                    Err(_) => Err(error.with_kind(ErrorKind::UnknownOutcome).with_leftover(self.target)),
-                }
-            }
+                Ok(false) => Err(self.restore_limit(api, scheduling).await),
+                // The cloud accepted the change, but its effect is unknown.
+                Err(error) => Err(self.unknown_outcome_error(error)),
+            },
             Err(ExtendError::WrongInstance(error)) => Err(error),
             Err(ExtendError::Refused(error) | ExtendError::Stale(error)) => match error.kind() {
                 ErrorKind::InvalidSpec | ErrorKind::Refused => Err(self.fixed_limit_error(api, Some(error))),
                 ErrorKind::NotFound => Err(Error::not_found(self.target).at(error_location(&self.target.scope))),
                 _ => Err(error),
             },
-            Err(ExtendError::Unknown { error, in_progress }) => match self.wait_for_limit(left).await {
+            Err(ExtendError::Unknown { error, in_progress }) => match self.wait_until_limit_is_shown(limit).await {
                 Ok(true) => Ok(true),
                 Ok(false) if !in_progress => Err(error),
-                _ => Err(self.unknown_outcome(error)),
+                _ => Err(self.unknown_outcome_error(error)),
             },
+        }
+    }
+
+    /// Restores the scheduling from before the change. Returns the error for the limit that cannot be moved.
+    async fn restore_limit(&self, api: &model::Instance, scheduling: Scheduling) -> Error {
+        let error = self.fixed_limit_error(api, None);
+        match self.send_edit(api, &Edit::Scheduling(Box::new(scheduling))).await {
+            Ok(()) => error,
+            Err(_) => error.with_kind(ErrorKind::UnknownOutcome).with_leftover(self.target),
         }
     }
 
     /// Computes the run limit that ends the instance at its creation plus the TTL. It counts from the start of the
     /// present run, or from now if the instance does not run.
     async fn compute_limit(&self, api: &model::Instance) -> Result<Duration> {
-        let created: Option<Timestamp> = parse_time(api.creation_timestamp.as_ref());
-        let end = created.zip(SignedDuration::try_from(self.ttl).ok());
-        let end = end.and_then(|(created, ttl)| created.checked_add(ttl).ok());
-        let end = end.ok_or_else(|| Error::invalid("the TTL is too long"))?;
+        let created_at = parse_time(api.creation_timestamp.as_ref());
+        let Some(end) = created_at.and_then(|created_at| created_at.checked_add(self.ttl).ok()) else {
+            return Err(Error::invalid("the TTL is too long"));
+        };
         let start = match run_start(api) {
             Some(start) => start,
             None => self.client.server_time().await?,
         };
-        let left = end.duration_since(start);
-        let whole = left.as_secs() + i64::from(left.subsec_nanos() > 0);
-        let limit = Duration::from_secs(u64::try_from(whole).unwrap_or_default()).max(MIN_RUN_LIMIT);
+        let time_left = end.duration_since(start);
+        let whole_seconds = time_left.as_secs() + i64::from(time_left.subsec_nanos() > 0);
+        // A time that is over already has the shortest limit.
+        let limit = Duration::from_secs(u64::try_from(whole_seconds).unwrap_or(0)).max(MIN_RUN_LIMIT);
         check_limit(limit)?;
         Ok(limit)
     }
 
     /// Waits until the instance shows the new limit, also in the end of its present run. Returns whether it does.
-    async fn wait_for_limit(&self, limit: Duration) -> Result<bool> {
-        let start = Instant::now();
+    async fn wait_until_limit_is_shown(&self, limit: Duration) -> Result<bool> {
+        let wait_start = Instant::now();
         loop {
             let api = get_by_ref(self.client, self.target).await?;
-            let run = run_start(&api).zip(SignedDuration::try_from(limit).ok());
-            let end = run.and_then(|(start, limit)| start.checked_add(limit).ok());
-            let in_time = end
-                .zip(announced_end(&api))
-                .is_none_or(|(end, announced)| announced.duration_since(end).abs() <= MAX_END_DEVIATION);
-            if run_limit(&api) == Some(limit) && in_time {
+            if run_limit(&api) == Some(limit) && end_agrees_with_limit(&api, limit) {
                 return Ok(true);
             }
-            if start.elapsed() + PAUSE > VISIBILITY_DEADLINE {
+            if wait_start.elapsed() + PAUSE > VISIBILITY_TIMEOUT {
                 return Ok(false);
             }
             tokio::time::sleep(PAUSE).await;
@@ -164,7 +160,7 @@ impl Extension<'_> {
 
     async fn set_label(&self) -> Result<()> {
         let wanted = format_duration(self.ttl);
-        let mut last = None;
+        let mut last_conflict = None;
         for _ in 0..MAX_LABEL_CONFLICTS {
             let api = get_by_ref(self.client, self.target).await?;
             if api.labels.get(LABEL_TTL) == Some(&wanted) {
@@ -178,7 +174,7 @@ impl Extension<'_> {
             match self.send_edit(&api, &Edit::Labels(body)).await {
                 Ok(()) => return Ok(()),
                 Err(ExtendError::Stale(error)) => {
-                    last = Some(error);
+                    last_conflict = Some(error);
                     tokio::time::sleep(PAUSE.mul_f64(fastrand::f64())).await;
                 }
                 Err(ExtendError::Refused(error)) if error.kind() == ErrorKind::NotFound => {
@@ -186,66 +182,65 @@ impl Extension<'_> {
                 }
                 Err(ExtendError::Refused(error) | ExtendError::WrongInstance(error)) => return Err(error),
                 Err(ExtendError::Unknown { error, in_progress }) => {
-                    let now = get_by_ref(self.client, self.target).await;
-                    return match now.map(|api| api.labels.get(LABEL_TTL) == Some(&wanted)) {
-                        Ok(true) => Ok(()),
-                        Ok(false) if !in_progress => Err(error),
-                        _ => Err(self.unknown_outcome(error)),
+                    return match get_by_ref(self.client, self.target).await {
+                        Ok(api) if api.labels.get(LABEL_TTL) == Some(&wanted) => Ok(()),
+                        Ok(_) if !in_progress => Err(error),
+                        _ => Err(self.unknown_outcome_error(error)),
                     };
                 }
             }
         }
-        let error = last.unwrap_or_else(|| Error::new(ErrorKind::Refused, format!("cannot {}", self.attempted)));
+        let error = last_conflict.unwrap_or_else(|| Error::new(ErrorKind::Refused, self.failure_prefix.clone()));
         Err(error.with_hint("something else keeps changing its labels: run the same command again"))
     }
 
     /// Sends a change and waits for its result.
     async fn send_edit(&self, api: &model::Instance, edit: &Edit) -> Result<(), ExtendError> {
-        let attempted = format!("cannot {}", self.attempted);
+        let attempted = format!("extend {}", self.name);
         let zone = &self.target.scope;
         let name = api.name.as_deref().unwrap_or_default();
         let request_id = fresh_request_id();
         let project = self.client.project().await.map_err(ExtendError::Refused)?;
         let instances = self.client.instances().await.map_err(ExtendError::Refused)?;
-        let sent = self.client.change(&self.attempted, zone, || {
+        let sent = self.client.change(&attempted, zone, || {
             edit.send((project, instances), zone, name, &request_id)
         });
         let operation = match sent.await {
             Ok(operation) => operation,
             Err(failure) if failure.error.http_status_code() == Some(412) => {
-                return Err(ExtendError::Stale(call_error(failure.error, &attempted, zone)));
+                return Err(ExtendError::Stale(call_error(
+                    failure.error,
+                    &self.failure_prefix,
+                    zone,
+                )));
             }
             Err(failure) => {
-                let (unanswered, uncertain) = (failure.unanswered, failure.is_uncertain());
-                let error = call_error(failure.error, &attempted, zone);
-                return Err(if uncertain {
-                    ExtendError::Unknown {
-                        error,
-                        in_progress: unanswered,
-                    }
-                } else {
-                    ExtendError::Refused(error)
+                let (in_progress, is_uncertain) = (failure.unanswered, failure.is_uncertain());
+                let error = call_error(failure.error, &self.failure_prefix, zone);
+                return Err(match is_uncertain {
+                    true => ExtendError::Unknown { error, in_progress },
+                    false => ExtendError::Refused(error),
                 });
             }
         };
         if operation.target_id.is_some() && operation.target_id != api.id {
-            return Err(ExtendError::WrongInstance(wrong_instance_error(
-                "extend",
-                self.target,
-                &operation,
-            )));
+            let error = wrong_instance_error("extend", self.target, &operation);
+            return Err(ExtendError::WrongInstance(error));
         }
-        let finished = zone_operations::wait_until_done(self.client, zone, operation, OPERATION_DEADLINE).await;
+        let finished = zone_operations::wait_until_done(self.client, zone, operation, OPERATION_TIMEOUT).await;
         let operation = finished.map_err(|error| ExtendError::Unknown {
             error,
             in_progress: true,
         })?;
-        match operation_error(&operation, &attempted, zone) {
+        match operation_error(&operation, &self.failure_prefix, zone) {
             Some(error) if operation.http_error_status_code == Some(412) => Err(ExtendError::Stale(error)),
             Some(error) => Err(ExtendError::Refused(error)),
             None if is_done(&operation) => Ok(()),
             None => {
-                let error = Error::new(ErrorKind::Timeout, format!("{attempted}: its operation does not end"));
+                let error = Error::new(
+                    ErrorKind::Timeout,
+                    format!("{}: its operation does not end", self.failure_prefix),
+                );
                 Err(ExtendError::Unknown {
                     error: error.at(error_location(zone)),
                     in_progress: true,
@@ -255,12 +250,12 @@ impl Extension<'_> {
     }
 
     /// Makes the error for a limit that cannot be moved in this state.
-    fn fixed_limit_error(&self, api: &model::Instance, why: Option<Error>) -> Error {
-        let name = self.target.native_name.as_deref().unwrap_or(&self.target.id);
-        let why = why.unwrap_or_else(|| {
+    fn fixed_limit_error(&self, api: &model::Instance, refusal: Option<Error>) -> Error {
+        let name = self.name;
+        let error = refusal.unwrap_or_else(|| {
             let message = format!(
-                "cannot {}: the cloud moves the end of a run only for the next one",
-                self.attempted
+                "{}: the cloud moves the end of a run only for the next one",
+                self.failure_prefix
             );
             Error::new(ErrorKind::Refused, message).at(error_location(&self.target.scope))
         });
@@ -271,15 +266,27 @@ impl Extension<'_> {
             }
             _ => format!("stop it first: cloudctl stop {name}, then extend and start it"),
         };
-        why.with_kind(ErrorKind::Refused).with_hint(hint)
+        error.with_kind(ErrorKind::Refused).with_hint(hint)
     }
 
-    fn unknown_outcome(&self, error: Error) -> Error {
+    fn unknown_outcome_error(&self, error: Error) -> Error {
         error
             .with_kind(ErrorKind::UnknownOutcome)
             .with_hint("look at the VM with `cloudctl describe`, and run the same command again if need be")
             .with_leftover(self.target)
     }
+}
+
+/// Says whether the end of the present run that the cloud announces agrees with a run limit. It does if there is no run,
+/// or no end is announced.
+fn end_agrees_with_limit(api: &model::Instance, limit: Duration) -> bool {
+    if let Some(start) = run_start(api)
+        && let Some(announced) = announced_end(api)
+        && let Ok(expected) = start.checked_add(limit)
+    {
+        return announced.duration_since(expected).abs() <= MAX_END_DEVIATION;
+    }
+    true
 }
 
 /// One change of an instance.

@@ -46,15 +46,17 @@ pub(crate) fn run_limit(api: &model::Instance) -> Option<Duration> {
 
 /// Returns when the present run began; `None` if the instance does not run.
 pub(crate) fn run_start(api: &model::Instance) -> Option<Timestamp> {
-    let runs = matches!(api.status, Some(Status::Running | Status::Repairing));
-    let start = api.last_start_timestamp.as_ref().or(api.creation_timestamp.as_ref());
-    parse_time(start).filter(|_| runs)
+    if !matches!(api.status, Some(Status::Running | Status::Repairing)) {
+        return None;
+    }
+    parse_time(api.last_start_timestamp.as_ref().or(api.creation_timestamp.as_ref()))
 }
 
 /// Returns when the cloud will delete the instance, if the answer says so.
 pub(crate) fn announced_end(api: &model::Instance) -> Option<Timestamp> {
+    deleting_scheduling(api)?;
     let status = api.resource_status.as_ref()?.scheduling.as_ref()?;
-    deleting_scheduling(api).and_then(|_| parse_time(status.termination_timestamp.as_ref()))
+    parse_time(status.termination_timestamp.as_ref())
 }
 
 /// Returns when the instance expires, and what enforces it: the cloud while its limit counts, else only the label. Of
@@ -64,16 +66,18 @@ pub(crate) fn find_expiry(
     ownership: &Ownership,
     created_at: Option<Timestamp>,
 ) -> Option<(Timestamp, ExpiryEnforcer)> {
-    let label = ownership.expires_at(created_at);
-    match (cloud_end(api), label) {
-        (Some(cloud), Some(label)) if cloud.duration_since(label) > MAX_BOOT_TIME => Some((label, ExpiryEnforcer::Tag)),
-        (Some(cloud), _) => Some((cloud, ExpiryEnforcer::Cloud)),
-        (None, Some(label)) => Some((label, ExpiryEnforcer::Tag)),
+    match (find_cloud_end(api), ownership.expires_at(created_at)) {
+        (Some(cloud_end), Some(label_end)) if cloud_end.duration_since(label_end) > MAX_BOOT_TIME => {
+            Some((label_end, ExpiryEnforcer::Tag))
+        }
+        (Some(cloud_end), _) => Some((cloud_end, ExpiryEnforcer::Cloud)),
+        (None, Some(label_end)) => Some((label_end, ExpiryEnforcer::Tag)),
         (None, None) => None,
     }
 }
 
-fn cloud_end(api: &model::Instance) -> Option<Timestamp> {
+/// Finds when the cloud deletes an instance that runs or is about to run.
+fn find_cloud_end(api: &model::Instance) -> Option<Timestamp> {
     let start = match api.status {
         Some(Status::Running | Status::Repairing) => run_start(api),
         // The instance is about to run: for the first time, or again after its last stop.
@@ -82,14 +86,18 @@ fn cloud_end(api: &model::Instance) -> Option<Timestamp> {
         }
         _ => return None,
     };
-    let by_limit = || start?.checked_add(SignedDuration::try_from(run_limit(api)?).ok()?).ok();
-    let by_time = || parse_time(deleting_scheduling(api)?.termination_time.as_ref());
-    announced_end(api).or_else(by_limit).or_else(by_time)
+    let end_by_limit = || start?.checked_add(run_limit(api)?).ok();
+    let end_by_time = || parse_time(deleting_scheduling(api)?.termination_time.as_ref());
+    announced_end(api).or_else(end_by_limit).or_else(end_by_time)
 }
 
+/// Returns the scheduling of an instance that the cloud deletes at the end of its run.
 fn deleting_scheduling(api: &model::Instance) -> Option<&Scheduling> {
     let scheduling = api.scheduling.as_ref()?;
-    (scheduling.instance_termination_action == Some(InstanceTerminationAction::Delete)).then_some(scheduling)
+    match scheduling.instance_termination_action {
+        Some(InstanceTerminationAction::Delete) => Some(scheduling),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -109,17 +117,14 @@ mod tests {
             .set_scheduling(with_run_limit(Scheduling::new(), Duration::from_secs(7_200)))
     }
 
-    fn found(api: &model::Instance, ttl: Option<u64>) -> Option<(String, ExpiryEnforcer)> {
+    #[track_caller]
+    fn assert_expiry(api: &model::Instance, ttl: Option<u64>, expected: Option<(&str, ExpiryEnforcer)>) {
         let ownership = Ownership {
             ttl: ttl.map(Duration::from_secs),
             ..Ownership::default()
         };
-        let (end, enforcer) = find_expiry(api, &ownership, CREATED.parse().ok())?;
-        Some((end.to_string(), enforcer))
-    }
-
-    fn ends(at: &str, enforcer: ExpiryEnforcer) -> Option<(String, ExpiryEnforcer)> {
-        Some((at.to_owned(), enforcer))
+        let expected = expected.map(|(end, enforcer)| (end.parse().unwrap(), enforcer));
+        assert_eq!(find_expiry(api, &ownership, CREATED.parse().ok()), expected);
     }
 
     #[test]
@@ -132,45 +137,35 @@ mod tests {
     #[test]
     fn cloud_enforces_expiry_of_running_instance() {
         let cloud = ExpiryEnforcer::Cloud;
-        assert_eq!(found(&api("RUNNING"), Some(7_200)), ends("2026-11-23T12:00:20Z", cloud));
+        assert_expiry(&api("RUNNING"), Some(7_200), Some(("2026-11-23T12:00:20Z", cloud)));
         let scheduling = ResourceStatusScheduling::new().set_termination_timestamp("2026-11-23T12:00:25Z");
         let announced = api("RUNNING").set_resource_status(ResourceStatus::new().set_scheduling(scheduling));
-        assert_eq!(found(&announced, Some(7_200)), ends("2026-11-23T12:00:25Z", cloud));
+        assert_expiry(&announced, Some(7_200), Some(("2026-11-23T12:00:25Z", cloud)));
         let pending = api("PROVISIONING").set_or_clear_last_start_timestamp(None::<String>);
-        assert_eq!(found(&pending, Some(7_200)), ends("2026-11-23T12:00:00Z", cloud));
+        assert_expiry(&pending, Some(7_200), Some(("2026-11-23T12:00:00Z", cloud)));
         // Only the label was extended.
-        assert_eq!(
-            found(&api("RUNNING"), Some(72_000)),
-            ends("2026-11-23T12:00:20Z", cloud)
-        );
+        assert_expiry(&api("RUNNING"), Some(72_000), Some(("2026-11-23T12:00:20Z", cloud)));
     }
 
     #[test]
     fn label_holds_the_expiry_otherwise() {
-        let tag = ExpiryEnforcer::Tag;
+        let by_label = Some(("2026-11-23T12:00:00Z", ExpiryEnforcer::Tag));
         for word in ["TERMINATED", "SUSPENDED", "STOPPING"] {
-            assert_eq!(
-                found(&api(word), Some(7_200)),
-                ends("2026-11-23T12:00:00Z", tag),
-                "{word}"
-            );
-            assert_eq!(found(&api(word), None), None);
+            assert_expiry(&api(word), Some(7_200), by_label);
+            assert_expiry(&api(word), None, None);
         }
         let unlimited = api("RUNNING").set_scheduling(Scheduling::new());
-        assert_eq!(found(&unlimited, Some(7_200)), ends("2026-11-23T12:00:00Z", tag));
+        assert_expiry(&unlimited, Some(7_200), by_label);
         let mut stops = api("RUNNING");
         let scheduling = with_run_limit(Scheduling::new(), MIN_RUN_LIMIT);
         stops.scheduling = Some(scheduling.set_instance_termination_action(InstanceTerminationAction::Stop));
-        assert_eq!(found(&stops, Some(7_200)), ends("2026-11-23T12:00:00Z", tag));
+        assert_expiry(&stops, Some(7_200), by_label);
     }
 
     #[test]
     fn second_run_does_not_move_the_expiry() {
         let again = api("RUNNING").set_last_start_timestamp("2026-11-23T11:30:00Z");
-        assert_eq!(
-            found(&again, Some(7_200)),
-            ends("2026-11-23T12:00:00Z", ExpiryEnforcer::Tag)
-        );
-        assert_eq!(found(&again, None), ends("2026-11-23T13:30:00Z", ExpiryEnforcer::Cloud));
+        assert_expiry(&again, Some(7_200), Some(("2026-11-23T12:00:00Z", ExpiryEnforcer::Tag)));
+        assert_expiry(&again, None, Some(("2026-11-23T13:30:00Z", ExpiryEnforcer::Cloud)));
     }
 }

@@ -17,7 +17,7 @@ use crate::providers::gcp::labels::OPEN_PORT_PREFIX;
 /// The text in the description of a rule that cloudctl manages.
 const MANAGED_MARK: &str = "cloudctl-managed=true";
 /// Digits of the digest in a name. A name has 63 characters at most.
-const DIGITS: usize = 16;
+const DIGEST_DIGITS: usize = 16;
 
 /// The ports that are open to some instances of one network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl FirewallRules {
             .collect();
         let digits = hex::encode(Sha256::digest(format!("{network}\n{}", texts.join("\n"))));
         Some(Self {
-            tag: format!("{OPEN_PORT_PREFIX}{}", &digits[..DIGITS]),
+            tag: format!("{OPEN_PORT_PREFIX}{}", &digits[..DIGEST_DIGITS]),
             network: network.to_owned(),
             ingress_rules: wanted,
         })
@@ -82,15 +82,9 @@ impl FirewallRules {
 
 /// Says whether cloudctl manages a rule.
 pub(crate) fn is_managed(rule: &Firewall) -> bool {
-    let named = rule
-        .name
-        .as_deref()
-        .is_some_and(|name| name.starts_with(OPEN_PORT_PREFIX));
-    named
-        && rule
-            .description
-            .as_deref()
-            .is_some_and(|text| text.contains(MANAGED_MARK))
+    let name = rule.name.as_deref().unwrap_or_default();
+    let description = rule.description.as_deref().unwrap_or_default();
+    name.starts_with(OPEN_PORT_PREFIX) && description.contains(MANAGED_MARK)
 }
 
 /// Returns the tag of a rule that cloudctl manages.
@@ -104,8 +98,8 @@ pub(crate) fn managed_tag(rule: &Firewall) -> Option<&str> {
 /// Says whether an existing rule does what the wanted rule does.
 pub(crate) fn is_equivalent(existing: &Firewall, wanted: &Firewall) -> bool {
     let sorted = |texts: &[String]| texts.iter().cloned().collect::<BTreeSet<_>>();
-    let network = |rule: &Firewall| rule.network.as_deref().map(|url| last_segment(url).to_owned());
-    let allowed = |rule: &Firewall| match rule.allowed.as_slice() {
+    let network_name = |rule: &Firewall| rule.network.as_deref().map(|url| last_segment(url).to_owned());
+    let allowed_ports = |rule: &Firewall| match rule.allowed.as_slice() {
         [only] => Some((only.ip_protocol.clone(), sorted(&only.ports))),
         _ => None,
     };
@@ -118,10 +112,10 @@ pub(crate) fn is_equivalent(existing: &Firewall, wanted: &Firewall) -> bool {
         && existing.source_tags.is_empty()
         && existing.source_service_accounts.is_empty()
         && existing.destination_ranges.is_empty()
-        && network(existing) == network(wanted)
+        && network_name(existing) == network_name(wanted)
         && sorted(&existing.source_ranges) == sorted(&wanted.source_ranges)
         && sorted(&existing.target_tags) == sorted(&wanted.target_tags)
-        && allowed(wanted).is_some_and(|wanted| allowed(existing) == Some(wanted))
+        && allowed_ports(wanted).is_some_and(|ports| allowed_ports(existing) == Some(ports))
 }
 
 #[cfg(test)]
@@ -137,7 +131,7 @@ mod tests {
     fn tag_depends_on_network_and_ports_in_any_order() {
         let one = ingress_rules(&["22", "443"]);
         assert_eq!(one, ingress_rules(&["443", "22", "22/0.0.0.0/0"]));
-        assert_eq!(one.tag.len(), OPEN_PORT_PREFIX.len() + DIGITS);
+        assert_eq!(one.tag.len(), OPEN_PORT_PREFIX.len() + DIGEST_DIGITS);
         assert_ne!(one.tag, ingress_rules(&["22"]).tag);
         let other = FirewallRules::new("inner", &["22".parse().unwrap(), "443".parse().unwrap()]).unwrap();
         assert_ne!(one.tag, other.tag);
@@ -149,21 +143,13 @@ mod tests {
     #[test]
     fn rule_has_one_set_of_ports_and_one_ip_version() {
         let rules = ingress_rules(&["22", "443", "8080/10.0.0.0/8", "8080/192.168.0.0/16", "22/::/0"]).to_rules();
-        let contents: Vec<_> = rules
+        let contents: Vec<String> = rules
             .iter()
-            .map(|rule| (rule.source_ranges.join(" "), rule.allowed[0].ports.join(" ")))
-            .collect();
-        let contents: Vec<(&str, &str)> = contents
-            .iter()
-            .map(|(sources, ports)| (sources.as_str(), ports.as_str()))
+            .map(|rule| format!("{}: {}", rule.source_ranges.join(" "), rule.allowed[0].ports.join(" ")))
             .collect();
         assert_eq!(
             contents,
-            [
-                ("0.0.0.0/0", "22 443"),
-                ("10.0.0.0/8 192.168.0.0/16", "8080"),
-                ("::/0", "22"),
-            ]
+            ["0.0.0.0/0: 22 443", "10.0.0.0/8 192.168.0.0/16: 8080", "::/0: 22"]
         );
         let names: BTreeSet<_> = rules.iter().map(|rule| rule.name.clone().unwrap()).collect();
         assert_eq!(names.len(), 3);

@@ -8,57 +8,67 @@ pub(super) mod firewall_rule;
 pub(super) mod open_ports;
 
 use google_cloud_compute_v1::model::access_config::{NetworkTier as ApiNetworkTier, Type as AccessType};
-use google_cloud_compute_v1::model::{AccessConfig, Network, NetworkInterface, NetworkList};
+use google_cloud_compute_v1::model::{AccessConfig, Network, NetworkInterface};
 
 use super::api::client::{Client, with_call_options};
-use super::api::pagination::{Page, collect_all};
+use super::api::pagination::collect_complete_list;
 use super::api::resource_name::last_segment;
 use super::labels::is_resource_name;
 use super::native_options::{NetworkTier, Options};
 use crate::cloud::{Error, ErrorKind, InstanceSpec, Result, quoted};
 
-/// Builds the network interface of a new instance.
+/// Builds the network interface of a new instance. Without a network and a subnet it is in the default network.
 ///
 /// # Errors
 /// `InvalidSpec` for text that is neither a name nor a path.
-pub(super) fn network_interface(spec: &InstanceSpec, options: &Options) -> Result<NetworkInterface> {
+pub(super) fn build_interface(spec: &InstanceSpec, options: &Options) -> Result<NetworkInterface> {
     let region = &spec.location.region;
-    let network = resolve_path("network", spec.network.as_deref(), |name| {
+    let network_path = resolve_path("network", spec.network.as_deref(), |name| {
         format!("global/networks/{name}")
     })?;
-    let subnet = resolve_path("subnet", spec.subnet.as_deref(), |name| {
+    let subnet_path = resolve_path("subnet", spec.subnet.as_deref(), |name| {
         format!("regions/{region}/subnetworks/{name}")
     })?;
-    // A subnet implies its network.
-    let network = network.or_else(|| subnet.is_none().then(|| "global/networks/default".to_owned()));
-    let access = AccessConfig::new()
-        .set_name("External NAT")
-        .set_type(AccessType::OneToOneNat)
-        .set_or_clear_network_tier(options.network_tier.map(|tier| match tier {
-            NetworkTier::Premium => ApiNetworkTier::Premium,
-            NetworkTier::Standard => ApiNetworkTier::Standard,
-        }));
-    Ok(NetworkInterface::new()
-        .set_or_clear_network(network)
-        .set_or_clear_subnetwork(subnet)
-        .set_access_configs(spec.public_ip.then_some(access)))
+    let network_path = match (network_path, &subnet_path) {
+        (Some(path), _) => Some(path),
+        // A subnet implies its network.
+        (None, Some(_)) => None,
+        (None, None) => Some("global/networks/default".to_owned()),
+    };
+    let network_tier = match options.network_tier {
+        Some(NetworkTier::Premium) => Some(ApiNetworkTier::Premium),
+        Some(NetworkTier::Standard) => Some(ApiNetworkTier::Standard),
+        None => None,
+    };
+    let mut interface = NetworkInterface::new()
+        .set_or_clear_network(network_path)
+        .set_or_clear_subnetwork(subnet_path);
+    if spec.public_ip {
+        let public_address = AccessConfig::new()
+            .set_name("External NAT")
+            .set_type(AccessType::OneToOneNat)
+            .set_or_clear_network_tier(network_tier);
+        interface = interface.set_access_configs([public_address]);
+    }
+    Ok(interface)
 }
 
-/// Makes a path of a name. A path or URL, such as that of a shared VPC, stays as it is.
-fn resolve_path(what: &str, given: Option<&str>, of_name: impl Fn(&str) -> String) -> Result<Option<String>> {
-    let Some(given) = given else { return Ok(None) };
-    if is_resource_name(given) {
-        return Ok(Some(of_name(given)));
+/// Returns the path that a spec means by the name or path of a network or subnet; `kind` says which, in messages. A path
+/// or URL, such as that of a shared VPC, stays as it is.
+fn resolve_path(kind: &str, requested: Option<&str>, path_of: impl Fn(&str) -> String) -> Result<Option<String>> {
+    let Some(requested) = requested else { return Ok(None) };
+    if is_resource_name(requested) {
+        return Ok(Some(path_of(requested)));
     }
-    let is_path = ["projects/", "global/", "regions/", "https://"]
+    let starts_like_path = ["projects/", "global/", "regions/", "https://"]
         .iter()
-        .any(|start| given.starts_with(start));
-    let clean = given.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:".contains(c));
-    if is_path && clean {
-        return Ok(Some(given.to_owned()));
+        .any(|start| requested.starts_with(start));
+    let is_path_character = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
+    if starts_like_path && requested.chars().all(is_path_character) {
+        return Ok(Some(requested.to_owned()));
     }
-    Err(Error::invalid(format!("invalid {what} {} for gcp", quoted(given)))
-        .with_hint(format!("give the {what}'s name, or its path beginning with projects/")))
+    Err(Error::invalid(format!("invalid {kind} {} for gcp", quoted(requested)))
+        .with_hint(format!("give the {kind}'s name, or its path beginning with projects/")))
 }
 
 /// Finds the name of the network of a new instance, to change the network's firewall.
@@ -67,11 +77,12 @@ fn resolve_path(what: &str, given: Option<&str>, of_name: impl Fn(&str) -> Strin
 /// `Unsupported` if the network is in another project (a shared VPC), whose firewall belongs to that project;
 /// `InvalidSpec` if no network has the subnet.
 pub(super) async fn find_own_network(client: &Client, spec: &InstanceSpec) -> Result<String> {
-    let interface = network_interface(spec, &Options::default())?;
+    let interface = build_interface(spec, &Options::default())?;
     let path = interface.network.or(interface.subnetwork).unwrap_or_default();
     let (owner, rest) = split_project(&path);
-    let project = client.project().await?;
-    if let Some(owner) = owner.filter(|owner| *owner != project) {
+    if let Some(owner) = owner
+        && owner != client.project().await?
+    {
         return Err(Error::unsupported(format!(
             "the network {} is of the project {owner}, whose firewall cloudctl does not change to open ports",
             quoted(&path)
@@ -85,15 +96,11 @@ pub(super) async fn find_own_network(client: &Client, spec: &InstanceSpec) -> Re
         return Ok(name.to_owned());
     }
     let networks = list_networks(client).await?;
-    let having = networks.into_iter().find(|network| {
-        let mut subnets = network.subnetworks.iter();
-        subnets.any(|subnet| split_project(subnet).1 == rest)
-    });
-    having.and_then(|network| network.name).ok_or_else(|| {
-        Error::invalid(format!(
-            "no network of the project has the subnet {}",
-            quoted(last_segment(rest))
-        ))
+    let has_subnet = |network: &Network| network.subnetworks.iter().any(|subnet| split_project(subnet).1 == rest);
+    let network = networks.into_iter().find(has_subnet);
+    network.and_then(|network| network.name).ok_or_else(|| {
+        let subnet = quoted(last_segment(rest));
+        Error::invalid(format!("no network of the project has the subnet {subnet}"))
     })
 }
 
@@ -111,8 +118,10 @@ pub(super) fn path_aliases(url: &str, own_project: &str) -> Vec<String> {
 /// Splits a path into its project, if it has one, and the rest.
 fn split_project(path: &str) -> (Option<&str>, &str) {
     let path = path.split_once("/compute/v1/").map_or(path, |(_, path)| path);
-    let of_project = path.strip_prefix("projects/").and_then(|rest| rest.split_once('/'));
-    of_project.map_or((None, path), |(project, rest)| (Some(project), rest))
+    match path.strip_prefix("projects/").and_then(|path| path.split_once('/')) {
+        Some((project, rest)) => (Some(project), rest),
+        None => (None, path),
+    }
 }
 
 async fn list_networks(client: &Client) -> Result<Vec<Network>> {
@@ -123,12 +132,7 @@ async fn list_networks(client: &Client) -> Result<Vec<Network>> {
             with_call_options(call.set_or_clear_page_token(token.clone())).send()
         })
     };
-    collect_all(fetch, |all: &mut Vec<Network>, page: NetworkList| {
-        let next = Page::of_complete_list(&page, "")?;
-        all.extend(page.items);
-        Ok(next)
-    })
-    .await
+    collect_complete_list(fetch, "").await
 }
 
 /// Says whether the project has no default network; `None` if this is unknown.
@@ -160,22 +164,22 @@ mod tests {
     #[test]
     fn network_is_a_name_or_a_path() {
         let options = Options::default();
-        let plain = network_interface(&spec("web-1"), &options).unwrap();
+        let plain = build_interface(&spec("web-1"), &options).unwrap();
         assert_eq!(plain.network.as_deref(), Some("global/networks/default"));
         assert_eq!(plain.access_configs.len(), 1);
         let mut own = spec("web-1");
         own.subnet = Some("inner".into());
         own.public_ip = false;
-        let made = network_interface(&own, &options).unwrap();
+        let made = build_interface(&own, &options).unwrap();
         assert_eq!(
             made.subnetwork.as_deref(),
             Some("regions/us-central1/subnetworks/inner")
         );
         assert_eq!((made.network, made.access_configs.len()), (None, 0));
         own.subnet = Some("projects/host/regions/us-central1/subnetworks/shared".into());
-        assert_eq!(network_interface(&own, &options).unwrap().subnetwork, own.subnet);
+        assert_eq!(build_interface(&own, &options).unwrap().subnetwork, own.subnet);
         own.network = Some("vpc 1".into());
-        let error = network_interface(&own, &options).unwrap_err();
+        let error = build_interface(&own, &options).unwrap_err();
         assert!(error.message().contains("vpc 1"));
     }
 

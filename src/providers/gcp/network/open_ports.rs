@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use google_cloud_compute_v1::model::instance::Status;
-use google_cloud_compute_v1::model::{Firewall, FirewallList, InstanceAggregatedList, Operation};
+use google_cloud_compute_v1::model::{Firewall, InstanceAggregatedList, Operation};
 
 use super::firewall_rule::{FirewallRules, is_equivalent, is_managed, managed_tag};
-use crate::cloud::{Error, ErrorKind, Instance, InstanceRef, Leftover, ProviderKind, Result};
+use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, Leftover, ProviderKind, Result};
 use crate::providers::gcp::api::client::{Client, fresh_request_id, with_call_options};
 use crate::providers::gcp::api::error::{call_error, error_location, operation_error};
-use crate::providers::gcp::api::pagination::{PAGE_SIZE, Page, UnansweredZones, collect_all, unanswered_in};
+use crate::providers::gcp::api::pagination::{
+    PAGE_SIZE, Page, UnansweredZones, collect_all, collect_complete_list, unanswered_in,
+};
 use crate::providers::gcp::api::resource_name::last_segment;
 use crate::providers::gcp::api::retry::ChangeFailure;
 use crate::providers::gcp::api::zone_operations;
@@ -22,21 +24,20 @@ use crate::providers::gcp::labels::OPEN_PORT_PREFIX;
 use crate::providers::gcp::network;
 
 /// How long to wait for a change of a rule; most take ten seconds.
-const OPERATION_DEADLINE: Duration = Duration::from_secs(90);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Runs `create` with the ports open before and after it: another process that terminates the last other instance may
 /// delete the rules meanwhile. If the create call is refused, rules that were created for it are deleted again.
 ///
 /// # Errors
 /// Those of `create`. `AlreadyExists` if a rule of the same name was changed or is not managed by cloudctl;
-/// `UnknownOutcome` with the refs of the created instances, from `list_created`, if their ports may be closed; those of
-/// any call, with the rules that are left.
-pub(crate) async fn with_firewall_rules<T>(
+/// `UnknownOutcome` with the refs of the created instances if their ports may be closed; those of any call, with the
+/// rules that are left.
+pub(crate) async fn with_firewall_rules(
     client: &Client,
     rules: Option<&FirewallRules>,
-    create: impl Future<Output = Result<T>>,
-    list_created: impl Fn(&T) -> Vec<InstanceRef>,
-) -> Result<T> {
+    create: impl Future<Output = Result<CreateOutcome>>,
+) -> Result<CreateOutcome> {
     let Some(rules) = rules else {
         return create.await;
     };
@@ -45,20 +46,15 @@ pub(crate) async fn with_firewall_rules<T>(
         (opened, Err(error)) => return Err(close_after_failure(client, rules, &opened, error).await),
     };
     match create.await {
-        Ok(created) => {
-            let created_refs = list_created(&created);
-            if created_refs.is_empty() {
-                return Ok(created);
-            }
-            match ensure_rules(client, rules).await.1 {
-                Ok(()) => Ok(created),
-                Err(error) => Err(error
-                    .context("the VM is made, but its ports may not be open")
-                    .with_kind(ErrorKind::UnknownOutcome)
-                    .with_hint("look at the VM with `cloudctl describe`; to begin anew, terminate it first")
-                    .with_leftovers(created_refs)),
-            }
-        }
+        Ok(CreateOutcome::Created(created)) => match ensure_rules(client, rules).await.1 {
+            Ok(()) => Ok(CreateOutcome::Created(created)),
+            Err(error) => Err(error
+                .context("the VM is made, but its ports may not be open")
+                .with_kind(ErrorKind::UnknownOutcome)
+                .with_hint("look at the VM with `cloudctl describe`; to begin anew, terminate it first")
+                .with_leftovers(created.iter().map(|instance| &instance.reference))),
+        },
+        Ok(CreateOutcome::TokenAlreadyUsed) => Ok(CreateOutcome::TokenAlreadyUsed),
         Err(error) if error.kind() == ErrorKind::UnknownOutcome => Err(error),
         Err(error) => Err(close_after_failure(client, rules, &opened, error).await),
     }
@@ -87,8 +83,8 @@ async fn close_after_failure(client: &Client, rules: &FirewallRules, opened: &[S
 ///
 /// # Errors
 /// `AlreadyExists` if a rule was changed or is not managed by cloudctl; those of any call.
-pub(crate) async fn check_rules(client: &Client, rules: Option<&FirewallRules>) -> Result<()> {
-    for rule in rules.map(FirewallRules::to_rules).unwrap_or_default() {
+pub(crate) async fn check_rules(client: &Client, rules: &FirewallRules) -> Result<()> {
+    for rule in rules.to_rules() {
         let name = rule.name.as_deref().unwrap_or_default();
         if let Some(existing) = find_rule(client, name).await? {
             check_rule(name, &existing, &rule)?;
@@ -175,8 +171,7 @@ async fn insert_rule(client: &Client, name: &str, rule: &Firewall) -> Result<()>
         Err(error) => error,
     };
     let network = rule.network.as_deref().unwrap_or_default();
-    let missing = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec);
-    if !missing {
+    if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) {
         return Err(error);
     }
     // cloudctl wrote everything else in the rule.
@@ -190,7 +185,7 @@ async fn insert_rule(client: &Client, name: &str, rule: &Firewall) -> Result<()>
 async fn await_rule_change(client: &Client, sent: Result<Operation, ChangeFailure>, attempted: &str) -> Result<()> {
     let attempted = format!("cannot {attempted}");
     let operation = sent.map_err(|failure| call_error(failure.error, &attempted, ""))?;
-    let operation = zone_operations::wait_until_done(client, "", operation, OPERATION_DEADLINE).await?;
+    let operation = zone_operations::wait_until_done(client, "", operation, OPERATION_TIMEOUT).await?;
     match operation_error(&operation, &attempted, "") {
         Some(error) => Err(error),
         None if is_done(&operation) => Ok(()),
@@ -208,13 +203,10 @@ pub(crate) async fn delete_unused_rules(client: &Client, gone: &[Instance]) -> R
         .flat_map(|instance| instance.ingress_rules.iter().cloned())
         .collect();
     let ids = gone.iter().map(|instance| instance.reference.id.clone()).collect();
-    let DeletedRules {
-        tags_in_use: used,
-        failed,
-    } = delete_unused(client, &tags, &ids).await?;
-    let failed = failed.into_iter();
-    let failed = failed.map(|(name, error)| format!("the firewall rule {name} could not be removed: {error}"));
-    Ok(used.into_iter().chain(failed).collect())
+    let removal = delete_unused(client, &tags, &ids).await?;
+    let failures = removal.failed.into_iter();
+    let messages = failures.map(|(name, error)| format!("the firewall rule {name} could not be removed: {error}"));
+    Ok(removal.tags_in_use.into_iter().chain(messages).collect())
 }
 
 /// The result of deleting rules.
@@ -241,12 +233,11 @@ async fn delete_unused(client: &Client, tags: &BTreeSet<String>, gone: &BTreeSet
     let names: Vec<&str> = unused.filter_map(|rule| rule.name.as_deref()).collect();
     // One that cannot be deleted does not keep the others.
     let deleted = join_all(names.iter().map(|name| delete_rule(client, name))).await;
-    let failed = names.iter().zip(deleted);
-    let failed = failed.filter_map(|(name, deleted)| Some(((*name).to_owned(), deleted.err()?)));
-    let failed = failed.collect();
+    let results = names.iter().zip(deleted);
+    let failures = results.filter_map(|(name, deleted)| Some(((*name).to_owned(), deleted.err()?)));
     Ok(DeletedRules {
         tags_in_use: used,
-        failed,
+        failed: failures.collect(),
     })
 }
 
@@ -292,12 +283,7 @@ async fn list_own_rules(client: &Client, tags: &BTreeSet<String>) -> Result<Vec<
             with_call_options(call.set_or_clear_page_token(token.clone())).send()
         })
     };
-    let all = collect_all(fetch, |all: &mut Vec<Firewall>, page: FirewallList| {
-        let next = Page::of_complete_list(&page, "")?;
-        all.extend(page.items);
-        Ok(next)
-    });
-    let mut rules = all.await?;
+    let mut rules = collect_complete_list(fetch, "").await?;
     rules.retain(|rule| managed_tag(rule).is_some_and(|tag| tags.contains(tag)));
     Ok(rules)
 }
@@ -318,20 +304,20 @@ async fn delete_rule(client: &Client, name: &str) -> Result<()> {
 }
 
 /// An instance with one of the tags.
-pub(crate) struct TaggedInstance {
-    pub(crate) id: String,
-    pub(crate) zone: String,
-    pub(crate) status: Option<Status>,
+struct TaggedInstance {
+    id: String,
+    zone: String,
+    status: Option<Status>,
     /// Those of the tags that the instance has.
-    pub(crate) tags: Vec<String>,
+    tags: Vec<String>,
 }
 
 /// The instances of the project that have one of the tags.
 #[derive(Default)]
-pub(crate) struct TagUse {
-    pub(crate) instances: Vec<TaggedInstance>,
+struct TagUse {
+    instances: Vec<TaggedInstance>,
     /// The zones that did not answer.
-    pub(crate) unanswered: UnansweredZones,
+    unanswered: UnansweredZones,
 }
 
 /// Finds every instance of the project that has one of these tags. The API cannot filter by tags, so all instances are
@@ -339,7 +325,7 @@ pub(crate) struct TagUse {
 ///
 /// # Errors
 /// Those of the calls.
-pub(crate) async fn find_tag_use(client: &Client, tags: &BTreeSet<String>) -> Result<TagUse> {
+async fn find_tag_use(client: &Client, tags: &BTreeSet<String>) -> Result<TagUse> {
     let (project, instances) = (client.project().await?, client.tags().await?);
     let fetch = |token: Option<String>| {
         client.read("look for the VMs of a network tag", "", move || {
@@ -355,14 +341,14 @@ pub(crate) async fn find_tag_use(client: &Client, tags: &BTreeSet<String>) -> Re
         let mut rows = 0;
         for api in page.items.into_values().flat_map(|part| part.instances) {
             rows += 1;
-            let own = api.tags.map(|tags| tags.items).unwrap_or_default();
-            let own: Vec<String> = own.into_iter().filter(|tag| tags.contains(tag)).collect();
-            if !own.is_empty() {
+            let all_tags = api.tags.map(|tags| tags.items).unwrap_or_default();
+            let wanted_tags: Vec<String> = all_tags.into_iter().filter(|tag| tags.contains(tag)).collect();
+            if !wanted_tags.is_empty() {
                 seen.instances.push(TaggedInstance {
                     id: api.id.unwrap_or_default().to_string(),
                     zone: api.zone.as_deref().map(last_segment).unwrap_or_default().to_owned(),
                     status: api.status,
-                    tags: own,
+                    tags: wanted_tags,
                 });
             }
         }
