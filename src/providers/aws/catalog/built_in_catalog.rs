@@ -8,8 +8,8 @@ use crate::catalog::{
 };
 use crate::cloud::{Architecture, Gpu, MachineType, ProviderKind, normalize_gpu_kind};
 
-/// The unit of prices in the built-in data, in one USD per hour.
-const UNITS: f64 = 100_000.0;
+/// The built-in data has prices per hour in this fraction of a US dollar.
+const UNITS_PER_USD: f64 = 100_000.0;
 
 /// What is known of EC2 without asking it. Nothing is read before it is asked for.
 pub(crate) static CATALOG: Catalog = Catalog(OnceLock::new());
@@ -25,11 +25,11 @@ struct KnownType {
 impl Catalog {
     fn types(&self) -> &BTreeMap<&'static str, KnownType> {
         self.0.get_or_init(|| {
-            let known = rows().iter().filter_map(|(name, row)| {
-                let machine = machine(name, &row.fields)?;
+            let types = rows().iter().filter_map(|(name, row)| {
+                let machine = parse_machine_type(name, &row.fields)?;
                 Some((name, KnownType { machine, row }))
             });
-            known.collect()
+            types.collect()
         })
     }
 }
@@ -38,7 +38,7 @@ fn rows() -> &'static EmbeddedRows {
     embedded_rows(ProviderKind::Aws)
 }
 
-fn machine(name: &str, fields: &[String]) -> Option<MachineType> {
+fn parse_machine_type(name: &str, fields: &[String]) -> Option<MachineType> {
     let [cpus, memory, architecture, gpu, flags] = fields else {
         return None;
     };
@@ -66,12 +66,12 @@ impl OfflineCatalog for Catalog {
     }
 
     fn machine_types(&self, region: &str, fetched: Option<&CloudPrices>) -> Vec<MachineType> {
-        let is_there = |known: &&KnownType| {
-            let cell = rows().cell(known.row, region);
-            let has_price = || fetched.is_some_and(|prices| prices.price(region, &known.machine.name, false).is_some());
-            cell.is_some_and(|cell| cell != Cell::Absent) || has_price()
+        let is_offered = |known: &&KnownType| {
+            let is_in_built_in_region = rows().cell(known.row, region).is_some_and(|cell| cell != Cell::Absent);
+            is_in_built_in_region
+                || fetched.is_some_and(|prices| prices.price(region, &known.machine.name, false).is_some())
         };
-        let types = self.types().values().filter(is_there);
+        let types = self.types().values().filter(is_offered);
         types.map(|known| known.machine.clone()).collect()
     }
 
@@ -90,7 +90,7 @@ impl OfflineCatalog for Catalog {
         let known = self.types().get(machine.name.as_str())?;
         match rows().cell(known.row, region)? {
             Cell::Price(units) if !spot => Some(Price {
-                usd_per_hour: f64::from(units) / UNITS,
+                usd_per_hour: f64::from(units) / UNITS_PER_USD,
                 as_of: embedded_as_of(),
             }),
             _ => None,
