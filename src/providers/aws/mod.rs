@@ -23,6 +23,7 @@ use async_trait::async_trait;
 use self::api::client::Clients;
 use self::api::error::{Call, translate};
 use self::configuration::{aws_cli_settings, cloudctl_keys};
+use self::regions::RegionSet;
 use crate::cloud::{
     Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, Gap, Identity, Image, Instance,
     InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LaunchPreview, ListScope, Location, Locations,
@@ -36,7 +37,7 @@ pub(super) const DRIVER: Driver = Driver {
     info: &cloud_info::INFO,
     connect: |settings, _clock| Arc::new(Aws::new(settings)),
     has_credentials: credentials::credential_source::has_credentials,
-    vendor_settings: aws_cli_settings::VENDOR_SETTINGS,
+    vendor_settings: aws_cli_settings::AWS_CLI_SETTINGS,
     resolved_settings: resolved_settings::resolved_settings,
     offline_catalog: Some(&catalog::built_in_catalog::CATALOG),
 };
@@ -118,7 +119,7 @@ impl Locations for Aws {
     }
 
     async fn regions(&self) -> Result<Vec<String>> {
-        regions::list_regions(&self.clients, false).await
+        regions::list_regions(&self.clients, RegionSet::Enabled).await
     }
 
     async fn list_scopes(&self) -> Result<Vec<ListScope>> {

@@ -5,12 +5,11 @@
 use std::collections::HashSet;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{AvailabilityZone, AvailabilityZoneState};
+use aws_sdk_ec2::types::{AvailabilityZone, AvailabilityZoneState, Subnet};
 use futures_util::future;
 
 use super::api::client::Clients;
 use super::api::error::{Call, translate};
-use super::api::filters::build_filter;
 use super::api::retry::with_timeout;
 use super::catalog::images;
 use super::catalog::machine_types::find_zones_with_type;
@@ -24,45 +23,46 @@ use crate::cloud::{
 
 /// Finds the location for a region, a zone or both that a user named.
 pub(super) async fn resolve_location(clients: &Clients, region: Option<&str>, zone: Option<&str>) -> Result<Location> {
-    let zone_region = zone.map(|zone| region_of_zone(zone).ok_or_else(|| unknown_zone_error(zone)));
-    let zone_region = zone_region.transpose()?;
-    let region = match (region, zone_region) {
-        (Some(region), Some(zone_region)) if region != zone_region => {
-            let zone = zone.unwrap_or_default();
-            return Err(Error::invalid(format!("zone {zone} is not in region {region}"))
-                .with_hint(format!("use --region {zone_region}, or leave the region out")));
+    let Some(zone) = zone else {
+        let region = region.ok_or_else(|| Error::invalid("neither a region nor a zone was given"))?;
+        if let Some(problem) = find_region_problem(clients, region).await? {
+            return Err(problem);
         }
-        (Some(region), _) => region.to_owned(),
-        (None, Some(zone_region)) => zone_region,
-        (None, None) => return Err(Error::invalid("neither a region nor a zone was given")),
+        return Ok(Location {
+            region: region.to_owned(),
+            zone: None,
+        });
     };
-    check_region(clients, &region).await.map_err(|error| match zone {
-        Some(zone) => error.context(format!("unknown zone {}", quoted(zone))),
-        None => error,
-    })?;
-    if let Some(zone) = zone {
-        let check = async {
-            match check_zone(&clients.ec2(&region).await, &region, zone).await {
-                Err(error) => Err(explain_opt_in(clients, &region, error).await),
-                checked => checked,
-            }
-        };
-        with_timeout(
-            &region,
-            format!("cannot tell whether zone {} exists", quoted(zone)),
-            check,
-        )
-        .await?;
+    let zone_region = region_of_zone(zone).ok_or_else(|| unknown_zone_error(zone))?;
+    if let Some(region) = region
+        && region != zone_region
+    {
+        return Err(Error::invalid(format!("zone {zone} is not in region {region}"))
+            .with_hint(format!("use --region {zone_region}, or leave the region out")));
     }
+    if let Some(problem) = find_region_problem(clients, &zone_region).await? {
+        return Err(match region {
+            Some(_) => problem,
+            None => problem.context(format!("unknown zone {}", quoted(zone))),
+        });
+    }
+    let failure_prefix = format!("cannot tell whether zone {} exists", quoted(zone));
+    with_timeout(&zone_region, failure_prefix, async {
+        match check_zone(&clients.ec2(&zone_region).await, &zone_region, zone).await {
+            Err(error) => Err(explain_opt_in(clients, &zone_region, error).await),
+            Ok(()) => Ok(()),
+        }
+    })
+    .await?;
     Ok(Location {
-        region,
-        zone: zone.map(str::to_owned),
+        region: zone_region,
+        zone: Some(zone.to_owned()),
     })
 }
 
 /// Lists the regions that the account has enabled.
 pub(super) async fn list_scopes(clients: &Clients) -> Result<Vec<ListScope>> {
-    let regions = list_regions(clients, false).await?;
+    let regions = list_regions(clients, RegionSet::Enabled).await?;
     Ok(regions.into_iter().map(ListScope::Region).collect())
 }
 
@@ -76,16 +76,25 @@ pub(super) async fn list_known_scopes(clients: &Clients) -> Vec<ListScope> {
         .collect()
 }
 
-/// Lists the names of the regions, sorted; with `all`, also of those that the account has not enabled.
-pub(super) async fn list_regions(clients: &Clients, all: bool) -> Result<Vec<String>> {
+/// Which regions a listing has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum RegionSet {
+    Enabled,
+    /// Also those that the account has not enabled.
+    All,
+}
+
+/// Lists the names of the regions, sorted.
+pub(super) async fn list_regions(clients: &Clients, listed: RegionSet) -> Result<Vec<String>> {
+    let failure_prefix = "cannot list the regions";
     let region = clients.region_for_global_calls().await;
     tracing::debug!(operation = "DescribeRegions", place = region, "call");
-    let call = async {
-        let request = clients.ec2(&region).await.describe_regions().all_regions(all);
-        let answer = request.send().await;
-        answer.map_err(|error| translate(&error, Call::Read, "cannot list the regions", &region))
-    };
-    let output = with_timeout(&region, "cannot list the regions", call).await?;
+    let output = with_timeout(&region, failure_prefix, async {
+        let request = clients.ec2(&region).await.describe_regions();
+        let answer = request.all_regions(listed == RegionSet::All).send().await;
+        answer.map_err(|error| translate(&error, Call::Read, failure_prefix, &region))
+    })
+    .await?;
     let mut names: Vec<String> = output
         .regions()
         .iter()
@@ -95,25 +104,26 @@ pub(super) async fn list_regions(clients: &Clients, all: bool) -> Result<Vec<Str
     Ok(names)
 }
 
-async fn check_region(clients: &Clients, region: &str) -> Result<()> {
+/// The error for a region that does not exist; `None` for one that does.
+async fn find_region_problem(clients: &Clients, region: &str) -> Result<Option<Error>> {
     if REGIONS.contains(&region) {
-        return Ok(());
+        return Ok(None);
     }
     // A name that cannot be a region is refused without a call, which would need credentials.
-    if let Some(own) = region_of_zone(region) {
-        return Err(zone_given_as_region_error(region, &own));
+    if let Some(region_of_name) = region_of_zone(region) {
+        return Ok(Some(zone_given_as_region_error(region, &region_of_name)));
     }
     if !is_region_shaped(region) {
-        return Err(unknown_name_error("region", region, REGIONS));
+        return Ok(Some(unknown_name_error("region", region, REGIONS)));
     }
-    let attempted = format!("cannot tell whether region {} exists", quoted(region));
-    let all = list_regions(clients, true)
+    let regions = list_regions(clients, RegionSet::All)
         .await
-        .map_err(|error| error.context(attempted))?;
-    if all.iter().any(|known| known == region) {
-        return Ok(());
+        .map_err(|error| error.context(format!("cannot tell whether region {} exists", quoted(region))))?;
+    if regions.iter().any(|known| known == region) {
+        return Ok(None);
     }
-    Err(unknown_name_error("region", region, all.iter().map(String::as_str)))
+    let names = regions.iter().map(String::as_str);
+    Ok(Some(unknown_name_error("region", region, names)))
 }
 
 fn unknown_zone_error(zone: &str) -> Error {
@@ -127,10 +137,10 @@ fn unknown_zone_error(zone: &str) -> Error {
 pub(super) fn unknown_name_error<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
     let error = Error::invalid(format!("unknown {what} {}", quoted(name)));
     let nearest = closest(name, known, 6);
-    match nearest.is_empty() {
-        true => error,
-        false => error.with_hint(format!("the nearest are {}", nearest.join(", "))),
+    if nearest.is_empty() {
+        return error;
     }
+    error.with_hint(format!("the nearest are {}", nearest.join(", ")))
 }
 
 /// Explains an error of a region that the account has not enabled. Its error code could also mean wrong credentials.
@@ -146,9 +156,11 @@ pub(super) async fn explain_opt_in(clients: &Clients, region: &str, error: Error
     let default_region = clients.region_for_global_calls().await;
     // Every account has enabled the main region of its partition, which knows the others.
     let partition = Partition::of_region(region);
-    let asked_region = match default_region == region || Partition::of_region(&default_region) != partition {
-        true => partition.main_region(),
-        false => &default_region,
+    let knows_region = default_region != region && Partition::of_region(&default_region) == partition;
+    let asked_region = if knows_region {
+        &default_region
+    } else {
+        partition.main_region
     };
     tracing::debug!(operation = "DescribeRegions", place = asked_region, "call");
     let call = clients.ec2(asked_region).await.describe_regions();
@@ -171,17 +183,15 @@ pub(super) async fn explain_opt_in(clients: &Clients, region: &str, error: Error
 /// Refuses a zone that the account cannot use.
 pub(super) async fn check_zone(client: &Client, region: &str, zone: &str) -> Result<()> {
     let zones = list_zones(client, region).await?;
-    let Some(found) = zones.iter().find(|known| known.zone_name() == Some(zone)) else {
-        let names = zones
-            .iter()
-            .filter(|zone| is_enabled(zone))
-            .filter_map(AvailabilityZone::zone_name);
+    let Some(listed_zone) = zones.iter().find(|known| known.zone_name() == Some(zone)) else {
+        let enabled = zones.iter().filter(|known| is_enabled(known));
+        let names = enabled.filter_map(AvailabilityZone::zone_name);
         return Err(unknown_name_error("zone", zone, names).at(ErrorLocation::new(ProviderKind::Aws, region)));
     };
-    if is_enabled(found) {
+    if is_enabled(listed_zone) {
         return Ok(());
     }
-    let group = found.group_name().unwrap_or(zone);
+    let group = listed_zone.group_name().unwrap_or(zone);
     Err(Error::invalid(format!("zone {zone} is not enabled for this account"))
         .at(ErrorLocation::new(ProviderKind::Aws, region))
         .with_hint(format!(
@@ -221,19 +231,14 @@ pub(super) async fn find_candidate_zones(client: &Client, spec: &InstanceSpec) -
             && zone.state() == Some(&AvailabilityZoneState::Available)
             && zone.zone_type().is_none_or(|kind| kind == "availability-zone")
     };
-    let usable = zones
-        .iter()
-        .filter(takes_instances)
-        .filter_map(AvailabilityZone::zone_name);
-    let with_subnets = find_zones_with_subnets(client, spec).await?;
-    let mut names: Vec<&str> = usable
-        .filter(|zone| with_type.contains(*zone))
-        .filter(|zone| {
-            with_subnets
-                .as_ref()
-                .is_none_or(|with_subnets| with_subnets.contains(*zone))
-        })
-        .collect();
+    let usable = zones.iter().filter(takes_instances);
+    let mut names: Vec<&str> = usable.filter_map(AvailabilityZone::zone_name).collect();
+    names.retain(|zone| with_type.contains(*zone));
+    if network::needs_explicit_subnet(spec) {
+        let subnets = network::list_subnets(client, region, vec![network::subnet_filter(spec)]).await?;
+        let with_subnets: HashSet<&str> = subnets.iter().filter_map(Subnet::availability_zone).collect();
+        names.retain(|zone| with_subnets.contains(zone));
+    }
     if names.is_empty() {
         return Err(
             Error::invalid(format!("no zone of {region} has the machine type {machine_type}"))
@@ -248,24 +253,6 @@ pub(super) async fn find_candidate_zones(client: &Client, spec: &InstanceSpec) -
         zone: Some(zone.to_owned()),
     };
     Ok(names.into_iter().map(location).collect())
-}
-
-/// The zones in which the network has a subnet, if the spec needs a subnet; `None` if EC2 picks one.
-async fn find_zones_with_subnets(client: &Client, spec: &InstanceSpec) -> Result<Option<HashSet<String>>> {
-    let filter = match &spec.network {
-        Some(network) => build_filter("vpc-id", [network]),
-        None => build_filter("default-for-az", ["true"]),
-    };
-    if spec.network.is_none() && spec.public_ip {
-        return Ok(None);
-    }
-    let subnets = network::list_subnets(client, &spec.location.region, vec![filter]).await?;
-    Ok(Some(
-        subnets
-            .into_iter()
-            .filter_map(|subnet| subnet.availability_zone)
-            .collect(),
-    ))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::api::retry::ReadRetryLimit;
 use super::configuration::Configuration;
-use super::configuration::aws_cli_settings::check_supported;
+use super::configuration::aws_cli_settings::check_aws_cli_settings;
 use super::configuration::cloudctl_keys::REGION;
 use super::configuration::connection_settings::{Connection, Proxy};
 use super::configuration::endpoints::Endpoints;
@@ -14,12 +14,12 @@ use crate::settings::{Located, ResolvedSetting, Settings};
 /// The settings of this run with their sources. Sends no call.
 pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec<ResolvedSetting>> {
     let configuration = Configuration::read(settings)?;
-    check_supported(&configuration)?;
+    check_aws_cli_settings(&configuration)?;
     let endpoints = Endpoints::from_configuration(&configuration)?;
     let connection = Connection::from_configuration(&configuration)?;
     let retry_limit = ReadRetryLimit::from_configuration(&configuration)?;
     let profile = &configuration.profile;
-    let set = |name, located| ResolvedSetting::from_located(name, located, "not set");
+    let resolved = |name, located| ResolvedSetting::from_located(name, located, "not set");
     let region = match settings.cloud_setting(ProviderKind::Aws, REGION).located() {
         Some(region) => Some(region),
         None => configuration.region()?,
@@ -55,7 +55,7 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
             value: (!files.is_empty()).then_some(files),
             source: "looked in".to_owned(),
         },
-        set("aws.region", region),
+        resolved("aws.region", region),
         ResolvedSetting {
             name: "aws.region_of_other_calls",
             value: Some(region_for_global_calls),
@@ -66,15 +66,15 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
             value: source,
             source: origin,
         },
-        set("aws.endpoint", endpoints.ec2),
-        set("aws.endpoint_sts", endpoints.sts),
-        set("aws.endpoint_pricing", endpoints.pricing),
-        set("aws.fips", endpoints.use_fips),
-        set("aws.dual_stack", endpoints.use_dual_stack),
-        set("aws.ca_bundle", authorities),
-        set("aws.proxy_https", proxy(connection.https_proxy)),
-        set("aws.proxy_http", proxy(connection.http_proxy)),
-        set("aws.no_proxy", connection.no_proxy_setting),
+        resolved("aws.endpoint", endpoints.ec2),
+        resolved("aws.endpoint_sts", endpoints.sts),
+        resolved("aws.endpoint_pricing", endpoints.pricing),
+        resolved("aws.fips", endpoints.use_fips),
+        resolved("aws.dual_stack", endpoints.use_dual_stack),
+        resolved("aws.ca_bundle", authorities),
+        resolved("aws.proxy_https", proxy(connection.https_proxy)),
+        resolved("aws.proxy_http", proxy(connection.http_proxy)),
+        resolved("aws.no_proxy", connection.no_proxy_setting),
         ResolvedSetting {
             name: "aws.retries",
             value: Some(retry_limit.to_string()),

@@ -2,9 +2,9 @@
 //!
 //! On Compute Engine, labels have other limits: see its `labels.rs`.
 
-use aws_sdk_ec2::types::Tag;
+use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
 
-use crate::cloud::{Error, InstanceSpec, Labels, ProviderKind, Result, management_labels, quoted};
+use crate::cloud::{Error, InstanceSpec, LABEL_MANAGED, Labels, ProviderKind, Result, management_labels, quoted};
 use crate::providers::common::limit_checks::{check_count, check_label_lengths};
 
 /// The tag that the console shows as an instance's name.
@@ -33,6 +33,12 @@ pub(super) fn to_ec2_tags(tags: &Labels) -> Vec<Tag> {
         .collect()
 }
 
+/// The tag that marks a resource of cloudctl other than an instance.
+pub(super) fn managed_tag_specification(resource: ResourceType) -> TagSpecification {
+    let tag = Tag::builder().key(LABEL_MANAGED).value("true").build();
+    TagSpecification::builder().resource_type(resource).tags(tag).build()
+}
+
 /// Refuses labels that EC2 does not take as tags.
 ///
 /// # Errors
@@ -52,24 +58,30 @@ pub(super) fn check_tags(spec: &InstanceSpec) -> Result<()> {
         return Err(Error::invalid(message));
     }
     check_label_lengths(ProviderKind::Aws, &tags, MAX_KEY_CHARACTERS, MAX_VALUE_CHARACTERS)?;
-    let users = spec.labels.len();
-    check_count(ProviderKind::Aws, "labels", users, tags.len() - users, MAX_TAGS)
+    let label_count = spec.labels.len();
+    check_count(
+        ProviderKind::Aws,
+        "labels",
+        label_count,
+        tags.len() - label_count,
+        MAX_TAGS,
+    )
 }
 
 /// Whether an instance with these tags can show them in its metadata. EC2 refuses the whole launch if one key does
 /// not fit into a path.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/work-with-tags-in-IMDS.html>
-pub(super) fn valid_in_metadata(tags: &Labels) -> bool {
-    let fits = |letter: char| letter.is_ascii_alphanumeric() || "+-=.,_:@".contains(letter);
+pub(super) fn are_valid_in_metadata(tags: &Labels) -> bool {
+    let is_allowed = |character: char| character.is_ascii_alphanumeric() || "+-=.,_:@".contains(character);
     tags.keys()
-        .all(|key| key.chars().all(fits) && !matches!(key.as_str(), "." | ".." | "_index"))
+        .all(|key| key.chars().all(is_allowed) && !matches!(key.as_str(), "." | ".." | "_index"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloud::{LABEL_GENERATION, LABEL_MANAGED, LABEL_NAME, LABEL_TTL, Location};
+    use crate::cloud::{LABEL_GENERATION, LABEL_NAME, LABEL_TTL, Location};
 
     #[test]
     fn tags_mark_instance_and_keep_users_name_tag() {
@@ -87,14 +99,14 @@ mod tests {
         assert_eq!(plain[LABEL_GENERATION], "3");
         assert_eq!(plain[LABEL_TTL], "2h");
         assert_eq!(plain["env"], "ci");
-        assert!(valid_in_metadata(&plain));
+        assert!(are_valid_in_metadata(&plain));
         spec.labels.insert("Name".into(), "front".into());
         assert_eq!(build_tags(&spec, 0)["Name"], "front");
     }
 
     #[test]
     fn key_that_is_no_path_is_invalid_in_metadata() {
-        let fits = |key: &str| valid_in_metadata(&Labels::from([(key.to_owned(), String::new())]));
+        let fits = |key: &str| are_valid_in_metadata(&Labels::from([(key.to_owned(), String::new())]));
         assert!(fits("a+b-c=d.e,f_g:h@i"));
         for key in ["a b", "a/b", ".", "..", "_index", "ämt"] {
             assert!(!fits(key), "{key}");

@@ -26,7 +26,7 @@ use super::server_time::{ServerTime, choose_time_source};
 use super::sts::StsClients;
 use crate::cloud::{Error, ErrorKind, ErrorLocation, ProviderKind, Result};
 use crate::providers::aws::configuration::Configuration;
-use crate::providers::aws::configuration::aws_cli_settings;
+use crate::providers::aws::configuration::aws_cli_settings::check_aws_cli_settings;
 use crate::providers::aws::configuration::cloudctl_keys::REGION;
 use crate::providers::aws::configuration::connection_settings::Connection;
 use crate::providers::aws::configuration::endpoints::Endpoints;
@@ -106,33 +106,33 @@ impl Clients {
     }
 
     async fn load_once(&self) -> &Loaded {
-        let load = async {
+        let load_or_refuse = || async {
             match self.load().await {
                 Ok(loaded) => loaded,
-                Err(error) => self.load_refused(error),
+                Err(error) => self.build_refused(error),
             }
         };
-        self.loaded.get_or_init(|| load).await
+        self.loaded.get_or_init(load_or_refuse).await
     }
 
     async fn load(&self) -> Result<Loaded> {
         let configuration = Arc::new(Configuration::read(&self.settings)?);
-        aws_cli_settings::check_supported(&configuration)?;
+        check_aws_cli_settings(&configuration)?;
         let endpoints = Endpoints::from_configuration(&configuration)?;
         let connection = Connection::from_configuration(&configuration)?;
         let retry_limit = ReadRetryLimit::from_configuration(&configuration)?;
-        let direct = LazyHttpClient::new_shared(&self.clock, connection.without_proxies());
+        let direct_http = LazyHttpClient::new_shared(&self.clock, connection.without_proxies());
         let http = LazyHttpClient::new_shared(&self.clock, connection);
         let direct = build_provider_config(None, &endpoints)
             .with_time_source(self.clock.clone())
-            .with_http_client(direct);
+            .with_http_client(direct_http);
         let default_region = self.find_default_region(&configuration, &direct).await?;
         let region_for_global_calls = choose_region_for_global_calls(&self.settings, default_region.as_deref());
         let provider = build_provider_config(Some(&region_for_global_calls), &endpoints)
             .with_time_source(self.clock.clone())
             .with_http_client(http.clone());
 
-        let mut config = SdkConfig::builder()
+        let mut builder = SdkConfig::builder()
             .behavior_version(BEHAVIOR())
             .http_client(http)
             .region(default_region.clone().map(Region::new))
@@ -140,13 +140,13 @@ impl Clients {
             .timeout_config(retry_limit.timeout_config())
             .time_source(self.clock.clone())
             .identity_cache(IdentityCache::lazy().build());
-        config.set_sleep_impl(default_async_sleep());
-        config.set_app_name(AppName::new("cloudctl").ok());
-        config.set_use_fips(Some(endpoints.use_fips.is_some()));
-        config.set_use_dual_stack(Some(endpoints.use_dual_stack.is_some()));
+        builder.set_sleep_impl(default_async_sleep());
+        builder.set_app_name(AppName::new("cloudctl").ok());
+        builder.set_use_fips(Some(endpoints.use_fips.is_some()));
+        builder.set_use_dual_stack(Some(endpoints.use_dual_stack.is_some()));
         let skew = configuration.switch("AWS_DISABLE_CLOCK_SKEW_CORRECTION", "disable_clock_skew_correction")?;
-        config.set_disable_clock_skew_correction(skew.map(|(is_disabled, _)| is_disabled));
-        let config = config.build();
+        builder.set_disable_clock_skew_correction(skew.map(|(is_disabled, _)| is_disabled));
+        let config = builder.build();
         let sts = StsClients {
             config: config.clone(),
             endpoint: endpoints.sts.as_ref().map(|setting| setting.value.clone()),
@@ -173,14 +173,14 @@ impl Clients {
     }
 
     /// The replacement for a configuration that cannot be used: every call fails before it is sent.
-    fn load_refused(&self, error: Error) -> Loaded {
+    fn build_refused(&self, error: Error) -> Loaded {
         let retry_limit = ReadRetryLimit::default();
-        let mut config = SdkConfig::builder()
+        let mut builder = SdkConfig::builder()
             .behavior_version(BEHAVIOR())
             .http_client(LazyHttpClient::new_shared(&self.clock, Connection::default()))
             .retry_config(RetryConfig::disabled());
-        config.set_sleep_impl(default_async_sleep());
-        let config = config.build();
+        builder.set_sleep_impl(default_async_sleep());
+        let config = builder.build();
         let default_region = self.settings.cloud_setting(ProviderKind::Aws, REGION).value.clone();
         Loaded {
             sts: StsClients {
@@ -233,9 +233,9 @@ impl Clients {
         let region = self.load_once().await.region_for_global_calls.clone();
         // The command may name the partition only by an instance ref: then a client of it exists already.
         let clients = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_same = |other: &String| Partition::of_region(other) == Partition::of_region(&region);
+        let is_in_partition = |other: &String| Partition::of_region(other) == Partition::of_region(&region);
         match clients.keys().next() {
-            Some(other) if !clients.keys().any(is_same) => other.clone(),
+            Some(other) if !clients.keys().any(is_in_partition) => other.clone(),
             _ => region,
         }
     }
@@ -286,16 +286,19 @@ impl Clients {
         let region = self.region_for_global_calls().await;
         tracing::debug!(operation = "GetCallerIdentity", place = region, "call");
         let response = self.sts(&region).await?.get_caller_identity().send().await;
-        let attempted = "cannot ask the cloud for its time";
+        let failure_prefix = "cannot ask the cloud for its time";
         // A refusal has a date too.
         if let Some(now) = self.clock.now() {
             return Ok(now);
         }
         Err(match response {
-            Err(error) if error.raw_response().is_none() => translate(&error, Call::Read, attempted, &region),
-            _ => Error::new(ErrorKind::Network, format!("{attempted}: its answers have no date"))
-                .at(ErrorLocation::new(ProviderKind::Aws, region))
-                .with_hint("run the same command where no proxy takes the `Date` header out of answers"),
+            Err(error) if error.raw_response().is_none() => translate(&error, Call::Read, failure_prefix, &region),
+            _ => Error::new(
+                ErrorKind::Network,
+                format!("{failure_prefix}: its answers have no date"),
+            )
+            .at(ErrorLocation::new(ProviderKind::Aws, region))
+            .with_hint("run the same command where no proxy takes the `Date` header out of answers"),
         })
     }
 }

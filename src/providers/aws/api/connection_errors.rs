@@ -87,7 +87,7 @@ impl Unreachable {
 
     /// Whether the request was certainly not sent. A server can stop speaking TLS after it got the request.
     pub(crate) fn is_before_request(&self) -> bool {
-        let tls = links(self).find_map(|link| link.downcast_ref::<TlsError>());
+        let tls = find_cause::<TlsError>(self);
         self.kind == ErrorKind::InvalidSpec && !matches!(tls, Some(TlsError::InvalidMessage(_)))
     }
 }
@@ -156,32 +156,36 @@ pub(crate) fn add_reason(error: ConnectorError, server: &Server, authorities: Op
 /// Describes the innermost cause of an error. A response of the cloud is described by its code and message, because
 /// its error displays only its debug form.
 pub(crate) fn describe_root_cause(error: &(dyn StdError + 'static)) -> String {
-    if let Some(unreachable) = links(error).find_map(|link| link.downcast_ref::<Unreachable>()) {
+    if let Some(unreachable) = find_cause::<Unreachable>(error) {
         return unreachable.reason.clone();
     }
     // This error displays the whole response in its debug form.
-    if let Some(ImdsError::ErrorResponse(response)) = links(error).find_map(|link| link.downcast_ref::<ImdsError>()) {
+    if let Some(ImdsError::ErrorResponse(response)) = find_cause::<ImdsError>(error) {
         let status = response.response().status().as_u16();
         return format!("the metadata service answered with HTTP status {status}");
     }
-    let metadata = links(error).find_map(|link| link.downcast_ref::<ErrorMetadata>());
-    let metadata = metadata.and_then(|meta| {
-        let words = [meta.code(), meta.message()].into_iter().flatten().collect::<Vec<_>>();
-        (!words.is_empty()).then(|| words.join(": "))
-    });
-    let text = metadata.unwrap_or_else(|| links(error).last().map(ToString::to_string).unwrap_or_default());
-    let text = text.lines().map(str::trim).collect::<Vec<_>>().join("; ");
+    let innermost = links(error).last().map(ToString::to_string).unwrap_or_default();
+    let text = match find_cause::<ErrorMetadata>(error).map(|metadata| (metadata.code(), metadata.message())) {
+        Some((Some(code), Some(message))) => format!("{code}: {message}"),
+        Some((Some(text), None) | (None, Some(text))) => text.to_owned(),
+        Some((None, None)) | None => innermost,
+    };
+    let one_line = text.lines().map(str::trim).collect::<Vec<_>>().join("; ");
     // The SDK displays a status in its debug form.
-    match text.split_once("StatusCode(") {
+    match one_line.split_once("StatusCode(") {
         Some((before, after)) => format!("{before}HTTP status {}", after.replacen(')', "", 1)),
-        None => text,
+        None => one_line,
     }
 }
 
+/// Finds the error of a type among an error and its causes.
+pub(crate) fn find_cause<'a, Wanted: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a Wanted> {
+    links(error).find_map(|link| link.downcast_ref())
+}
+
 fn find_reason(error: &ConnectorError, server: &Server, authorities: Option<&Authorities>) -> Unreachable {
-    let network = Unreachable::transient;
     let next_hop = server.next_hop();
-    if let Some(tls) = links(error).find_map(|link| link.downcast_ref::<TlsError>()) {
+    if let Some(tls) = find_cause::<TlsError>(error) {
         return find_tls_reason(tls, server, authorities);
     }
     if links(error).any(|link| link.is::<ResolveDnsError>()) {
@@ -189,42 +193,40 @@ fn find_reason(error: &ConnectorError, server: &Server, authorities: Option<&Aut
             Some(proxy) => format!("the name of the proxy {proxy}"),
             None => format!("the name in {}", server.address),
         };
-        return network(format!("{name} does not resolve"));
+        return Unreachable::transient(format!("{name} does not resolve"));
     }
     if asks_for_proxy_password(error) {
         let (reason, hint) = describe_proxy_password(server);
         return Unreachable::permanent(reason, hint);
     }
-    let io = links(error).find_map(|link| link.downcast_ref::<std::io::Error>().map(std::io::Error::kind));
+    let io = find_cause::<std::io::Error>(error).map(std::io::Error::kind);
     if let Some(reason) = io.and_then(|kind| io_reason(kind, &next_hop)) {
-        return network(reason);
+        return Unreachable::transient(reason);
     }
     if error.is_timeout() {
-        return network(format!("no connection to {next_hop} in time"));
+        return Unreachable::transient(format!("no connection to {next_hop} in time"));
     }
     if io == Some(IoErrorKind::UnexpectedEof) {
-        return network(format!("the connection to {next_hop} was closed too early"));
+        return Unreachable::transient(format!("the connection to {next_hop} was closed too early"));
     }
     let root = describe_root_cause(error);
-    match &server.proxy {
-        Some(proxy) => network(format!(
-            "no connection to {} through the proxy {proxy}: {root}",
-            server.address
-        )),
-        None => network(format!("no whole answer from {}: {root}", server.address)),
-    }
+    let address = &server.address;
+    Unreachable::transient(match &server.proxy {
+        Some(proxy) => format!("no connection to {address} through the proxy {proxy}: {root}"),
+        None => format!("no whole answer from {address}: {root}"),
+    })
 }
 
 fn find_tls_reason(error: &TlsError, server: &Server, authorities: Option<&Authorities>) -> Unreachable {
-    match tls_problem(error, &server.address) {
+    let address = &server.address;
+    match tls_problem(error, address) {
         TlsProblem::UnknownAuthority => Unreachable::permanent(
-            format!("the certificate of {} is of an unknown authority", server.address),
+            format!("the certificate of {address} is of an unknown authority"),
             connection_settings::trust_hint(authorities),
         ),
         TlsProblem::OwnAuthority => Unreachable::permanent(
             format!(
-                "the certificate of {} is of an unknown authority: it is self-signed, as an authority's own",
-                server.address
+                "the certificate of {address} is of an unknown authority: it is self-signed, as an authority's own"
             ),
             connection_settings::replace_hint(authorities),
         ),

@@ -20,10 +20,9 @@ use futures_util::future::BoxFuture;
 use super::connection_errors::describe_root_cause;
 use super::error::{Call, translate};
 use super::sts::StsClients;
-use crate::cloud::{Error, ErrorKind, Result, redact_value};
+use crate::cloud::{Error, ErrorKind, Result, quoted, redact_value};
 use crate::providers::aws::configuration::metadata_service::build_metadata_client;
 use crate::providers::aws::configuration::partition::Partition;
-use crate::providers::aws::configuration::profile_files::quote_name;
 use crate::providers::aws::configuration::{Configuration, setting_name};
 use crate::providers::aws::credentials::access_keys::{
     KeyPart, build_credentials, read_environment, read_profile_keys,
@@ -85,14 +84,14 @@ impl RunCredentials {
                         .start_url(&start_url.value)
                         .region(Region::new(region.value.clone()));
                     builder.set_session_name(session.clone());
-                    let name = format!("single sign-on of the AWS profile {}", quote_name(profile));
+                    let name = format!("single sign-on of the AWS profile {}", quoted(profile));
                     let hint = format!("sign in with `aws sso login --profile {}`", quote_for_shell(profile));
                     check_fetched(builder.build().provide_credentials().await, &name, &hint)
                 }
                 CredentialSource::Process { profile, command } => {
                     let name = format!(
                         "credential_process of the AWS profile {} ({})",
-                        quote_name(profile),
+                        quoted(profile),
                         command.source
                     );
                     let provider = CredentialProcessProvider::new(command.value.clone());
@@ -118,11 +117,11 @@ impl RunCredentials {
             .set_duration_seconds(role.seconds)
             .send()
             .await;
-        let shown = quote_name(&role.profile);
+        let shown = quoted(&role.profile);
         let arn = redact_value(&role.arn.value);
-        let attempted = format!("cannot assume the role {arn} of the AWS profile {shown}");
+        let failure_prefix = format!("cannot assume the role {arn} of the AWS profile {shown}");
         let output = answer.map_err(|error| {
-            let error = translate(&error, Call::Read, &attempted, &region);
+            let error = translate(&error, Call::Read, &failure_prefix, &region);
             match &role.mfa_serial {
                 // STS answers the same for a role that needs MFA and for one that is not allowed.
                 Some(serial) if error.kind() == ErrorKind::PermissionDenied => {
@@ -183,15 +182,15 @@ impl RunCredentials {
             .send()
             .await;
         let by = match &identity.profile {
-            Some(profile) => format!(" of the AWS profile {}", quote_name(profile)),
+            Some(profile) => format!(" of the AWS profile {}", quoted(profile)),
             None => format!(" ({})", identity.arn.source),
         };
-        let attempted = format!(
+        let failure_prefix = format!(
             "cannot assume the role {}{by} with the token that {named} names",
             redact_value(&identity.arn.value)
         );
         let output = answer.map_err(|error| {
-            let error = translate(&error, Call::Read, &attempted, &region);
+            let error = translate(&error, Call::Read, &failure_prefix, &region);
             match error.code() {
                 Some("InvalidIdentityToken" | "ExpiredTokenException" | "IDPRejectedClaim") => {
                     error.with_kind(ErrorKind::Unauthenticated)
@@ -251,7 +250,7 @@ impl RunCredentials {
     /// The region to assume a role in: the run's region, or the main region of the role's own partition.
     fn choose_sts_region(&self, arn: &str) -> String {
         match Partition::of_arn(arn) {
-            Some(partition) if partition != Partition::of_region(&self.region) => partition.main_region().to_owned(),
+            Some(partition) if partition != Partition::of_region(&self.region) => partition.main_region.to_owned(),
             _ => self.region.clone(),
         }
     }
@@ -303,7 +302,7 @@ fn check_fetched(answer: ProviderResult, name: &str, hint: &str) -> Result<Crede
 
 /// Quotes a profile's name for a shell.
 fn quote_for_shell(name: &str) -> String {
-    let is_plain = |letter: char| letter.is_alphanumeric() || "-_.@".contains(letter);
+    let is_plain = |character: char| character.is_alphanumeric() || "-_.@".contains(character);
     match name.chars().all(is_plain) {
         true => name.to_owned(),
         false => format!("'{}'", name.replace('\'', "'\\''")),

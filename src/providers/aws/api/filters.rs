@@ -75,11 +75,11 @@ pub(crate) fn build_filter<T: AsRef<str>>(name: &str, values: impl IntoIterator<
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
 fn escape_wildcards(value: &str) -> String {
     let mut literal = String::with_capacity(value.len());
-    for letter in value.chars() {
-        if matches!(letter, '*' | '?' | '\\') {
+    for character in value.chars() {
+        if matches!(character, '*' | '?' | '\\') {
             literal.push('\\');
         }
-        literal.push(letter);
+        literal.push(character);
     }
     literal
 }

@@ -17,12 +17,13 @@ use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use http::Uri;
+use jiff::Timestamp;
 use memchr::memmem;
 use tokio::time::timeout;
 
@@ -46,7 +47,7 @@ struct ConnectorKey {
     connect_timeout: Option<Duration>,
     read_timeout: Option<Duration>,
     proxy: Option<Proxy>,
-    is_secure: bool,
+    uses_tls: bool,
 }
 
 /// Gives each call a connector for its timeouts and its proxy. Connectors are built on first use.
@@ -89,7 +90,7 @@ impl Inner {
     fn get_connector(
         &self,
         proxy: Option<&Proxy>,
-        is_secure: bool,
+        uses_tls: bool,
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
@@ -97,29 +98,67 @@ impl Inner {
             connect_timeout: settings.connect_timeout(),
             read_timeout: settings.read_timeout(),
             proxy: proxy.cloned(),
-            is_secure,
+            uses_tls,
         };
         let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);
         let connector = connectors.entry(key).or_insert_with(|| {
             // The proxy is chosen here for each request, not by the SDK.
-            let proxy_config = proxy.and_then(|proxy| ProxyConfig::all(proxy.uri.clone()).ok());
+            let proxy_config = match proxy.map(|proxy| ProxyConfig::all(proxy.uri.clone())) {
+                Some(Ok(config)) => config,
+                Some(Err(_)) | None => ProxyConfig::disabled(),
+            };
             let mut builder = Connector::builder()
                 .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
                 .connector_settings(settings.clone())
-                .proxy_config(proxy_config.unwrap_or_else(ProxyConfig::disabled));
-            let store = match &self.connection.authorities {
+                .proxy_config(proxy_config);
+            let trust_store = match &self.connection.authorities {
                 Some(authorities) => Some(TrustStore::empty().with_pem_certificate(authorities.pem.clone())),
                 // Without TLS the system's authorities are not read: the SDK panics if there are none.
-                None => (!is_secure).then(TrustStore::empty),
+                None if !uses_tls => Some(TrustStore::empty()),
+                None => None,
             };
-            let trusted = store.and_then(|store| TlsContext::builder().with_trust_store(store).build().ok());
-            if let Some(context) = trusted {
+            if let Some(store) = trust_store
+                && let Ok(context) = TlsContext::builder().with_trust_store(store).build()
+            {
                 builder = builder.tls_context(context);
             }
             builder.set_sleep_impl(components.sleep_impl());
             SharedHttpConnector::new(builder.build_with_resolver(SystemResolver))
         });
         connector.clone()
+    }
+
+    /// Reads a response to its end, repairs its body and sets the clock. `request_date` is the date that the request
+    /// was signed with.
+    async fn read_whole_response(
+        &self,
+        response: HttpConnectorFuture,
+        request_date: Option<Timestamp>,
+        server: &Server,
+    ) -> Result<HttpResponse, ConnectorError> {
+        let mut response = response.await?;
+        // Without a proxy the server itself sent this status, and the call may have taken effect.
+        if server.is_behind_proxy() && response.status().as_u16() == PROXY_AUTHENTICATION_REQUIRED {
+            return Err(connection_errors::proxy_password_error(server));
+        }
+        if let Some(request_date) = request_date {
+            self.clock.record(request_date, &mut response);
+        }
+        let collected = ByteStream::new(response.take_body()).collect().await;
+        let mut body = collected
+            .map_err(|error| ConnectorError::io(error.into()))?
+            .into_bytes();
+        if body.starts_with(BYTE_ORDER_MARK) {
+            body = body.slice(BYTE_ORDER_MARK.len()..);
+        }
+        if let Some(sanitized) = sanitize(&body) {
+            body = sanitized.into();
+        }
+        if is_truncated(&body) {
+            return Err(ConnectorError::io("the answer was cut short".into()));
+        }
+        *response.body_mut() = SdkBody::from(body);
+        Ok(response)
     }
 }
 
@@ -130,8 +169,8 @@ struct SystemResolver;
 impl ResolveDns for SystemResolver {
     fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
         DnsFuture::new(async move {
-            let found = tokio::net::lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
-            Ok(found.map(|address| address.ip()).collect())
+            let addresses = tokio::net::lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
+            Ok(addresses.map(|address| address.ip()).collect())
         })
     }
 }
@@ -146,82 +185,70 @@ struct CompleteBodyCheck {
 
 impl HttpConnector for CompleteBodyCheck {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let requested = server_time::read_request_date(&request);
+        let request_date = server_time::read_request_date(&request);
         let uri: Uri = request.uri().parse().unwrap_or_default();
-        let proxy = self.client.connection.proxy_for(&uri);
+        let connection = &self.client.connection;
+        let proxy = connection.proxy_for(&uri);
         let server = Server::new(&uri, proxy);
-        let is_secure = |uri: &Uri| uri.scheme_str() != Some("http");
-        let is_secure = is_secure(&uri) || proxy.is_some_and(|proxy| is_secure(&proxy.uri));
-        if is_secure && let Some((reason, hint)) = self.client.connection.find_missing_authorities() {
+        let uses_tls = is_https(&uri) || proxy.is_some_and(|proxy| is_https(&proxy.uri));
+        if uses_tls && let Some((reason, hint)) = connection.find_missing_authorities() {
             return HttpConnectorFuture::ready(Err(connection_errors::permanent_error(reason, hint)));
         }
-        let response_future = self
+        let connector = self
             .client
-            .get_connector(proxy, is_secure, &self.settings, &self.components)
-            .call(request);
+            .get_connector(proxy, uses_tls, &self.settings, &self.components);
+        let response = connector.call(request);
         let client = Arc::clone(&self.client);
         HttpConnectorFuture::new(async move {
-            let complete_response = async {
-                let mut response = response_future.await?;
-                // Without a proxy the server itself sent this status, and the call may have taken effect.
-                if server.is_behind_proxy() && response.status().as_u16() == PROXY_AUTHENTICATION_REQUIRED {
-                    return Err(connection_errors::proxy_password_error(&server));
+            match timeout(
+                ATTEMPT_TIMEOUT,
+                client.read_whole_response(response, request_date, &server),
+            )
+            .await
+            {
+                Ok(Ok(response)) => Ok(response),
+                Ok(Err(error)) => {
+                    let authorities = client.connection.authorities.as_ref();
+                    Err(connection_errors::add_reason(error, &server, authorities))
                 }
-                if let Some(requested) = requested {
-                    client.clock.record(requested, &mut response);
-                }
-                let body = ByteStream::new(response.take_body()).collect().await;
-                let mut body = body.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();
-                if body.starts_with(BYTE_ORDER_MARK) {
-                    body = body.slice(BYTE_ORDER_MARK.len()..);
-                }
-                let sanitized = sanitize(&body);
-                if is_truncated(sanitized.as_deref().unwrap_or(&body)) {
-                    return Err(ConnectorError::io("the answer was cut short".into()));
-                }
-                *response.body_mut() = match sanitized {
-                    Some(sanitized) => SdkBody::from(sanitized),
-                    None => SdkBody::from(body),
-                };
-                Ok(response)
-            };
-            match timeout(ATTEMPT_TIMEOUT, complete_response).await {
-                Ok(response) => response.map_err(|error| {
-                    connection_errors::add_reason(error, &server, client.connection.authorities.as_ref())
-                }),
                 Err(_) => Err(connection_errors::timeout_error(&server, ATTEMPT_TIMEOUT)),
             }
         })
     }
 }
 
+fn is_https(uri: &Uri) -> bool {
+    uri.scheme_str() != Some("http")
+}
+
 /// Whether a body is a document of EC2 or STS without its end. Their root elements are all named `…Response`.
 fn is_truncated(body: &[u8]) -> bool {
-    let body = body.trim_ascii();
-    let Some(document) = body.strip_prefix(b"<") else {
+    let document = body.trim_ascii();
+    if !document.starts_with(b"<") {
         return false;
-    };
-    let root = match document.strip_prefix(b"?") {
-        None => document,
-        Some(declaration) => match memmem::find(declaration, b"?>") {
-            Some(end) => {
-                let rest = declaration[end + 2..].trim_ascii_start();
-                rest.strip_prefix(b"<").unwrap_or_default()
-            }
-            None => return true,
-        },
-    };
-    let Some(end) = root
-        .iter()
-        .position(|letter| letter.is_ascii_whitespace() || *letter == b'>')
-    else {
+    }
+    let Some(root_name) = find_root_name(document) else {
         return true;
     };
-    let name = &root[..end];
-    let complete = body
+    let before_end = document
         .strip_suffix(b">")
-        .and_then(|body| body.strip_suffix(name)?.strip_suffix(b"</"));
-    name.ends_with(b"Response") && complete.is_none()
+        .and_then(|rest| rest.strip_suffix(root_name));
+    let is_closed = before_end.is_some_and(|rest| rest.ends_with(b"</"));
+    root_name.ends_with(b"Response") && !is_closed
+}
+
+/// The name of a document's root element; `None` if the document ends before the end of the name.
+fn find_root_name(document: &[u8]) -> Option<&[u8]> {
+    let mut root = document;
+    if document.starts_with(b"<?") {
+        let declaration_end = memmem::find(document, b"?>")? + 2;
+        root = document[declaration_end..].trim_ascii_start();
+    }
+    let content = root.strip_prefix(b"<")?;
+    let end = content
+        .iter()
+        .position(|byte| byte.is_ascii_whitespace() || *byte == b'>')?;
+    Some(&content[..end])
 }
 
 #[cfg(test)]

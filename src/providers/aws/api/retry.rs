@@ -5,7 +5,6 @@
 //! [`retry_change`]: the SDK would report only the last attempt, and an earlier one whose response was lost may have
 //! taken effect.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +24,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::time::{Instant, timeout};
 
 use super::error;
-use super::error::{SdkError, classify_response, read_error_code};
+use super::error::{OperationError, SdkError, classify_response, read_error_code};
 use super::server_time::was_refused_for_date;
 use crate::cloud::{Error, ErrorKind, ErrorLocation, ProviderKind, Result};
 use crate::providers::aws::configuration::{Configuration, invalid_value_error};
@@ -34,11 +33,11 @@ use crate::providers::common::retry::{AttemptResult, Backoff, FailedAttempt, Ret
 /// The timeout of one attempt: the SDK has none of its own.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A throttled call is retried for this long; the last pause comes on top.
-const THROTTLED_DEADLINE: Duration = Duration::from_secs(45);
+const THROTTLED_TIMEOUT: Duration = Duration::from_secs(45);
 /// A call is given up after this many failures of another kind: about 10 s, by the pauses in
 /// [`ReadRetryLimit::retry_config`].
 const MAX_OTHER_FAILURES: u32 = 8;
-/// More attempts than fit into the deadline.
+/// More attempts than fit into the timeout.
 const MAX_ATTEMPTS: u32 = 200;
 /// The timeout of a call with all its attempts.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(120);
@@ -49,20 +48,23 @@ const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// The timeout of one lookup, the same as that of a page of a listing.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Ends a lookup after a timeout. `attempted` says what failed then; `region` is where it was sent.
+/// Ends a lookup after a timeout. `failure_prefix` says what failed then; `region` is where it was sent.
 ///
 /// # Errors
 /// `Network` after the timeout; otherwise the error of the lookup.
 pub(crate) async fn with_timeout<T>(
     region: &str,
-    attempted: impl fmt::Display,
+    failure_prefix: impl fmt::Display,
     lookup: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    timeout(LOOKUP_TIMEOUT, lookup).await.unwrap_or_else(|_| {
-        let seconds = LOOKUP_TIMEOUT.as_secs();
-        let message = format!("{attempted}: no answer within {seconds} s");
-        Err(Error::new(ErrorKind::Network, message).at(ErrorLocation::new(ProviderKind::Aws, region)))
-    })
+    match timeout(LOOKUP_TIMEOUT, lookup).await {
+        Ok(result) => result,
+        Err(_) => {
+            let seconds = LOOKUP_TIMEOUT.as_secs();
+            let message = format!("{failure_prefix}: no answer within {seconds} s");
+            Err(Error::new(ErrorKind::Network, message).at(ErrorLocation::new(ProviderKind::Aws, region)))
+        }
+    }
 }
 
 /// Disables the SDK's limit on the retries of all calls together. With it, many calls under throttling would give up
@@ -79,8 +81,7 @@ pub(crate) struct ReadRetryLimit {
     /// The number of failures of another kind than throttling after which a call is given up.
     max_failures: u32,
     is_adaptive: bool,
-    /// The timeout of a connection.
-    connect: Duration,
+    connect_timeout: Duration,
     /// The setting that `max_failures` comes from.
     pub(crate) source: String,
 }
@@ -97,7 +98,7 @@ impl Default for ReadRetryLimit {
         Self {
             max_failures: MAX_OTHER_FAILURES,
             is_adaptive: false,
-            connect: CONNECT_TIMEOUT,
+            connect_timeout: CONNECT_TIMEOUT,
             source: "default".to_owned(),
         }
     }
@@ -118,44 +119,17 @@ impl ReadRetryLimit {
                 _ => return Err(invalid_value_error(&setting, "max_attempts", "a number from 1 on")),
             },
         };
-        let is_adaptive = match configuration.setting("AWS_RETRY_MODE", "retry_mode") {
-            None => false,
-            Some(setting) => match setting.value.to_ascii_lowercase().as_str() {
-                "standard" | "legacy" => false,
-                "adaptive" => true,
-                _ => {
-                    return Err(invalid_value_error(
-                        &setting,
-                        "retry_mode",
-                        "one of standard, adaptive and legacy",
-                    ));
-                }
-            },
-        };
-        // https://docs.aws.amazon.com/sdkref/latest/guide/feature-smart-config-defaults.html
-        let connect = match configuration.setting("AWS_DEFAULTS_MODE", "defaults_mode") {
-            None => CONNECT_TIMEOUT,
-            Some(setting) => match setting.value.to_ascii_lowercase().as_str() {
-                "standard" | "legacy" | "cross-region" | "auto" => CONNECT_TIMEOUT,
-                "in-region" => Duration::from_millis(1_100),
-                "mobile" => Duration::from_secs(30),
-                _ => {
-                    let modes = "one of standard, in-region, cross-region, mobile, auto and legacy";
-                    return Err(invalid_value_error(&setting, "defaults_mode", modes));
-                }
-            },
-        };
         Ok(Self {
             max_failures,
-            is_adaptive,
-            connect,
+            is_adaptive: read_is_adaptive(configuration)?,
+            connect_timeout: read_connect_timeout(configuration)?,
             source,
         })
     }
 
     pub(crate) fn timeout_config(&self) -> TimeoutConfig {
         TimeoutConfig::builder()
-            .connect_timeout(self.connect)
+            .connect_timeout(self.connect_timeout)
             // The HTTP client ends an attempt a little earlier, with the server's address in the error.
             .operation_attempt_timeout(ATTEMPT_TIMEOUT + Duration::from_secs(1))
             .operation_timeout(OPERATION_TIMEOUT)
@@ -175,6 +149,38 @@ impl ReadRetryLimit {
     }
 }
 
+fn read_is_adaptive(configuration: &Configuration) -> Result<bool> {
+    let Some(setting) = configuration.setting("AWS_RETRY_MODE", "retry_mode") else {
+        return Ok(false);
+    };
+    match setting.value.to_ascii_lowercase().as_str() {
+        "standard" | "legacy" => Ok(false),
+        "adaptive" => Ok(true),
+        _ => {
+            let modes = "one of standard, adaptive and legacy";
+            Err(invalid_value_error(&setting, "retry_mode", modes))
+        }
+    }
+}
+
+/// Reads the timeout of a connection.
+///
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-smart-config-defaults.html>
+fn read_connect_timeout(configuration: &Configuration) -> Result<Duration> {
+    let Some(setting) = configuration.setting("AWS_DEFAULTS_MODE", "defaults_mode") else {
+        return Ok(CONNECT_TIMEOUT);
+    };
+    match setting.value.to_ascii_lowercase().as_str() {
+        "standard" | "legacy" | "cross-region" | "auto" => Ok(CONNECT_TIMEOUT),
+        "in-region" => Ok(Duration::from_millis(1_100)),
+        "mobile" => Ok(Duration::from_secs(30)),
+        _ => {
+            let modes = "one of standard, in-region, cross-region, mobile, auto and legacy";
+            Err(invalid_value_error(&setting, "defaults_mode", modes))
+        }
+    }
+}
+
 /// The progress of a call.
 #[derive(Clone, Copy, Debug)]
 struct Progress {
@@ -191,7 +197,7 @@ impl Progress {
     /// Counts a failure, and returns whether the call is to be given up.
     fn count_failure(&mut self, kind: Option<ErrorKind>, max_failures: u32) -> bool {
         if kind == Some(ErrorKind::Throttled) {
-            return self.started_at.elapsed() >= THROTTLED_DEADLINE;
+            return self.started_at.elapsed() >= THROTTLED_TIMEOUT;
         }
         self.other_failures += 1;
         self.other_failures >= max_failures
@@ -231,12 +237,12 @@ impl Intercept for ReadRetryLimit {
         let kind = context
             .response()
             .and_then(|response| classify_response(response.status().as_u16(), response.body().bytes()?));
-        let exhausted = if context.response().is_some_and(has_wrong_date) {
+        let gives_up = if context.response().is_some_and(has_wrong_date) {
             std::mem::replace(&mut progress.has_retried_with_new_date, true)
         } else {
             progress.count_failure(kind, self.max_failures)
         };
-        if exhausted {
+        if gives_up {
             state.interceptor_state().store_put(RetryConfig::disabled());
         }
         state.interceptor_state().store_put(progress);
@@ -298,7 +304,7 @@ pub(crate) async fn retry_change<T, E, Attempt>(
     call: impl Fn() -> Attempt,
 ) -> Result<T, ChangeFailure<E>>
 where
-    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    E: OperationError,
     Attempt: Future<Output = Result<T, SdkError<E>>>,
 {
     let has_new_date = AtomicBool::new(false);
@@ -337,10 +343,7 @@ where
     })
 }
 
-fn attempt_result<E>(kind: ErrorKind, error: &SdkError<E>) -> AttemptResult
-where
-    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-{
+fn attempt_result<E: OperationError>(kind: ErrorKind, error: &SdkError<E>) -> AttemptResult {
     let may_have_taken_effect = error::may_have_taken_effect(kind, error);
     match kind {
         ErrorKind::Throttled => AttemptResult::Throttled,
@@ -354,8 +357,10 @@ where
 
 /// Whether the server itself reports that it failed: the call is over, with or without effect.
 fn is_server_error<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    let status = error.raw_response().map(|response| response.status().as_u16());
-    matches!(error, SdkError::ServiceError(_)) && error.code().is_some() && status.is_some_and(|status| status >= 500)
+    is_cloud_response(error)
+        && error
+            .raw_response()
+            .is_some_and(|response| response.status().as_u16() >= 500)
 }
 
 fn is_cloud_response<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
@@ -376,10 +381,11 @@ fn settles_earlier_attempts(kind: ErrorKind) -> bool {
 /// The pause that the server asks for: in seconds, or in milliseconds in AWS's own header.
 fn retry_after<E>(error: &SdkError<E>) -> Option<Duration> {
     let headers = error.raw_response()?.headers();
-    let number = |name| headers.get(name)?.parse::<u64>().ok();
-    number("x-amz-retry-after")
-        .map(Duration::from_millis)
-        .or_else(|| number("retry-after").map(Duration::from_secs))
+    let read_number = |name| headers.get(name)?.parse::<u64>().ok();
+    match read_number("x-amz-retry-after") {
+        Some(millis) => Some(Duration::from_millis(millis)),
+        None => read_number("retry-after").map(Duration::from_secs),
+    }
 }
 
 #[cfg(test)]
@@ -406,7 +412,7 @@ mod tests {
         assert!((0..100).all(|_| !progress.count_failure(Some(ErrorKind::Throttled), MAX_OTHER_FAILURES)));
         assert!((1..MAX_OTHER_FAILURES).all(|_| !progress.count_failure(None, MAX_OTHER_FAILURES)));
         assert!(progress.count_failure(Some(ErrorKind::Network), MAX_OTHER_FAILURES));
-        progress.started_at = Instant::now() - THROTTLED_DEADLINE;
+        progress.started_at = Instant::now() - THROTTLED_TIMEOUT;
         assert!(progress.count_failure(Some(ErrorKind::Throttled), MAX_OTHER_FAILURES));
     }
 

@@ -36,19 +36,19 @@ struct State {
 #[derive(Clone, Copy, Debug)]
 struct ServerDate {
     date: Timestamp,
-    at: Instant,
+    received_at: Instant,
 }
 
 impl ServerDate {
     fn now(&self) -> Option<Timestamp> {
-        let since = SignedDuration::try_from(self.at.elapsed()).ok()?;
-        self.date.checked_add(since).ok()
+        let elapsed = SignedDuration::try_from(self.received_at.elapsed()).ok()?;
+        self.date.checked_add(elapsed).ok()
     }
 }
 
 /// The difference between the date of a response and the other clocks. It is stored in the response.
 #[derive(Clone, Copy, Debug)]
-struct Clocks {
+struct ClockDifferences {
     /// The server's clock minus this machine's clock.
     ahead_of_ours: SignedDuration,
     /// The server's clock minus the date of the request.
@@ -59,32 +59,29 @@ impl ServerTime {
     /// The cloud's time, at most a second and the response's travel time late; `None` before the first response with
     /// a date.
     pub(crate) fn now(&self) -> Option<Timestamp> {
-        self.latest()?.now()
+        let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner).latest;
+        latest?.now()
     }
 
-    fn latest(&self) -> Option<ServerDate> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).latest
-    }
-
-    /// Records the date of a response to a request with the date `requested`, whatever else the response says.
-    pub(crate) fn record(&self, requested: Timestamp, response: &mut HttpResponse) {
+    /// Records the date of a response to a request with the date `request_date`, whatever else the response says.
+    pub(crate) fn record(&self, request_date: Timestamp, response: &mut HttpResponse) {
         // A response from a cache has an old date.
         let date = match response.headers().get("age") {
             Some(_) => None,
             None => response.headers().get("date").and_then(parse_http_date),
         };
         let Some(date) = date else { return };
-        let clocks = Clocks {
+        let differences = ClockDifferences {
             ahead_of_ours: date.duration_since(Timestamp::now()),
-            ahead_of_request: date.duration_since(requested),
+            ahead_of_request: date.duration_since(request_date),
         };
-        response.add_extension(clocks);
-        let at = Instant::now();
+        response.add_extension(differences);
+        let received_at = Instant::now();
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.latest = Some(ServerDate { date, at });
-        if clocks.ahead_of_ours.abs() > MAX_SKEW && !state.has_warned {
+        state.latest = Some(ServerDate { date, received_at });
+        if differences.ahead_of_ours.abs() > MAX_SKEW && !state.has_warned {
             state.has_warned = true;
-            tracing::warn!("this machine's clock is {}", describe_skew(clocks.ahead_of_ours));
+            tracing::warn!("this machine's clock is {}", describe_skew(differences.ahead_of_ours));
         }
     }
 }
@@ -126,17 +123,17 @@ pub(crate) fn read_request_date(request: &HttpRequest) -> Option<Timestamp> {
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
 pub(crate) fn was_refused_for_date(response: &HttpResponse, code: Option<&str>) -> bool {
-    let may_be = matches!(
+    let can_concern_date = matches!(
         code,
         Some("AuthFailure" | "RequestExpired" | "RequestTimeTooSkewed" | "SignatureDoesNotMatch")
     );
-    let clocks = response.extension::<Clocks>();
-    may_be && clocks.is_some_and(|clocks| clocks.ahead_of_request.abs() > MAX_SKEW)
+    let differences = response.extension::<ClockDifferences>();
+    can_concern_date && differences.is_some_and(|differences| differences.ahead_of_request.abs() > MAX_SKEW)
 }
 
 /// The hint to correct this machine's clock, if a response shows that it is wrong.
 pub(crate) fn clock_hint(response: &HttpResponse) -> Option<String> {
-    let ahead = response.extension::<Clocks>()?.ahead_of_ours;
+    let ahead = response.extension::<ClockDifferences>()?.ahead_of_ours;
     (ahead.abs() > MAX_SKEW).then(|| format!("set this machine's clock: it is {}", describe_skew(ahead)))
 }
 
@@ -194,12 +191,9 @@ mod tests {
             clock.record(requested, &mut response);
             response
         };
-        let invalid_value_error = recorded(Timestamp::now());
-        assert!(was_refused_for_date(&invalid_value_error, Some("RequestExpired")));
-        assert!(!was_refused_for_date(
-            &invalid_value_error,
-            Some("InvalidClientTokenId")
-        ));
+        let refused = recorded(Timestamp::now());
+        assert!(was_refused_for_date(&refused, Some("RequestExpired")));
+        assert!(!was_refused_for_date(&refused, Some("InvalidClientTokenId")));
         assert!(!was_refused_for_date(&response(ahead, None), Some("RequestExpired")));
         let corrected = recorded(Timestamp::now() + ahead);
         assert!(!was_refused_for_date(&corrected, Some("RequestExpired")));

@@ -1,20 +1,22 @@
 //! Repairs EC2 XML documents that the SDK cannot parse.
 //!
-//! The SDK refuses a document with one invalid character in it, and of a text with a comment or CDATA in it the SDK
+//! The SDK refuses a document with one forbidden character in it, and of a text with a comment or CDATA in it the SDK
 //! reads only the first part.
 
 use std::borrow::Cow;
 
 use memchr::memmem;
 
-/// Repairs a document, so that one invalid character in a tag does not hide a whole region; `None` if there is
+use super::xml_reader::parse_character_reference;
+
+/// Repairs a document, so that one forbidden character in a tag does not hide a whole region; `None` if there is
 /// nothing to repair.
 pub(crate) fn sanitize(body: &[u8]) -> Option<Vec<u8>> {
     if !body.trim_ascii_start().starts_with(b"<") {
         return None;
     }
     let text = std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
-    match escape_invalid_characters(replace_sections(text)) {
+    match repair_characters(replace_sections(text)) {
         Cow::Owned(text) => Some(text.into_bytes()),
         Cow::Borrowed(_) => None,
     }
@@ -50,61 +52,68 @@ fn replace_sections(text: Cow<'_, str>) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// Writes each character that XML does not allow as a reference, and each reference to no character as U+FFFD.
-fn escape_invalid_characters(text: Cow<'_, str>) -> Cow<'_, str> {
-    if memmem::find(text.as_bytes(), b"&#").is_none() && !contains_invalid_character(&text) {
+/// Writes each character that XML forbids as a reference, and each reference to no character as U+FFFD.
+fn repair_characters(text: Cow<'_, str>) -> Cow<'_, str> {
+    if memmem::find(text.as_bytes(), b"&#").is_none() && !contains_forbidden_character(&text) {
         return text;
     }
-    let mut sanitize = String::with_capacity(text.len());
+    let mut repaired = String::with_capacity(text.len());
     let mut rest = text.as_ref();
-    while let Some(at) = rest.find(|letter| letter == '&' || is_invalid_character(letter)) {
-        sanitize.push_str(&rest[..at]);
-        rest = &rest[at..];
-        if let Some(after) = skip_invalid_reference(rest) {
-            sanitize.push(char::REPLACEMENT_CHARACTER);
+    while let Some((start, character)) = find_suspect(rest) {
+        repaired.push_str(&rest[..start]);
+        rest = &rest[start..];
+        if let Some(after) = skip_reference_to_no_character(rest) {
+            repaired.push(char::REPLACEMENT_CHARACTER);
             rest = after;
-        } else if let Some(letter) = rest.chars().next() {
-            match letter {
-                '&' => sanitize.push('&'),
-                // The SDK accepts it as a reference.
-                letter => sanitize.push_str(&format!("&#{};", u32::from(letter))),
-            }
-            rest = &rest[letter.len_utf8()..];
+            continue;
         }
+        if character == '&' {
+            repaired.push('&');
+        } else {
+            // The SDK accepts a forbidden character as a reference.
+            repaired.push_str(&format!("&#{};", u32::from(character)));
+        }
+        rest = &rest[character.len_utf8()..];
     }
-    sanitize.push_str(rest);
-    Cow::Owned(sanitize)
+    repaired.push_str(rest);
+    Cow::Owned(repaired)
 }
 
-/// Whether XML does not allow a character. <https://www.w3.org/TR/xml/#charsets>
-fn is_invalid_character(letter: char) -> bool {
-    matches!(letter, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
+/// Finds the first forbidden character or beginning of a reference.
+fn find_suspect(text: &str) -> Option<(usize, char)> {
+    text.char_indices()
+        .find(|(_, character)| *character == '&' || is_forbidden_character(*character))
 }
 
-/// Whether a text has a character for which [`is_invalid_character`] is true. It works in blocks that the compiler
+/// Whether XML forbids a character. <https://www.w3.org/TR/xml/#charsets>
+fn is_forbidden_character(character: char) -> bool {
+    matches!(character, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// Whether a text has a character for which [`is_forbidden_character`] is true. It works in blocks that the compiler
 /// vectorizes, because responses have megabytes.
-fn contains_invalid_character(text: &str) -> bool {
+fn contains_forbidden_character(text: &str) -> bool {
     const BLOCK: usize = 4096;
     let is_control = |byte: &u8| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
     let mut blocks = text.as_bytes().chunks(BLOCK);
-    blocks.any(|block| block.iter().fold(false, |found, byte| found | is_control(byte)))
-        || !text.is_ascii()
-            && ["\u{fffe}", "\u{ffff}"]
-                .into_iter()
-                .any(|letter| memmem::find(text.as_bytes(), letter.as_bytes()).is_some())
+    if blocks.any(|block| {
+        block
+            .iter()
+            .fold(false, |has_control, byte| has_control | is_control(byte))
+    }) {
+        return true;
+    }
+    let contains = |character: &str| memmem::find(text.as_bytes(), character.as_bytes()).is_some();
+    !text.is_ascii() && (contains("\u{fffe}") || contains("\u{ffff}"))
 }
 
-/// The text after a reference to a number that is no character.
-fn skip_invalid_reference(text: &str) -> Option<&str> {
-    let (number, after) = text.strip_prefix("&#")?.split_once(';')?;
-    if !number.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return None;
-    }
-    let code = match number.strip_prefix('x') {
-        Some(digits) => u32::from_str_radix(digits, 16),
-        None => number.parse(),
-    };
-    code.ok().and_then(char::from_u32).is_none().then_some(after)
+/// The text after a reference to a number that is no character; `None` if the text begins with anything else.
+fn skip_reference_to_no_character(text: &str) -> Option<&str> {
+    let (name, after) = text.strip_prefix('&')?.split_once(';')?;
+    let number = name.strip_prefix('#')?;
+    let is_number = number.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_broken = is_number && parse_character_reference(name).is_none();
+    is_broken.then_some(after)
 }
 
 #[cfg(test)]
@@ -112,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sanitizer_repairs_invalid_characters() {
+    fn sanitizer_repairs_characters() {
         for (document, expected) in [
             (&b"<a>caf\xe9</a>"[..], "<a>caf\u{fffd}</a>"),
             (b"<a>\x1b[31m\0\t\r\n</a>", "<a>&#27;[31m&#0;\t\r\n</a>"),
@@ -140,8 +149,8 @@ mod tests {
             "\u{fffd}\u{7f}",
         ] {
             assert_eq!(
-                contains_invalid_character(text),
-                text.contains(is_invalid_character),
+                contains_forbidden_character(text),
+                text.contains(is_forbidden_character),
                 "{text:?}"
             );
         }

@@ -23,11 +23,11 @@ struct KnownType {
 impl Catalog {
     fn types(&self) -> &BTreeMap<&'static str, KnownType> {
         self.0.get_or_init(|| {
-            let known = rows().iter().filter_map(|(name, row)| {
-                let machine = machine(name, &row.attributes)?;
+            let types = rows().iter().filter_map(|(name, row)| {
+                let machine = parse_machine_type(name, &row.attributes)?;
                 Some((name, KnownType { machine, row }))
             });
-            known.collect()
+            types.collect()
         })
     }
 }
@@ -36,7 +36,7 @@ fn rows() -> &'static EmbeddedRows {
     embedded_rows(ProviderKind::Aws)
 }
 
-fn machine(name: &str, fields: &[String]) -> Option<MachineType> {
+fn parse_machine_type(name: &str, fields: &[String]) -> Option<MachineType> {
     let [cpus, memory, architecture, gpu, flags] = fields else {
         return None;
     };
@@ -64,11 +64,11 @@ impl OfflineCatalog for Catalog {
     }
 
     fn machine_types(&self, region: &str, fetched: Option<&CloudPrices>) -> Vec<MachineType> {
-        let is_there = |known: &&KnownType| {
+        let is_offered = |known: &&KnownType| {
             let has_price = || fetched.is_some_and(|prices| prices.price(region, &known.machine.name, false).is_some());
             rows().is_available(known.row, region) || has_price()
         };
-        let types = self.types().values().filter(is_there);
+        let types = self.types().values().filter(is_offered);
         types.map(|known| known.machine.clone()).collect()
     }
 

@@ -32,90 +32,66 @@ const VARIANTS: [&str; 9] = [
 
 const CONCURRENT_OWNERS: usize = 4;
 
+/// Writes a table of image sources: the alias, the account, and the name pattern for each architecture.
+macro_rules! image_sources {
+    ($($alias:literal of $publisher:literal x86_64 $x86_64:literal, arm64 $arm64:expr;)*) => {
+        &[$(ImageSource {
+            alias: $alias,
+            publisher: $publisher,
+            x86_64: $x86_64,
+            arm64: $arm64,
+        },)*]
+    };
+}
+
 /// The aliases that EC2 has: each is the newest public image of an account whose name fits a pattern with EC2's
 /// wildcards. The accounts are those of the commercial partition. Sources: the vendors' own pages, named at each row.
-const IMAGE_SOURCES: &[ImageSource] = &[
+const IMAGE_SOURCES: &[ImageSource] = image_sources! {
     // https://documentation.ubuntu.com/aws/aws-how-to/instances/find-ubuntu-images/
-    ImageSource {
-        alias: "ubuntu-26.04",
-        publisher: "099720109477",
-        x86_64: "ubuntu/images/hvm-ssd-gp3/ubuntu-resolute-26.04-amd64-server-*",
-        arm64: Some("ubuntu/images/hvm-ssd-gp3/ubuntu-resolute-26.04-arm64-server-*"),
-    },
-    ImageSource {
-        alias: "ubuntu-24.04",
-        publisher: "099720109477",
-        x86_64: "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-*",
-        arm64: Some("ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-arm64-server-*"),
-    },
-    ImageSource {
-        alias: "ubuntu-22.04",
-        publisher: "099720109477",
-        x86_64: "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-*",
-        arm64: Some("ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-arm64-server-*"),
-    },
+    "ubuntu-26.04" of "099720109477"
+        x86_64 "ubuntu/images/hvm-ssd-gp3/ubuntu-resolute-26.04-amd64-server-*",
+        arm64 Some("ubuntu/images/hvm-ssd-gp3/ubuntu-resolute-26.04-arm64-server-*");
+    "ubuntu-24.04" of "099720109477"
+        x86_64 "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-*",
+        arm64 Some("ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-arm64-server-*");
+    "ubuntu-22.04" of "099720109477"
+        x86_64 "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-*",
+        arm64 Some("ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-arm64-server-*");
     // https://wiki.debian.org/Cloud/AmazonEC2Image
-    ImageSource {
-        alias: "debian-13",
-        publisher: "136693071363",
-        x86_64: "debian-13-amd64-*",
-        arm64: Some("debian-13-arm64-*"),
-    },
-    ImageSource {
-        alias: "debian-12",
-        publisher: "136693071363",
-        x86_64: "debian-12-amd64-*",
-        arm64: Some("debian-12-arm64-*"),
-    },
+    "debian-13" of "136693071363"
+        x86_64 "debian-13-amd64-*",
+        arm64 Some("debian-13-arm64-*");
+    "debian-12" of "136693071363"
+        x86_64 "debian-12-amd64-*",
+        arm64 Some("debian-12-arm64-*");
     // https://docs.aws.amazon.com/linux/al2023/ug/ec2.html
-    ImageSource {
-        alias: "amazon-linux-2023",
-        publisher: "137112412989",
-        x86_64: "al2023-ami-2023.*-kernel-6.1-x86_64",
-        arm64: Some("al2023-ami-2023.*-kernel-6.1-arm64"),
-    },
+    "amazon-linux-2023" of "137112412989"
+        x86_64 "al2023-ami-2023.*-kernel-6.1-x86_64",
+        arm64 Some("al2023-ami-2023.*-kernel-6.1-arm64");
     // https://rockylinux.org/cloud-images
-    ImageSource {
-        alias: "rocky-9",
-        publisher: "792107900819",
-        x86_64: "Rocky-9-EC2-Base-9.*.x86_64",
-        arm64: Some("Rocky-9-EC2-Base-9.*.aarch64"),
-    },
+    "rocky-9" of "792107900819"
+        x86_64 "Rocky-9-EC2-Base-9.*.x86_64",
+        arm64 Some("Rocky-9-EC2-Base-9.*.aarch64");
     // https://wiki.almalinux.org/cloud/AWS.html
-    ImageSource {
-        alias: "alma-9",
-        publisher: "764336703387",
-        x86_64: "AlmaLinux OS 9.*x86_64*",
-        arm64: Some("AlmaLinux OS 9.*aarch64*"),
-    },
+    "alma-9" of "764336703387"
+        x86_64 "AlmaLinux OS 9.*x86_64*",
+        arm64 Some("AlmaLinux OS 9.*aarch64*");
     // https://access.redhat.com/solutions/15356
-    ImageSource {
-        alias: "rhel-9",
-        publisher: "309956199498",
-        x86_64: "RHEL-9.*_HVM-*-x86_64-*-Hourly2-GP3",
-        arm64: Some("RHEL-9.*_HVM-*-arm64-*-Hourly2-GP3"),
-    },
+    "rhel-9" of "309956199498"
+        x86_64 "RHEL-9.*_HVM-*-x86_64-*-Hourly2-GP3",
+        arm64 Some("RHEL-9.*_HVM-*-arm64-*-Hourly2-GP3");
     // https://pint.suse.com/
-    ImageSource {
-        alias: "suse-15",
-        publisher: "013907871322",
-        x86_64: "suse-sles-15-sp?-v*-hvm-ssd-x86_64",
-        arm64: Some("suse-sles-15-sp?-v*-hvm-ssd-arm64"),
-    },
+    "suse-15" of "013907871322"
+        x86_64 "suse-sles-15-sp?-v*-hvm-ssd-x86_64",
+        arm64 Some("suse-sles-15-sp?-v*-hvm-ssd-arm64");
     // https://docs.aws.amazon.com/ec2/latest/windows-ami-reference/
-    ImageSource {
-        alias: "windows-2025",
-        publisher: "801119661308",
-        x86_64: "Windows_Server-2025-English-Full-Base-*",
-        arm64: None,
-    },
-    ImageSource {
-        alias: "windows-2022",
-        publisher: "801119661308",
-        x86_64: "Windows_Server-2022-English-Full-Base-*",
-        arm64: None,
-    },
-];
+    "windows-2025" of "801119661308"
+        x86_64 "Windows_Server-2025-English-Full-Base-*",
+        arm64 None;
+    "windows-2022" of "801119661308"
+        x86_64 "Windows_Server-2022-English-Full-Base-*",
+        arm64 None;
+};
 
 /// The accounts that publish in other partitions of AWS: by the account of the commercial one, in `aws-us-gov`, in
 /// `aws-cn`. Nobody else is known to publish there. In the remaining partitions only Amazon is.
@@ -237,7 +213,7 @@ pub(crate) async fn resolve_machine_and_image(
 /// Lists the images of all aliases, with one call for each publisher; see
 /// [`CatalogSource::images`](crate::cloud::CatalogSource::images).
 pub(crate) async fn list_images(client: &Client, region: &str) -> Result<Vec<Image>> {
-    let partition = Partition::of_region(region).name();
+    let partition = Partition::of_region(region).name;
     let mut owners: BTreeMap<&str, Vec<AliasPattern>> = BTreeMap::new();
     for publisher in IMAGE_SOURCES {
         let Some(owner) = owner_in(publisher, partition) else {
@@ -278,8 +254,8 @@ async fn list_images_of_owner(
         .send()
         .await;
     let output = answer.map_err(|error| {
-        let attempted = format!("cannot look up the images of {owner} in {region}");
-        translate(&error, Call::Read, attempted, region)
+        let failure_prefix = format!("cannot look up the images of {owner} in {region}");
+        translate(&error, Call::Read, failure_prefix, region)
     })?;
     let images = output.images.unwrap_or_default();
     Ok(patterns
@@ -369,7 +345,7 @@ async fn find_image_of_alias(
     let pattern = publisher
         .name_for(architecture)
         .ok_or_else(|| Error::invalid(format!("there is no image {alias} for {architecture}")))?;
-    let partition = Partition::of_region(region).name();
+    let partition = Partition::of_region(region).name;
     let Some(owner) = owner_in(publisher, partition) else {
         let has_publisher =
             |alias: &str| find_source(IMAGE_SOURCES, alias).is_some_and(|source| owner_in(source, partition).is_some());
@@ -417,7 +393,7 @@ pub(crate) fn newest_image(images: impl IntoIterator<Item = ec2::Image>, pattern
 /// Whether a name that matches the pattern has no word that means another product.
 fn is_plain_image(name: &str, pattern: &str) -> bool {
     let words = |text: &str| -> Vec<String> {
-        text.split(|letter: char| !letter.is_ascii_alphanumeric())
+        text.split(|character: char| !character.is_ascii_alphanumeric())
             .map(str::to_ascii_lowercase)
             .collect()
     };
@@ -472,7 +448,7 @@ fn matches_pattern(pattern: &str, name: &str) -> bool {
                 star = Some((at, position));
                 at += 1;
             }
-            Some(letter) if *letter == b'?' || *letter == name[position] => {
+            Some(byte) if *byte == b'?' || *byte == name[position] => {
                 at += 1;
                 position += 1;
             }
@@ -483,7 +459,7 @@ fn matches_pattern(pattern: &str, name: &str) -> bool {
             }
         }
     }
-    pattern[at..].iter().all(|letter| *letter == b'*')
+    pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{
-    ArchitectureType, Filter, GpuDeviceInfo, GpuInfo, InstanceType, InstanceTypeInfo, LocationType, UsageClassType,
+    ArchitectureType, Filter, GpuDeviceInfo, GpuInfo, InstanceType, InstanceTypeInfo, InstanceTypeOffering,
+    LocationType, UsageClassType,
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
@@ -41,10 +42,10 @@ pub(crate) fn default_type(architecture: Architecture) -> &'static str {
 /// <https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html>
 pub(crate) fn guess_architecture(machine_type: &str) -> Architecture {
     let family = machine_type.split('.').next().unwrap_or_default();
-    let letters = family
-        .trim_start_matches(|letter: char| !letter.is_ascii_digit())
-        .trim_start_matches(|letter: char| letter.is_ascii_digit());
-    let letters = letters.split('-').next().unwrap_or_default();
+    let after_generation = family
+        .trim_start_matches(|character: char| !character.is_ascii_digit())
+        .trim_start_matches(|character: char| character.is_ascii_digit());
+    let letters = after_generation.split('-').next().unwrap_or_default();
     if family == "a1" || letters.contains('g') {
         Architecture::Arm64
     } else {
@@ -54,7 +55,7 @@ pub(crate) fn guess_architecture(machine_type: &str) -> Architecture {
 
 /// Looks up a machine type.
 pub(crate) async fn find_machine_type(client: &Client, region: &str, name: &str) -> Result<Machine> {
-    let unknown = || {
+    let unknown_type_error = || {
         Error::invalid(format!("unknown machine type {} in {region}", quoted(name)))
             .at(ErrorLocation::new(ProviderKind::Aws, region))
             .with_hint("use one such as t3.small or m7g.large; `aws ec2 describe-instance-type-offerings` lists them")
@@ -66,18 +67,18 @@ pub(crate) async fn find_machine_type(client: &Client, region: &str, name: &str)
         .send()
         .await;
     let output = answer.map_err(|error| match error.code() {
-        Some("InvalidInstanceType" | "InvalidParameterValue") => with_sdk_details(unknown(), &error),
-        _ => translate(
-            &error,
-            Call::Read,
-            format!("cannot look up machine type {name}"),
-            region,
-        ),
+        Some("InvalidInstanceType" | "InvalidParameterValue") => with_sdk_details(unknown_type_error(), &error),
+        _ => {
+            let failure_prefix = format!("cannot look up machine type {name}");
+            translate(&error, Call::Read, failure_prefix, region)
+        }
     })?;
-    let mut infos = output.instance_types().iter();
-    let info = infos
-        .find(|info| info.instance_type().is_some_and(|machine| machine.as_str() == name))
-        .ok_or_else(unknown)?;
+    let is_requested = |info: &&InstanceTypeInfo| info.instance_type().is_some_and(|listed| listed.as_str() == name);
+    let info = output
+        .instance_types()
+        .iter()
+        .find(is_requested)
+        .ok_or_else(unknown_type_error)?;
     Machine::from_ec2(info).ok_or_else(|| Error::unsupported(format!("machine type {name} has no 64-bit architecture")))
 }
 
@@ -98,26 +99,16 @@ pub(crate) async fn list_machine_types(client: &Client, region: &str, among: &[S
 /// Finds the zones that offer a machine type.
 pub(crate) async fn find_zones_with_type(client: &Client, region: &str, machine_type: &str) -> Result<HashSet<String>> {
     tracing::debug!(operation = "DescribeInstanceTypeOfferings", place = region, "call");
-    let mut pages = client
+    let call = client
         .describe_instance_type_offerings()
         .location_type(LocationType::AvailabilityZone)
-        .filters(build_filter("instance-type", [machine_type]))
-        .into_paginator()
-        .items()
-        .send();
-    let mut found = HashSet::new();
-    while let Some(offering) = pages.next().await {
-        let offering = offering.map_err(|error| {
-            translate(
-                &error,
-                Call::Read,
-                format!("cannot find zones with {machine_type}"),
-                region,
-            )
-        })?;
-        found.extend(offering.location);
-    }
-    Ok(found)
+        .filters(build_filter("instance-type", [machine_type]));
+    let answer: Result<Vec<InstanceTypeOffering>, _> = call.into_paginator().items().send().try_collect().await;
+    let offerings = answer.map_err(|error| {
+        let failure_prefix = format!("cannot find zones with {machine_type}");
+        translate(&error, Call::Read, failure_prefix, region)
+    })?;
+    Ok(offerings.into_iter().filter_map(|offering| offering.location).collect())
 }
 
 /// Refuses a machine type that does not meet the requirements. A named type may have GPUs that were not requested.
@@ -136,9 +127,8 @@ pub(crate) fn check_requirements(machine: &Machine, requirements: &MachineRequir
     {
         mismatches.push(format!("{has} GiB of memory, not {needed}"));
     }
-    if let Some(needed) = requirements
-        .architecture
-        .filter(|needed| *needed != machine.architecture)
+    if let Some(needed) = requirements.architecture
+        && needed != machine.architecture
     {
         mismatches.push(format!("the architecture {}, not {needed}", machine.architecture));
     }
@@ -170,8 +160,8 @@ async fn list_all_pages(client: &Client, region: &str, filter: Option<Filter>) -
         .max_results(PAGE_SIZE);
     let answer: Result<Vec<InstanceTypeInfo>, _> = call.into_paginator().items().send().try_collect().await;
     let infos = answer.map_err(|error| {
-        let attempted = format!("cannot list the machine types of {region}");
-        translate(&error, Call::Read, attempted, region)
+        let failure_prefix = format!("cannot list the machine types of {region}");
+        translate(&error, Call::Read, failure_prefix, region)
     })?;
     Ok(infos
         .iter()
@@ -226,7 +216,7 @@ fn read_gpu(info: &GpuInfo) -> Option<Gpu> {
         .iter()
         .filter(|device| kind(device).as_ref() == Some(&first));
     let count = same.filter_map(|device| u32::try_from(device.count()?).ok()).sum();
-    Some(Gpu { kind: first, count }).filter(|gpu| gpu.count > 0)
+    (count > 0).then_some(Gpu { kind: first, count })
 }
 
 /// The architecture of a machine type. Old types have 32-bit x86 too.

@@ -23,7 +23,7 @@ use crate::providers::aws::configuration::partition::Partition;
 /// The region whose server has the prices of all regions. Only few regions have one.
 /// <https://docs.aws.amazon.com/general/latest/gr/billing.html>
 const PRICE_LIST_REGION: &str = "us-east-1";
-const ATTEMPTED: &str = "cannot fetch the prices of EC2";
+const FAILURE_PREFIX: &str = "cannot fetch the prices of EC2";
 
 /// The attributes of a plain Linux instance in the price list. They are filters of the call and are checked again in
 /// the response: the same type is also listed for dedicated hosts, reserved capacity and licences.
@@ -71,10 +71,10 @@ pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<Publi
     let config = clients.config().await?;
     // The other partitions have no price list, or one in another currency.
     let partition = Partition::of_region(&clients.region_for_global_calls().await);
-    if partition != Partition::Commercial {
+    if partition != Partition::COMMERCIAL {
         let message = format!(
-            "{ATTEMPTED}: there is no list in US dollars for the partition {}",
-            partition.name()
+            "{FAILURE_PREFIX}: there is no list in US dollars for the partition {}",
+            partition.name
         );
         return Err(Error::unsupported(message)
             .at(ProviderKind::Aws)
@@ -100,18 +100,18 @@ pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<Publi
             .value(value);
         let filter = filter
             .build()
-            .map_err(|error| Error::new(ErrorKind::Internal, format!("{ATTEMPTED}: {error}")))?;
+            .map_err(|error| Error::new(ErrorKind::Internal, format!("{FAILURE_PREFIX}: {error}")))?;
         call = call.filters(filter);
     }
     let mut pages = call.into_paginator().send();
     let mut prices: BTreeMap<(String, String), f64> = BTreeMap::new();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| translate(&error, Call::Read, ATTEMPTED, PRICE_LIST_REGION))?;
+        let page = page.map_err(|error| translate(&error, Call::Read, FAILURE_PREFIX, PRICE_LIST_REGION))?;
         for entry in page.price_list() {
             let entry: Entry = serde_json::from_str(entry).map_err(|error| {
                 Error::new(
                     ErrorKind::Network,
-                    format!("{ATTEMPTED}: an entry of the list cannot be read"),
+                    format!("{FAILURE_PREFIX}: an entry of the list cannot be read"),
                 )
                 .at(ErrorLocation::new(ProviderKind::Aws, PRICE_LIST_REGION))
                 .with_source(error)
@@ -119,8 +119,8 @@ pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<Publi
             if let Some((key, usd)) = read_price(&entry) {
                 // Of two prices for the same type, the higher one counts: it is better to show too much than too
                 // little.
-                let known = prices.entry(key).or_insert(usd);
-                *known = known.max(usd);
+                let highest = prices.entry(key).or_insert(usd);
+                *highest = highest.max(usd);
             }
         }
     }
@@ -149,8 +149,8 @@ pub(crate) async fn find_spot_price(client: &Client, location: &Location, machin
         .set_availability_zone(location.zone.clone());
     let answer: Result<Vec<SpotPrice>, _> = call.into_paginator().items().send().try_collect().await;
     let history = answer.map_err(|error| {
-        let attempted = format!("cannot look up the spot price of {machine_type}");
-        translate(&error, Call::Read, attempted, region)
+        let failure_prefix = format!("cannot look up the spot price of {machine_type}");
+        translate(&error, Call::Read, failure_prefix, region)
     })?;
     Ok(highest_price(&history))
 }
@@ -158,37 +158,35 @@ pub(crate) async fn find_spot_price(client: &Client, location: &Location, machin
 /// The key of an entry and its price in US dollars per hour; `None` if it is no plain instance in a region.
 fn read_price(entry: &Entry) -> Option<((String, String), f64)> {
     let attributes = &entry.product.attributes;
-    let is = |field: &str, value: &str| attributes.get(field).is_none_or(|has| has == value);
-    if !PLAIN_LINUX.iter().all(|(field, value)| is(field, value)) || !is("locationType", "AWS Region") {
+    let has_value = |field: &str, value: &str| attributes.get(field).is_none_or(|actual| actual == value);
+    let is_plain_linux = PLAIN_LINUX.iter().all(|(field, value)| has_value(field, value));
+    if !is_plain_linux || !has_value("locationType", "AWS Region") {
         return None;
     }
     let dimensions = entry.terms.on_demand.values().flat_map(|term| term.dimensions.values());
     let hourly = dimensions.filter(|dimension| dimension.unit == "Hrs");
     let prices = hourly.filter_map(|dimension| dimension.price.get("USD")?.parse::<f64>().ok());
     let usd = prices.filter(|usd| *usd > 0.0).max_by(f64::total_cmp)?;
-    Some((
-        (
-            attributes.get("regionCode")?.clone(),
-            attributes.get("instanceType")?.clone(),
-        ),
-        usd,
-    ))
+    let region = attributes.get("regionCode")?.clone();
+    let machine_type = attributes.get("instanceType")?.clone();
+    Some(((region, machine_type), usd))
 }
 
 /// The highest of the zones' latest prices.
 fn highest_price(history: &[SpotPrice]) -> Option<f64> {
     let mut latest: HashMap<&str, (i64, f64)> = HashMap::new();
     for entry in history {
-        let price = entry.spot_price().and_then(|price| price.parse::<f64>().ok());
-        let Some(price) = price.filter(|price| *price > 0.0) else {
+        let Some(Ok(price)) = entry.spot_price().map(str::parse::<f64>) else {
             continue;
         };
-        let at = entry.timestamp().map_or(i64::MIN, DateTime::secs);
-        let zone = latest
-            .entry(entry.availability_zone().unwrap_or_default())
-            .or_insert((at, price));
-        if at > zone.0 {
-            *zone = (at, price);
+        if price <= 0.0 {
+            continue;
+        }
+        let seconds = entry.timestamp().map_or(i64::MIN, DateTime::secs);
+        let zone = entry.availability_zone().unwrap_or_default();
+        let latest_of_zone = latest.entry(zone).or_insert((seconds, price));
+        if seconds > latest_of_zone.0 {
+            *latest_of_zone = (seconds, price);
         }
     }
     latest.into_values().map(|(_, price)| price).max_by(f64::total_cmp)

@@ -7,14 +7,14 @@ use crate::cloud::{Error, Result, quoted};
 use crate::settings::{Located, SettingPlace, Topic, Treatment, VendorSetting, refuse_unsupported};
 
 /// Writes a table of settings: for each topic its settings, one after the other.
-macro_rules! vendor_settings {
+macro_rules! aws_cli_settings {
     ($($topic:ident { $($kind:ident $name:literal $treatment:ident $text:literal)* })*) => {
         &[$($(VendorSetting::$kind(Topic::$topic, $name, Treatment::$treatment($text)),)*)*]
     };
 }
 
 /// All settings, by topic.
-pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = vendor_settings! {
+pub(in crate::providers) const AWS_CLI_SETTINGS: &[VendorSetting] = aws_cli_settings! {
     Credentials {
         variable "AWS_PROFILE" Honoured "the profile to use; one that does not exist is an error"
         variable "AWS_DEFAULT_PROFILE" Honoured "the same; an error if AWS_PROFILE names another"
@@ -140,15 +140,15 @@ pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = vendor_settin
 ///
 /// # Errors
 /// `InvalidSpec` that names the setting.
-pub(crate) fn check_supported(configuration: &Configuration) -> Result<()> {
-    refuse_unsupported(VENDOR_SETTINGS, |setting| {
-        let found = match setting.place {
+pub(crate) fn check_aws_cli_settings(configuration: &Configuration) -> Result<()> {
+    refuse_unsupported(AWS_CLI_SETTINGS, |setting| {
+        let located = match setting.place {
             SettingPlace::Variable => configuration.variable(setting.name),
             _ => configuration.key(setting.name),
-        };
+        }?;
         // A setting that is false changes nothing.
-        let found = found.filter(|found| !found.value.eq_ignore_ascii_case("false"));
-        found.map(|found| setting_name(&found, setting.name))
+        let has_effect = !located.value.eq_ignore_ascii_case("false");
+        has_effect.then(|| setting_name(&located, setting.name))
     })?;
     check_allowed(
         configuration.setting("AWS_STS_REGIONAL_ENDPOINTS", "sts_regional_endpoints"),

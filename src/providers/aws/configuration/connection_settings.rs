@@ -254,7 +254,7 @@ enum Rule {
 
 impl NoProxyList {
     fn new(text: &str) -> Self {
-        let words = text.split(|letter: char| letter == ',' || letter.is_whitespace());
+        let words = text.split(|character: char| character == ',' || character.is_whitespace());
         Self(words.filter(|word| !word.is_empty()).map(Rule::new).collect())
     }
 
@@ -351,32 +351,6 @@ mod tests {
         ] {
             let no_proxy = NoProxyList::new(rules);
             assert_eq!(no_proxy.includes(host, port), is_direct, "{rules} {host}:{port}");
-        }
-    }
-
-    #[test]
-    fn proxy_is_checked_and_hides_password() {
-        let proxy = |text: &str| {
-            parse_proxy(&Located {
-                value: text.to_owned(),
-                source: "variable HTTPS_PROXY".to_owned(),
-            })
-        };
-        assert_eq!(
-            proxy("http://ada:hunter2@proxy:3128").unwrap().address(),
-            "http://proxy:3128"
-        );
-        assert_eq!(proxy("proxy:3128").unwrap().address(), "http://proxy:3128");
-        for bad in [
-            "socks5://ada:hunter2@proxy:1080",
-            "http://",
-            "http://ada:hunter2@",
-            "http://ada:hunter2@p p",
-            "proxy:port",
-        ] {
-            let error = proxy(bad).unwrap_err();
-            assert!(error.message().contains("HTTPS_PROXY"), "{bad}");
-            assert!(!error.message().contains("hunter2"), "{bad}: {}", error.message());
         }
     }
 }

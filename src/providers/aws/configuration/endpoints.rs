@@ -4,9 +4,8 @@
 
 use http::Uri;
 
-use super::profile_files::quote_name;
 use super::{Configuration, setting_name};
-use crate::cloud::{Error, Result};
+use crate::cloud::{Error, Result, quoted};
 use crate::providers::common::server_address::{has_valid_port, is_host, shown_address};
 use crate::settings::Located;
 
@@ -139,7 +138,7 @@ fn find_in_services(configuration: &Configuration, key: &str) -> Result<Option<L
         return Ok(None);
     };
     let Some(section) = configuration.files.services.get(&named.value) else {
-        let name = quote_name(&named.value);
+        let name = quoted(&named.value);
         let message = format!(
             "{}: services names the section {name}, which does not exist",
             named.source

@@ -8,24 +8,29 @@ use aws_config::provider_config::ProviderConfig;
 
 use super::endpoints::find_address_problem;
 use super::{Configuration, invalid_value_error};
-use crate::cloud::Result;
+use crate::cloud::{Error, Result};
+use crate::settings::Located;
 
 const MAX_SECONDS: u32 = 600;
 
 /// Whether the metadata service can be asked: this machine is an EC2 instance, or a custom address is set.
 pub(crate) fn can_ask_metadata_service(configuration: &Configuration) -> Result<bool> {
-    let endpoint = configuration.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
-    if let Some(setting) = endpoint
-        .as_ref()
-        .filter(|setting| find_address_problem(&setting.value).is_some())
+    let endpoint = find_endpoint(configuration);
+    if let Some(setting) = &endpoint
+        && find_address_problem(&setting.value).is_some()
     {
-        return Err(invalid_value_error(
-            setting,
-            "ec2_metadata_service_endpoint",
-            "an address such as http://169.254.169.254",
-        ));
+        return Err(invalid_endpoint_error(setting));
     }
     Ok(!is_metadata_disabled(configuration) && (endpoint.is_some() || runs_on_ec2()))
+}
+
+fn find_endpoint(configuration: &Configuration) -> Option<Located> {
+    configuration.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint")
+}
+
+fn invalid_endpoint_error(setting: &Located) -> Error {
+    let expected = "an address such as http://169.254.169.254";
+    invalid_value_error(setting, "ec2_metadata_service_endpoint", expected)
 }
 
 /// Builds the client of the metadata service.
@@ -34,36 +39,20 @@ pub(crate) fn can_ask_metadata_service(configuration: &Configuration) -> Result<
 /// `InvalidSpec` for an invalid setting of it.
 pub(crate) fn build_metadata_client(configuration: &Configuration, provider: &ProviderConfig) -> Result<imds::Client> {
     let mut builder = imds::Client::builder().configure(provider);
-    let endpoint = configuration.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
-    if let Some(setting) = endpoint {
-        let refused = |_| {
-            invalid_value_error(
-                &setting,
-                "ec2_metadata_service_endpoint",
-                "an address such as http://169.254.169.254",
-            )
-        };
-        builder = builder.endpoint(&setting.value).map_err(refused)?;
+    if let Some(setting) = find_endpoint(configuration) {
+        let with_endpoint = builder.endpoint(&setting.value);
+        builder = with_endpoint.map_err(|_| invalid_endpoint_error(&setting))?;
     }
-    let mode = configuration.setting(
-        "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
-        "ec2_metadata_service_endpoint_mode",
-    );
-    if let Some(setting) = mode {
+    let mode_key = "ec2_metadata_service_endpoint_mode";
+    if let Some(setting) = configuration.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", mode_key) {
         let mode = match setting.value.to_ascii_lowercase().as_str() {
             "ipv4" => EndpointMode::IpV4,
             "ipv6" => EndpointMode::IpV6,
-            _ => {
-                return Err(invalid_value_error(
-                    &setting,
-                    "ec2_metadata_service_endpoint_mode",
-                    "IPv4 or IPv6",
-                ));
-            }
+            _ => return Err(invalid_value_error(&setting, mode_key, "IPv4 or IPv6")),
         };
         builder = builder.endpoint_mode(mode);
     }
-    let number = |variable: &str, key: &str| {
+    let read_number = |variable: &str, key: &str| {
         let Some(setting) = configuration.setting(variable, key) else {
             return Ok(None);
         };
@@ -72,11 +61,11 @@ pub(crate) fn build_metadata_client(configuration: &Configuration, provider: &Pr
             _ => Err(invalid_value_error(&setting, key, "a number from 1 to 600")),
         }
     };
-    if let Some(seconds) = number("AWS_METADATA_SERVICE_TIMEOUT", "metadata_service_timeout")? {
-        let time = Duration::from_secs(seconds.into());
-        builder = builder.connect_timeout(time).read_timeout(time);
+    if let Some(seconds) = read_number("AWS_METADATA_SERVICE_TIMEOUT", "metadata_service_timeout")? {
+        let timeout = Duration::from_secs(seconds.into());
+        builder = builder.connect_timeout(timeout).read_timeout(timeout);
     }
-    if let Some(attempts) = number("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "metadata_service_num_attempts")? {
+    if let Some(attempts) = read_number("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "metadata_service_num_attempts")? {
         builder = builder.max_attempts(attempts);
     }
     Ok(builder.build())

@@ -15,7 +15,7 @@ pub(super) mod profile_files;
 pub(super) mod region_names;
 
 use self::cloudctl_keys::PROFILE;
-use self::profile_files::{ProfileFiles, Section, quote_name};
+use self::profile_files::{ProfileFiles, Section};
 use crate::cloud::{Error, ErrorKind, ProviderKind, Result, closest, quoted};
 use crate::settings::{Environment, Located, Settings};
 
@@ -77,7 +77,7 @@ impl Configuration {
             true => "there is no home folder to look in".to_owned(),
             false => format!("it is neither in {}", self.files.looked_in.join(" nor in ")),
         };
-        let shown = quote_name(name);
+        let shown = quoted(name);
         let message = format!("the AWS profile {shown}, which {source} names, does not exist: {looked_in}");
         let error = Error::new(ErrorKind::Unauthenticated, message);
         let is_meant =
@@ -89,7 +89,7 @@ impl Configuration {
         match known.is_empty() {
             true => error.with_hint("make it with `aws configure --profile`, or name another"),
             false => {
-                let known: Vec<_> = known.into_iter().map(quote_name).collect();
+                let known: Vec<_> = known.into_iter().map(quoted).collect();
                 error.with_hint(format!("the nearest are {}", known.join(", ")))
             }
         }
@@ -179,7 +179,7 @@ pub(super) fn is_host_label(text: &str) -> bool {
 pub(super) fn section_name(profile: &str) -> String {
     match profile {
         DEFAULT_PROFILE => DEFAULT_PROFILE.to_owned(),
-        name if name.contains(char::is_whitespace) => format!("profile {}", quote_name(name)),
+        name if name.contains(char::is_whitespace) => format!("profile {}", quoted(name)),
         name => format!("profile {name}"),
     }
 }
@@ -195,8 +195,8 @@ fn find_profile(environment: &Environment) -> Result<Profile> {
     match named[..] {
         [(_, one), (_, other)] if one != other => Err(Error::invalid(format!(
             "AWS_PROFILE is {} and AWS_DEFAULT_PROFILE is {}: the AWS SDKs take the first and the AWS CLI the second",
-            quote_name(one),
-            quote_name(other)
+            quoted(one),
+            quoted(other)
         ))
         .with_hint("unset one of them")),
         [(variable, name), ..] => Ok(Profile {

@@ -4,81 +4,50 @@
 
 /// A partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Partition {
-    Commercial,
-    China,
-    GovCloud,
-    Iso,
-    IsoB,
-    IsoE,
-    IsoF,
-    European,
+pub(crate) struct Partition {
+    /// Its name, as in `arn:aws-cn:…`.
+    pub(crate) name: &'static str,
+    /// How the names of its regions begin.
+    pub(crate) region_prefix: &'static str,
+    /// The region to send calls to that concern no region of the partition.
+    pub(crate) main_region: &'static str,
 }
 
 impl Partition {
+    /// The partition of all regions whose names do not begin like those of another.
+    pub(crate) const COMMERCIAL: Self = Self::new("aws", "", "us-east-1");
+
     const ALL: [Self; 8] = [
-        Self::Commercial,
-        Self::China,
-        Self::GovCloud,
-        Self::Iso,
-        Self::IsoB,
-        Self::IsoE,
-        Self::IsoF,
-        Self::European,
+        Self::new("aws-cn", "cn-", "cn-north-1"),
+        Self::new("aws-us-gov", "us-gov-", "us-gov-west-1"),
+        Self::new("aws-iso", "us-iso-", "us-iso-east-1"),
+        Self::new("aws-iso-b", "us-isob-", "us-isob-east-1"),
+        Self::new("aws-iso-e", "eu-isoe-", "eu-isoe-west-1"),
+        Self::new("aws-iso-f", "us-isof-", "us-isof-south-1"),
+        Self::new("aws-eusc", "eusc-", "eusc-de-east-1"),
+        // The last, because its prefix fits every region.
+        Self::COMMERCIAL,
     ];
+
+    const fn new(name: &'static str, region_prefix: &'static str, main_region: &'static str) -> Self {
+        Self {
+            name,
+            region_prefix,
+            main_region,
+        }
+    }
 
     /// The partition of a region.
     pub(crate) fn of_region(region: &str) -> Self {
-        let is_of = |partition: &&Self| partition.prefix().is_some_and(|prefix| region.starts_with(prefix));
-        Self::ALL.iter().find(is_of).copied().unwrap_or(Self::Commercial)
+        let mut partitions = Self::ALL.into_iter();
+        let partition = partitions.find(|partition| region.starts_with(partition.region_prefix));
+        partition.unwrap_or(Self::COMMERCIAL)
     }
 
     /// The partition of an ARN: `arn:aws-cn:…`.
     pub(crate) fn of_arn(arn: &str) -> Option<Self> {
         let name = arn.strip_prefix("arn:")?.split(':').next()?;
-        Self::ALL.into_iter().find(|partition| partition.name() == name)
-    }
-
-    /// The prefix of its regions' names; `None` for the commercial partition.
-    pub(crate) fn prefix(self) -> Option<&'static str> {
-        match self {
-            Self::Commercial => None,
-            Self::China => Some("cn-"),
-            Self::GovCloud => Some("us-gov-"),
-            Self::Iso => Some("us-iso-"),
-            Self::IsoB => Some("us-isob-"),
-            Self::IsoE => Some("eu-isoe-"),
-            Self::IsoF => Some("us-isof-"),
-            Self::European => Some("eusc-"),
-        }
-    }
-
-    /// Its name, as in `arn:aws-cn:…`.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Commercial => "aws",
-            Self::China => "aws-cn",
-            Self::GovCloud => "aws-us-gov",
-            Self::Iso => "aws-iso",
-            Self::IsoB => "aws-iso-b",
-            Self::IsoE => "aws-iso-e",
-            Self::IsoF => "aws-iso-f",
-            Self::European => "aws-eusc",
-        }
-    }
-
-    /// The region to send calls to that concern no region of the partition.
-    pub(crate) fn main_region(self) -> &'static str {
-        match self {
-            Self::Commercial => "us-east-1",
-            Self::China => "cn-north-1",
-            Self::GovCloud => "us-gov-west-1",
-            Self::Iso => "us-iso-east-1",
-            Self::IsoB => "us-isob-east-1",
-            Self::IsoE => "eu-isoe-west-1",
-            Self::IsoF => "us-isof-south-1",
-            Self::European => "eusc-de-east-1",
-        }
+        Self::ALL.into_iter().find(|partition| partition.name == name)
     }
 }
 
@@ -88,18 +57,18 @@ mod tests {
 
     #[test]
     fn partition_is_found_by_region_and_arn() {
-        for (region, partition) in [
-            ("eu-west-1", Partition::Commercial),
-            ("us-gov-east-1", Partition::GovCloud),
-            ("cn-northwest-1", Partition::China),
-            ("us-isob-east-1", Partition::IsoB),
-            ("eusc-de-east-1", Partition::European),
+        for (region, name) in [
+            ("eu-west-1", "aws"),
+            ("us-gov-east-1", "aws-us-gov"),
+            ("cn-northwest-1", "aws-cn"),
+            ("us-isob-east-1", "aws-iso-b"),
+            ("eusc-de-east-1", "aws-eusc"),
         ] {
-            assert_eq!(Partition::of_region(region), partition, "{region}");
+            assert_eq!(Partition::of_region(region).name, name, "{region}");
         }
         for partition in Partition::ALL {
-            assert_eq!(Partition::of_region(partition.main_region()), partition);
-            let arn = format!("arn:{}:iam::123456789012:role/x", partition.name());
+            assert_eq!(Partition::of_region(partition.main_region), partition);
+            let arn = format!("arn:{}:iam::123456789012:role/x", partition.name);
             assert_eq!(Partition::of_arn(&arn), Some(partition));
         }
         assert_eq!(Partition::of_arn("role/x"), None);

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cloud::{Error, ErrorKind, Result, may_be_secret, path_text, quoted};
+use crate::cloud::{Error, ErrorKind, Result, may_be_secret, path_text};
 use crate::settings::{Environment, Located, NotText, io_reason, utf8_text};
 
 /// The keys of a section. A profile has the keys of both files.
@@ -133,7 +133,8 @@ impl ProfileFiles {
             if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
                 continue;
             }
-            let invalid_value_error = |what: &str| Error::invalid(format!("{source}: {what}")).with_hint(FORMAT_HINT);
+            let invalid_line_error =
+                |reason: &str| Error::invalid(format!("{source}: {reason}")).with_hint(FORMAT_HINT);
             if let Some(key) = &key
                 && line.starts_with([' ', '\t'])
             {
@@ -142,22 +143,22 @@ impl ProfileFiles {
                 };
                 section
                     .add_indented_line(key, trimmed, &source)
-                    .map_err(invalid_value_error)?;
+                    .map_err(invalid_line_error)?;
                 continue;
             }
             if let Some(rest) = trimmed.strip_prefix('[') {
                 let name = rest.rsplit_once(']').map(|(name, _)| name.trim());
-                let name = name.ok_or_else(|| invalid_value_error("a section's name has no `]`"))?;
+                let name = name.ok_or_else(|| invalid_line_error("a section's name has no `]`"))?;
                 sections.push((Heading::parse(name, &source, kind), Section::default()));
                 key = None;
                 continue;
             }
             let (name, text) = trimmed
                 .split_once(['=', ':'])
-                .ok_or_else(|| invalid_value_error("neither a section, a comment nor a key with a value"))?;
+                .ok_or_else(|| invalid_line_error("neither a section, a comment nor a key with a value"))?;
             let name = name.trim().to_lowercase();
             let Some((_, section)) = sections.last_mut() else {
-                return Err(invalid_value_error("a key stands before the first section"));
+                return Err(invalid_line_error("a key stands before the first section"));
             };
             let value = strip_comment(text).to_owned();
             section.keys.insert(name.clone(), Located { value, source });
@@ -217,15 +218,15 @@ impl Heading {
 fn unquote(name: &str) -> Option<String> {
     let mut plain = String::new();
     let mut open: Option<char> = None;
-    let mut letters = name.chars();
-    while let Some(letter) = letters.next() {
-        match (open, letter) {
-            (Some('"') | None, '\\') => plain.push(letters.next()?),
-            (Some(quote), _) if letter == quote => open = None,
-            (Some(_), _) => plain.push(letter),
-            (None, '"' | '\'') => open = Some(letter),
-            (None, _) if letter.is_whitespace() => return None,
-            (None, _) => plain.push(letter),
+    let mut characters = name.chars();
+    while let Some(character) = characters.next() {
+        match (open, character) {
+            (Some('"') | None, '\\') => plain.push(characters.next()?),
+            (Some(quote), _) if character == quote => open = None,
+            (Some(_), _) => plain.push(character),
+            (None, '"' | '\'') => open = Some(character),
+            (None, _) if character.is_whitespace() => return None,
+            (None, _) => plain.push(character),
         }
     }
     (open.is_none() && !plain.is_empty()).then_some(plain)
@@ -236,7 +237,7 @@ fn strip_comment(value: &str) -> &str {
     let end = value
         .char_indices()
         .zip(value.chars().skip(1))
-        .find(|((_, before), letter)| before.is_whitespace() && matches!(letter, '#' | ';'));
+        .find(|((_, before), character)| before.is_whitespace() && matches!(character, '#' | ';'));
     let value = end.map_or(value, |((at, _), _)| &value[..at]);
     value.trim()
 }
@@ -248,7 +249,7 @@ fn expand_variables(path: &str, environment: &Environment) -> String {
     for part in parts {
         let in_braces = part.strip_prefix('{').and_then(|part| part.split_once('}'));
         let (name, rest) = in_braces.unwrap_or_else(|| {
-            let end = part.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+            let end = part.find(|character: char| !character.is_ascii_alphanumeric() && character != '_');
             part.split_at(end.unwrap_or(part.len()))
         });
         match environment.get(name) {
@@ -270,44 +271,15 @@ fn decode_text<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str> {
     })
 }
 
-/// A profile's name for messages.
-pub(crate) fn quote_name(name: &str) -> String {
-    quoted(name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parsed(text: &str, kind: FileKind) -> ProfileFiles {
-        let mut files = ProfileFiles::default();
-        files.parse(text, "config", kind).unwrap();
-        files
-    }
-
-    #[test]
-    fn section_name_can_be_quoted_and_unicode() {
-        let text = "[profile \"dev team\"]\nregion=a\n[profile 'x']\nregion=b\n[profile dév]\nregion: c\n[profile a b]\n[other]\n";
-        let files = parsed(text, FileKind::Config);
-        for (name, region) in [("dev team", "a"), ("x", "b"), ("dév", "c")] {
-            assert_eq!(files.profiles[name].get("region").unwrap().value, region, "{name}");
-        }
-        assert_eq!(
-            files.misnamed,
-            [
-                ("profile a b".to_owned(), "config:7".to_owned()),
-                ("other".to_owned(), "config:8".to_owned())
-            ]
-        );
-        let files = parsed("[dev team]\naws_access_key_id = A\n", FileKind::Credentials);
-        // A name with a space needs no quotes in the credentials file.
-        assert!(files.profiles.contains_key("dev team"));
-    }
-
     #[test]
     fn value_has_line_and_no_comment() {
         let text = "# c\n[default]\nregion = eu-west-1 # near\ncredential_process = run 'a#b'\n\n[profile default]\nregion = x\n";
-        let files = parsed(text, FileKind::Config);
+        let mut files = ProfileFiles::default();
+        files.parse(text, "config", FileKind::Config).unwrap();
         let region = files.profiles["default"].get("region").unwrap();
         assert_eq!((region.value.as_str(), region.source.as_str()), ("x", "config:7"));
         let process = files.profiles["default"].get("credential_process").unwrap();
@@ -315,33 +287,8 @@ mod tests {
     }
 
     #[test]
-    fn services_section_has_nested_keys() {
-        let text = "[services local]\nec2 =\n  endpoint_url = http://127.0.0.1:1\nsts =\n  endpoint_url = http://127.0.0.1:2\n";
-        let files = parsed(text, FileKind::Config);
-        let setting = files.services["local"].get_nested("sts", "endpoint_url").unwrap();
-        assert_eq!(
-            (setting.value.as_str(), setting.source.as_str()),
-            ("http://127.0.0.1:2", "config:5")
-        );
-    }
-
-    #[test]
-    fn invalid_line_is_named() {
-        for (text, line) in [("[default\n", 1), ("region = x\n", 1), ("[default]\n\nregion\n", 3)] {
-            let error = ProfileFiles::default()
-                .parse(text, "config", FileKind::Config)
-                .unwrap_err();
-            assert!(
-                error.message().starts_with(&format!("config:{line}: ")),
-                "{}",
-                error.message()
-            );
-        }
-        assert!(
-            decode_text(b"a\n\xe9", "config")
-                .unwrap_err()
-                .message()
-                .contains("config:2")
-        );
+    fn line_that_is_not_text_is_named() {
+        let error = decode_text(b"a\n\xe9", "config").unwrap_err();
+        assert!(error.message().contains("config:2"), "{}", error.message());
     }
 }

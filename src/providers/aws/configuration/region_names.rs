@@ -6,68 +6,27 @@ use crate::settings::Settings;
 /// The known regions. Their names need no check by a call.
 ///
 /// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
+#[rustfmt::skip]
 pub(crate) const REGIONS: [&str; 38] = [
     "af-south-1",
-    "ap-east-1",
-    "ap-east-2",
-    "ap-northeast-1",
-    "ap-northeast-2",
-    "ap-northeast-3",
-    "ap-south-1",
-    "ap-south-2",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ap-southeast-3",
-    "ap-southeast-4",
-    "ap-southeast-5",
-    "ap-southeast-6",
-    "ap-southeast-7",
-    "ca-central-1",
-    "ca-west-1",
-    "cn-north-1",
-    "cn-northwest-1",
-    "eu-central-1",
-    "eu-central-2",
-    "eu-north-1",
-    "eu-south-1",
-    "eu-south-2",
-    "eu-west-1",
-    "eu-west-2",
-    "eu-west-3",
-    "il-central-1",
-    "me-central-1",
-    "me-south-1",
-    "mx-central-1",
+    "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2",
+    "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6",
+    "ap-southeast-7", "ca-central-1", "ca-west-1", "cn-north-1", "cn-northwest-1",
+    "eu-central-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3",
+    "il-central-1", "me-central-1", "me-south-1", "mx-central-1",
     "sa-east-1",
-    "us-east-1",
-    "us-east-2",
-    "us-gov-east-1",
-    "us-gov-west-1",
-    "us-west-1",
-    "us-west-2",
+    "us-east-1", "us-east-2", "us-gov-east-1", "us-gov-west-1", "us-west-1", "us-west-2",
 ];
 
 /// The regions that are enabled in every account of the commercial partition and cannot be disabled.
 ///
 /// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
+#[rustfmt::skip]
 const ALWAYS_ENABLED: [&str; 17] = [
-    "ap-northeast-1",
-    "ap-northeast-2",
-    "ap-northeast-3",
-    "ap-south-1",
-    "ap-southeast-1",
-    "ap-southeast-2",
+    "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
     "ca-central-1",
-    "eu-central-1",
-    "eu-north-1",
-    "eu-west-1",
-    "eu-west-2",
-    "eu-west-3",
-    "sa-east-1",
-    "us-east-1",
-    "us-east-2",
-    "us-west-1",
-    "us-west-2",
+    "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3",
+    "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
 ];
 
 /// Whether calls can be sent to a region: it is known, or it is in a partition without known regions.
@@ -84,24 +43,23 @@ fn regions_of_partition(partition: Partition) -> Vec<&'static str> {
 /// Chooses the region to send calls to that concern no region: the default region, or a region of the partition that
 /// the command names. A mistyped default region is skipped, because it has no server.
 pub(crate) fn choose_region_for_global_calls(settings: &Settings, default_region: Option<&str>) -> String {
-    let default_region = default_region.filter(|default_region| is_region_name(default_region));
-    let named = settings.regions.value.iter().flatten().map(String::as_str);
-    let zone = settings.zone.value.as_deref().and_then(region_of_zone);
-    let mut named = named.chain(zone.as_deref()).filter(|region| is_region_name(region));
-    let (base, named) = (
-        default_region.unwrap_or(Partition::Commercial.main_region()),
-        named.next(),
-    );
-    match named {
-        Some(named) if Partition::of_region(named) != Partition::of_region(base) => named.to_owned(),
-        _ => base.to_owned(),
+    let region_of_calls = match default_region {
+        Some(region) if is_region_name(region) => region,
+        _ => Partition::COMMERCIAL.main_region,
+    };
+    let regions = settings.regions.value.iter().flatten().map(String::as_str);
+    let zone_region = settings.zone.value.as_deref().and_then(region_of_zone);
+    let mut named_regions = regions.chain(zone_region.as_deref());
+    match named_regions.find(|region| is_region_name(region)) {
+        Some(named) if Partition::of_region(named) != Partition::of_region(region_of_calls) => named.to_owned(),
+        _ => region_of_calls.to_owned(),
     }
 }
 
 /// The regions that every account with this default region has.
 pub(crate) fn always_enabled_regions(default_region: &str) -> Vec<&str> {
     let partition = Partition::of_region(default_region);
-    if partition != Partition::Commercial {
+    if partition != Partition::COMMERCIAL {
         let known = regions_of_partition(partition);
         return if known.is_empty() { vec![default_region] } else { known };
     }
@@ -139,7 +97,7 @@ pub(crate) fn is_region_shaped(text: &str) -> bool {
     words.len() >= 2
         && words
             .iter()
-            .all(|word| !word.is_empty() && word.bytes().all(|letter| letter.is_ascii_lowercase()))
+            .all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase()))
         && !number.is_empty()
         && number.bytes().all(|digit| digit.is_ascii_digit())
 }

@@ -107,8 +107,8 @@ pub(crate) async fn recover(
     failure: &ChangeFailure<RunInstancesError>,
 ) -> Result<Vec<Instance>> {
     let region = &spec.location.region;
-    let attempted = format!("cannot create {}", spec.name);
-    let error = translate(&failure.error, Call::Change, attempted, region);
+    let failure_prefix = format!("cannot create {}", spec.name);
+    let error = translate(&failure.error, Call::Change, failure_prefix, region);
     let mismatch = error.kind() == ErrorKind::AlreadyExists;
     if !mismatch && !failure.may_have_taken_effect {
         return Err(error);

@@ -1,14 +1,13 @@
 //! Key pairs: EC2 keeps SSH keys under names. Compute Engine takes the key itself.
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{KeyType, ResourceType, Tag, TagSpecification};
+use aws_sdk_ec2::types::{KeyType, ResourceType};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use sha2::{Digest, Sha256};
 
-use crate::cloud::{
-    Error, ErrorKind, ErrorLocation, InstanceSpec, LABEL_MANAGED, ProviderKind, Result, SshKey, quoted,
-};
+use crate::cloud::{Error, ErrorKind, ErrorLocation, InstanceSpec, ProviderKind, Result, SshKey, quoted};
 use crate::providers::aws::api::error::{Call, translate, with_sdk_details};
+use crate::providers::aws::tags::managed_tag_specification;
 use crate::providers::common::limit_checks::split_public_key;
 
 /// A public key to import. Its name is a digest of the key.
@@ -41,16 +40,12 @@ impl PublicKey {
 
     /// Imports the key into the region. It may exist there already.
     pub(crate) async fn import(&self, client: &Client, region: &str) -> Result<()> {
-        let tag = Tag::builder().key(LABEL_MANAGED).value("true").build();
-        let tags = TagSpecification::builder()
-            .resource_type(ResourceType::KeyPair)
-            .tags(tag);
         tracing::debug!(operation = "ImportKeyPair", place = region, "call");
         let answer = client
             .import_key_pair()
             .key_name(&self.name)
             .public_key_material(aws_smithy_types::Blob::new(self.material.as_bytes()))
-            .tag_specifications(tags.build())
+            .tag_specifications(managed_tag_specification(ResourceType::KeyPair))
             .send()
             .await;
         match answer {
@@ -75,55 +70,54 @@ pub(crate) fn key_pair_name(spec: &InstanceSpec) -> Option<String> {
 /// Imports the key of a spec and returns its name; `None` if the spec has no key or names a key pair. The user's
 /// default key is left out if EC2 does not accept it, because the user did not request it.
 pub(crate) async fn import_key(client: &Client, spec: &InstanceSpec, is_windows: bool) -> Result<Option<String>> {
-    let region = &spec.location.region;
     match (&spec.ssh_key, &spec.default_ssh_key) {
-        (Some(SshKey::PublicKey(key)), _) => {
-            let key = PublicKey::parse(key)?;
-            key.import(client, region).await?;
-            Ok(Some(key.name))
+        (Some(SshKey::PublicKey(line)), _) => import_public_key(client, spec, line).await.map(Some),
+        // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html
+        (None, Some(line)) if is_windows && is_ed25519(line) => {
+            tracing::warn!(
+                "{} is made without your own public key: ec2 takes only RSA keys for Windows, and without a key there \
+                 is no password; pass one with --ssh-key",
+                spec.name
+            );
+            Ok(None)
         }
-        (None, Some(key)) => {
-            let imported = match PublicKey::parse(key) {
-                // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html
-                Ok(key) if is_windows && key.material.starts_with("ssh-ed25519 ") => {
-                    tracing::warn!(
-                        "{} is made without your own public key: ec2 takes only RSA keys for Windows, and without a key \
-                         there is no password; pass one with --ssh-key",
-                        spec.name
-                    );
-                    return Ok(None);
-                }
-                Ok(key) => key.import(client, region).await.map(|()| key.name),
-                Err(error) => Err(error),
-            };
-            match imported {
-                Ok(name) => Ok(Some(name)),
-                Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidSpec) => {
-                    tracing::warn!("{} is made without your own public key: {error}", spec.name);
-                    Ok(None)
-                }
-                Err(error) => Err(error),
+        (None, Some(line)) => match import_public_key(client, spec, line).await {
+            Ok(name) => Ok(Some(name)),
+            Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidSpec) => {
+                tracing::warn!("{} is made without your own public key: {error}", spec.name);
+                Ok(None)
             }
-        }
+            Err(error) => Err(error),
+        },
         _ => Ok(None),
     }
+}
+
+async fn import_public_key(client: &Client, spec: &InstanceSpec, line: &str) -> Result<String> {
+    let key = PublicKey::parse(line)?;
+    key.import(client, &spec.location.region).await?;
+    Ok(key.name)
+}
+
+fn is_ed25519(line: &str) -> bool {
+    PublicKey::parse(line).is_ok_and(|key| key.material.starts_with("ssh-ed25519 "))
 }
 
 /// Refuses a key pair that does not exist, and returns the type of one that does.
 pub(crate) async fn check_key_pair(client: &Client, region: &str, name: &str) -> Result<KeyType> {
     tracing::debug!(operation = "DescribeKeyPairs", place = region, "call");
     let answer = client.describe_key_pairs().key_names(name).send().await;
-    let kind = answer.map(|answer| answer.key_pairs().first().and_then(|pair| pair.key_type().cloned()));
-    kind.map(|kind| kind.unwrap_or(KeyType::Rsa))
-        .map_err(|error| match error.code() {
-            Some("InvalidKeyPair.NotFound") => {
-                let not_found = Error::invalid(format!("key pair {} does not exist in {region}", quoted(name)))
-                    .at(ErrorLocation::new(ProviderKind::Aws, region))
-                    .with_hint("give the file of a public key instead, and cloudctl imports it");
-                with_sdk_details(not_found, &error)
-            }
-            _ => translate(&error, Call::Read, format!("cannot look up key pair {name}"), region),
-        })
+    let output = answer.map_err(|error| match error.code() {
+        Some("InvalidKeyPair.NotFound") => {
+            let not_found = Error::invalid(format!("key pair {} does not exist in {region}", quoted(name)))
+                .at(ErrorLocation::new(ProviderKind::Aws, region))
+                .with_hint("give the file of a public key instead, and cloudctl imports it");
+            with_sdk_details(not_found, &error)
+        }
+        _ => translate(&error, Call::Read, format!("cannot look up key pair {name}"), region),
+    })?;
+    let key_type = output.key_pairs().first().and_then(|pair| pair.key_type().cloned());
+    Ok(key_type.unwrap_or(KeyType::Rsa))
 }
 
 #[cfg(test)]

@@ -101,13 +101,13 @@ async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generat
     let mut was_refused = false;
     for attempt in 1.. {
         let mut groups = request.network.groups.clone();
-        let mut opened = None;
+        let mut ingress_group = None;
         if let Some(vpc) = &request.network.vpc
             && !spec.ingress_rules.is_empty()
         {
             let group = security_group::ensure_group(client, region, vpc, &spec.ingress_rules).await?;
             groups.push(group.clone());
-            opened = Some(group);
+            ingress_group = Some(group);
         }
         let mut call = request
             .build_call(client, spec, &groups, generation)
@@ -144,7 +144,7 @@ async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generat
                 return recover(client, spec, &token, &failure).await;
             }
             _ => {
-                return match (recover(client, spec, &token, &failure).await, opened) {
+                return match (recover(client, spec, &token, &failure).await, ingress_group) {
                     (Err(error), Some(group)) if is_definite_refusal(error.kind()) => {
                         Err(security_group::delete_if_unused(client, region, &group, error).await)
                     }

@@ -24,11 +24,11 @@ use crate::cloud::{
 use crate::providers::aws::catalog::images;
 use crate::providers::aws::catalog::images::ResolvedImage;
 use crate::providers::aws::catalog::machine_types::{Machine, check_requirements};
-use crate::providers::aws::native_options::{HttpTokens, Options, Tenancy};
+use crate::providers::aws::native_options::{HttpTokens, Options};
 use crate::providers::aws::network;
 use crate::providers::aws::network::Network;
 use crate::providers::aws::regions::check_zone;
-use crate::providers::aws::tags::{build_tags, check_tags, to_ec2_tags, valid_in_metadata};
+use crate::providers::aws::tags::{are_valid_in_metadata, build_tags, check_tags, to_ec2_tags};
 use crate::providers::common::limit_checks::{check_disk_gib, check_size, check_ttl};
 
 /// The timer of an instance checks the time once a minute.
@@ -92,19 +92,20 @@ impl Request {
         warn_about_user_data(spec, &image);
         check_disk_gib(spec.disk_gib, image.name.as_ref().unwrap_or(&image.id), image.disk_gib)?;
         // Windows does not run the timer.
-        let ttl = spec.ttl.filter(|_| !image.is_windows);
-        let own = spec.user_data.as_ref();
+        let timer_ttl = if image.is_windows { None } else { spec.ttl };
+        let user_data = match (timer_ttl, &spec.user_data) {
+            (None, data) => data.clone(),
+            (Some(ttl), None) => Some(Secret::new(merge_timer(ttl, &[])?)),
+            (Some(ttl), Some(data)) => Some(Secret::new(merge_timer(ttl, data.expose())?)),
+        };
         Ok(Self {
             machine,
             image,
             network,
             disk_type,
             options,
-            user_data: match ttl {
-                Some(ttl) => Some(Secret::new(merge_timer(ttl, own.map(|data| data.expose().as_slice()))?)),
-                None => own.cloned(),
-            },
-            has_timer: ttl.is_some(),
+            user_data,
+            has_timer: timer_ttl.is_some(),
         })
     }
 
@@ -141,19 +142,20 @@ impl Request {
         let count = i32::try_from(count).unwrap_or(i32::MAX);
         let tags = build_tags(spec, generation);
         let sdk_tags = Some(to_ec2_tags(&tags));
-        let tag_specification = |what| {
+        let tag_specification = |resource| {
             TagSpecification::builder()
-                .resource_type(what)
+                .resource_type(resource)
                 .set_tags(sdk_tags.clone())
                 .build()
         };
         // The timer reads a new TTL from the tags. If a tag is invalid in the metadata, the timer keeps the first
         // TTL; showing tags is then turned off, because an account whose default is to show them would fail the
         // launch.
-        let shows_tags = self.has_timer.then(|| match valid_in_metadata(&tags) {
-            true => InstanceMetadataTagsState::Enabled,
-            false => InstanceMetadataTagsState::Disabled,
-        });
+        let shown_tags = match (self.has_timer, are_valid_in_metadata(&tags)) {
+            (false, _) => None,
+            (true, true) => Some(InstanceMetadataTagsState::Enabled),
+            (true, false) => Some(InstanceMetadataTagsState::Disabled),
+        };
         let mut call = client
             .run_instances()
             // EC2 launches all of them or none.
@@ -162,7 +164,7 @@ impl Request {
             .image_id(&self.image.id)
             .instance_type(InstanceType::from(self.machine.name.as_str()))
             .block_device_mappings(self.boot_disk(spec))
-            .metadata_options(self.metadata_options(shows_tags))
+            .metadata_options(self.metadata_options(shown_tags))
             .set_placement(self.placement(spec))
             .tag_specifications(tag_specification(ResourceType::Instance))
             .tag_specifications(tag_specification(ResourceType::Volume))
@@ -225,40 +227,44 @@ impl Request {
             .build()
     }
 
-    fn metadata_options(&self, shows_tags: Option<InstanceMetadataTagsState>) -> InstanceMetadataOptionsRequest {
+    fn metadata_options(&self, shown_tags: Option<InstanceMetadataTagsState>) -> InstanceMetadataOptionsRequest {
         let tokens = match self.options.http_tokens.unwrap_or_default() {
             HttpTokens::Required => HttpTokensState::Required,
             HttpTokens::Optional => HttpTokensState::Optional,
         };
         InstanceMetadataOptionsRequest::builder()
             .http_tokens(tokens)
-            .set_instance_metadata_tags(shows_tags)
+            .set_instance_metadata_tags(shown_tags)
             .build()
     }
 
     fn placement(&self, spec: &InstanceSpec) -> Option<Placement> {
         // A subnet is in one zone and decides it.
-        let zone = spec.location.zone.clone().filter(|_| self.network.subnet.is_none());
+        let zone = match self.network.subnet {
+            Some(_) => None,
+            None => spec.location.zone.clone(),
+        };
         let (group, tenancy) = (self.options.placement_group.clone(), self.options.tenancy);
-        (zone.is_some() || group.is_some() || tenancy.is_some()).then(|| {
-            Placement::builder()
-                .set_availability_zone(zone)
-                .set_group_name(group)
-                .set_tenancy(tenancy.map(Tenancy::as_str).map(Into::into))
-                .build()
-        })
+        if zone.is_none() && group.is_none() && tenancy.is_none() {
+            return None;
+        }
+        let placement = Placement::builder()
+            .set_availability_zone(zone)
+            .set_group_name(group)
+            .set_tenancy(tenancy.map(|tenancy| tenancy.as_str().into()));
+        Some(placement.build())
     }
 }
 
 /// Refuses a requested key that Windows does not support: the key encrypts the password, which takes RSA.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html>
 fn check_windows_key(spec: &InstanceSpec, image: &ResolvedImage, key_pair: Option<KeyType>) -> Result<()> {
-    let is_other_kind = match &spec.ssh_key {
+    let is_no_rsa_key = match &spec.ssh_key {
         Some(SshKey::PublicKey(key)) => !key.trim_start().starts_with("ssh-rsa "),
         Some(SshKey::Name(_)) => key_pair == Some(KeyType::Ed25519),
         None => false,
     };
-    if image.is_windows && is_other_kind {
+    if image.is_windows && is_no_rsa_key {
         return Err(Error::invalid(
             "ec2 takes only RSA keys for Windows, which encrypt the password, and this key is not an RSA key",
         )
@@ -289,10 +295,8 @@ pub(crate) fn idempotency_token(spec: &InstanceSpec, generation: u32) -> String 
 
 /// Checks a spec without a call.
 fn check_spec(spec: &InstanceSpec) -> Result<()> {
-    if let Some(members) = spec
-        .members
-        .as_ref()
-        .filter(|members| members.len() > MAX_INSTANCES_PER_CALL)
+    if let Some(members) = &spec.members
+        && members.len() > MAX_INSTANCES_PER_CALL
     {
         return Err(Error::invalid(format!(
             "{} members are too many for one call: ec2 makes at most {MAX_INSTANCES_PER_CALL}",
@@ -314,8 +318,9 @@ fn check_spec(spec: &InstanceSpec) -> Result<()> {
                 .with_hint("leave out --spot or --protect"),
         );
     }
-    if spec.disk_gib == Some(0) || spec.disk_gib.is_some_and(|gib| i32::try_from(gib).is_err()) {
-        let gib = spec.disk_gib.unwrap_or_default();
+    if let Some(gib) = spec.disk_gib
+        && (gib == 0 || i32::try_from(gib).is_err())
+    {
         return Err(Error::invalid(format!("a disk of {gib} GiB cannot be made")));
     }
     if let Some(identity) = &spec.identity
@@ -332,14 +337,14 @@ fn check_spec(spec: &InstanceSpec) -> Result<()> {
     check_tags(spec)
 }
 
-fn parse_disk_type(asked: Option<&str>) -> Result<VolumeType> {
-    let Some(asked) = asked else {
+fn parse_disk_type(name: Option<&str>) -> Result<VolumeType> {
+    let Some(name) = name else {
         return Ok(VolumeType::Gp3);
     };
-    let known = BOOT_DISK_TYPES.into_iter().find(|known| known.as_str() == asked);
+    let known = BOOT_DISK_TYPES.into_iter().find(|known| known.as_str() == name);
     known.ok_or_else(|| {
         let all = BOOT_DISK_TYPES.each_ref().map(VolumeType::as_str).join(", ");
-        Error::invalid(format!("ec2 cannot boot from a disk of type {}", quoted(asked)))
+        Error::invalid(format!("ec2 cannot boot from a disk of type {}", quoted(name)))
             .with_hint(format!("use one of {all}"))
     })
 }

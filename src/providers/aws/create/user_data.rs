@@ -73,13 +73,12 @@ impl UserDataFormat {
     }
 }
 
-/// Merges the timer for a TTL with a user's data. The same input gives the same bytes, because EC2 compares them for
+/// Merges the timer for a TTL with a user's data, which can be empty. The same input gives the same bytes, because EC2 compares them for
 /// a token.
 ///
 /// # Errors
 /// `InvalidSpec` if both together are larger than EC2 accepts.
-pub(crate) fn merge_timer(ttl: Duration, data: Option<&[u8]>) -> Result<Vec<u8>> {
-    let data = data.unwrap_or_default();
+pub(crate) fn merge_timer(ttl: Duration, data: &[u8]) -> Result<Vec<u8>> {
     let timer = include_str!("ttl_timer.sh").replace("@TTL@", &format_duration(ttl));
     let boundary = choose_boundary(data, &timer);
     let head = format!(
@@ -104,11 +103,11 @@ pub(crate) fn merge_timer(ttl: Duration, data: Option<&[u8]>) -> Result<Vec<u8>>
         }
     };
     if merged.len() > MAX_USER_DATA_BYTES {
-        let (all, own) = (merged.len(), data.len());
         return Err(Error::invalid(format!(
-            "the user data has {own} bytes and the timer for --ttl takes {} more, and ec2 takes at most \
+            "the user data has {} bytes and the timer for --ttl takes {} more, and ec2 takes at most \
              {MAX_USER_DATA_BYTES}",
-            all - own
+            data.len(),
+            merged.len() - data.len()
         ))
         .with_hint("let a short script fetch the rest, or leave out --ttl"));
     }

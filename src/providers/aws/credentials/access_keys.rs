@@ -2,9 +2,9 @@
 
 use aws_credential_types::Credentials;
 
-use crate::cloud::{Error, ErrorKind, Result};
+use crate::cloud::{Error, ErrorKind, Result, quoted};
 use crate::providers::aws::configuration::Configuration;
-use crate::providers::aws::configuration::profile_files::{Section, quote_name};
+use crate::providers::aws::configuration::profile_files::Section;
 
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_Credentials.html>
 const MAX_KEY_ID_BYTES: usize = 128;
@@ -32,23 +32,19 @@ pub(crate) fn read_environment(configuration: &Configuration) -> Result<Credenti
 pub(crate) fn read_profile_keys(profile: &str, section: &Section) -> Result<Credentials> {
     let part = |key: &str| {
         let setting = section.get(key)?;
-        Some(KeyPart::new(
-            &setting.value,
-            format!("{key} of the AWS profile {} ({})", quote_name(profile), setting.source),
-        ))
+        let name = format!("{key} of the AWS profile {} ({})", quoted(profile), setting.source);
+        Some(KeyPart::new(&setting.value, name))
     };
     let required = |key: &str| {
         part(key).ok_or_else(|| {
-            let message = format!("the AWS profile {} has no {key}", quote_name(profile));
+            let message = format!("the AWS profile {} has no {key}", quoted(profile));
             Error::new(ErrorKind::Unauthenticated, message).with_hint("add it with `aws configure`")
         })
     };
+    let id = required("aws_access_key_id")?;
+    let secret = required("aws_secret_access_key")?;
     let token = part("aws_session_token").or_else(|| part("aws_security_token"));
-    build_credentials(
-        required("aws_access_key_id")?,
-        required("aws_secret_access_key")?,
-        token,
-    )
+    build_credentials(id, secret, token)
 }
 
 pub(crate) fn build_credentials(id: KeyPart, secret: KeyPart, token: Option<KeyPart>) -> Result<Credentials> {
@@ -57,10 +53,12 @@ pub(crate) fn build_credentials(id: KeyPart, secret: KeyPart, token: Option<KeyP
     if id.text.contains(['/', ',', '=']) {
         let message = format!("{} has a character that no key id has", id.name);
         return Err(Error::new(ErrorKind::Unauthenticated, message)
-            .with_hint("a key id begins with AKIA or ASIA; the secret key has a setting of its own"));
+            .with_hint("this looks like a secret key, or like both keys together; a key id begins with AKIA or ASIA"));
     }
     secret.check(MAX_SECRET_BYTES)?;
-    token.as_ref().map_or(Ok(()), |token| token.check(MAX_TOKEN_BYTES))?;
+    if let Some(token) = &token {
+        token.check(MAX_TOKEN_BYTES)?;
+    }
     Ok(Credentials::new(
         id.text,
         secret.text,
@@ -96,16 +94,13 @@ impl KeyPart {
         if self.text.len() > max_bytes {
             return refused("is far too long");
         }
-        if self.text.len() > 1
-            && ['"', '\'']
-                .iter()
-                .any(|quote| self.text.starts_with(*quote) && self.text.ends_with(*quote))
-        {
+        let is_quoted_with = |quote| self.text.starts_with(quote) && self.text.ends_with(quote);
+        if self.text.len() > 1 && (is_quoted_with('"') || is_quoted_with('\'')) {
             return refused("has quotes around it");
         }
-        match self.text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            true => Ok(()),
-            false => refused("has a space, a line end or another character that does not belong there"),
+        if !self.text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return refused("has a space, a line end or another character that does not belong there");
         }
+        Ok(())
     }
 }

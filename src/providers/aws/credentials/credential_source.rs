@@ -7,10 +7,10 @@ use std::fmt;
 
 use http::Uri;
 
-use crate::cloud::{Error, ErrorKind, Result};
+use crate::cloud::{Error, ErrorKind, Result, quoted};
 use crate::providers::aws::configuration::endpoints::{check_single_sign_on, find_address_problem};
 use crate::providers::aws::configuration::metadata_service::can_ask_metadata_service;
-use crate::providers::aws::configuration::profile_files::{Section, quote_name};
+use crate::providers::aws::configuration::profile_files::Section;
 use crate::providers::aws::configuration::{Configuration, invalid_value_error, is_host_label, section_name};
 use crate::settings::{Located, Settings};
 
@@ -68,11 +68,11 @@ impl fmt::Display for CredentialSource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Environment => formatter.write_str("environment"),
-            Self::Keys { profile, .. } => write!(formatter, "profile {}: access key", quote_name(profile)),
+            Self::Keys { profile, .. } => write!(formatter, "profile {}: access key", quoted(profile)),
             Self::Role(role) => write!(
                 formatter,
                 "profile {}: assume role {} with {}",
-                quote_name(&role.profile),
+                quoted(&role.profile),
                 role.arn.value,
                 role.source
             ),
@@ -80,7 +80,7 @@ impl fmt::Display for CredentialSource {
                 Some(profile) => write!(
                     formatter,
                     "profile {}: assume role {} with a web identity token",
-                    quote_name(profile),
+                    quoted(profile),
                     identity.arn.value
                 ),
                 None => write!(
@@ -94,11 +94,11 @@ impl fmt::Display for CredentialSource {
             } => write!(
                 formatter,
                 "profile {}: single sign-on as {} in {}",
-                quote_name(profile),
+                quoted(profile),
                 role.value,
                 account.value
             ),
-            Self::Process { profile, .. } => write!(formatter, "profile {}: credential_process", quote_name(profile)),
+            Self::Process { profile, .. } => write!(formatter, "profile {}: credential_process", quoted(profile)),
             Self::Container => formatter.write_str("container"),
             Self::InstanceMetadata => formatter.write_str("instance metadata service"),
         }
@@ -152,7 +152,7 @@ impl CredentialSource {
         };
         let message = format!(
             "no credentials were found: AWS_ACCESS_KEY_ID is not set, and the profile {} has none{files}",
-            quote_name(&profile.name)
+            quoted(&profile.name)
         );
         Err(Error::new(ErrorKind::Unauthenticated, message).with_hint(NO_KEYS_HINT))
     }
@@ -191,7 +191,7 @@ impl CredentialSource {
                 Some(_) => Ok(Some(Self::from_keys(profile, section)?)),
                 None => Err(Error::invalid(format!(
                     "the AWS profiles {} assume each other's roles in a circle",
-                    seen.iter().map(|name| quote_name(name)).collect::<Vec<_>>().join(", ")
+                    seen.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ")
                 ))
                 .with_hint("name a source_profile that has credentials of its own")),
             };
@@ -227,7 +227,7 @@ impl CredentialSource {
             if let (Some(setting), None) = (section.get(key), section.get(other)) {
                 let message = format!("{}: {key} is set, and {other} is not", setting.source);
                 return Err(Error::new(ErrorKind::Unauthenticated, message)
-                    .with_hint(format!("add {other} to the profile {}", quote_name(&profile))));
+                    .with_hint(format!("add {other} to the profile {}", quoted(&profile))));
             }
         }
         Ok(Self::Keys {
@@ -248,7 +248,7 @@ impl CredentialSource {
             arn: arn.clone(),
             external_id: get_text(section, "external_id"),
             session_name: get_text(section, "role_session_name"),
-            seconds: seconds_of_role(section)?,
+            seconds: read_role_seconds(section)?,
             mfa_serial: section.get("mfa_serial").cloned(),
             source: Self::find_role_source(configuration, name, section, arn, seen)?,
         })))
@@ -274,7 +274,7 @@ impl CredentialSource {
                 let message = format!(
                     "{}: the profile {} has a role, and no source of credentials for it",
                     arn.source,
-                    quote_name(name)
+                    quoted(name)
                 );
                 Err(Error::new(ErrorKind::Unauthenticated, message)
                     .with_hint("add source_profile, credential_source or web_identity_token_file"))
@@ -287,7 +287,7 @@ impl CredentialSource {
                 Self::from_profile(configuration, &source.value, seen)?.ok_or_else(|| {
                     let message = format!(
                         "the AWS profile {}, which {} names as source_profile, has no credentials",
-                        quote_name(&source.value),
+                        quoted(&source.value),
                         source.source
                     );
                     Error::new(ErrorKind::Unauthenticated, message).with_hint(NO_KEYS_HINT)
@@ -311,13 +311,13 @@ impl CredentialSource {
 ///
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>
 pub(crate) fn has_credentials(settings: &Settings) -> bool {
-    let found = || {
-        let configuration = Configuration::read(settings)?;
-        let is_named = CredentialSource::find_named(&configuration)?.is_some();
-        Ok(is_named || has_container(&configuration)? || can_ask_metadata_service(&configuration)?)
-    };
-    let found: Result<bool> = found();
-    found.unwrap_or(true)
+    has_credential_source(settings).unwrap_or(true)
+}
+
+fn has_credential_source(settings: &Settings) -> Result<bool> {
+    let configuration = Configuration::read(settings)?;
+    let is_named = CredentialSource::find_named(&configuration)?.is_some();
+    Ok(is_named || has_container(&configuration)? || can_ask_metadata_service(&configuration)?)
 }
 
 /// Whether the container gives credentials. Its address is checked.
@@ -361,7 +361,7 @@ pub(crate) fn has_container(configuration: &Configuration) -> Result<bool> {
 }
 
 /// How long a role is assumed, if the profile says it.
-fn seconds_of_role(section: &Section) -> Result<Option<i32>> {
+fn read_role_seconds(section: &Section) -> Result<Option<i32>> {
     const KEY: &str = "duration_seconds";
     let Some(setting) = section.get(KEY) else {
         return Ok(None);
@@ -415,7 +415,7 @@ fn from_sso(configuration: &Configuration, name: &str, section: &Section) -> Res
         Some(setting) => match configuration.files.sso_sessions.get(&setting.value) {
             Some(shared) => Some(shared),
             None => {
-                let missing = quote_name(&setting.value);
+                let missing = quoted(&setting.value);
                 let message = format!("{}: the section [sso-session {missing}] does not exist", setting.source);
                 return Err(
                     Error::new(ErrorKind::Unauthenticated, message).with_hint("make it with `aws configure sso`")
@@ -426,10 +426,7 @@ fn from_sso(configuration: &Configuration, name: &str, section: &Section) -> Res
     let required = |key: &str| {
         let setting = shared.and_then(|shared| shared.get(key)).or_else(|| section.get(key));
         setting.cloned().ok_or_else(|| {
-            let message = format!(
-                "the AWS profile {} signs in with SSO, and lacks {key}",
-                quote_name(name)
-            );
+            let message = format!("the AWS profile {} signs in with SSO, and lacks {key}", quoted(name));
             Error::new(ErrorKind::Unauthenticated, message).with_hint("complete it with `aws configure sso`")
         })
     };

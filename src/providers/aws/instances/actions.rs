@@ -7,7 +7,6 @@ use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{
     AttributeBooleanValue, InstanceMetadataTagsState, InstanceStateChange, InstanceStateName, Tag,
 };
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::from_api::{from_ec2, has_timer, instance_ref, launch_index, read_tags};
 use super::list;
@@ -17,7 +16,7 @@ use crate::cloud::{
     ProviderKind, Result, TargetOutcome, format_duration,
 };
 use crate::providers::aws::api::client::{Clients, one_attempt_config};
-use crate::providers::aws::api::error::{Call, translate};
+use crate::providers::aws::api::error::{Call, OperationError, translate};
 use crate::providers::aws::api::retry::{ChangeFailure, retry_change};
 use crate::providers::common::batch_calls::{group_by, outcomes_in_order, run_concurrently};
 
@@ -74,20 +73,20 @@ async fn change_states(
     targets: &[InstanceRef],
     tracker: &BatchTracker<'_>,
 ) -> Vec<TargetOutcome> {
-    let by_zone = group_by(targets, |target| {
-        let zone = target.zone.as_deref().filter(|_| change == StateChange::Terminate);
-        (target.scope.as_str(), zone)
+    let by_zone = group_by(targets, |target| match change {
+        StateChange::Terminate => (target.scope.as_str(), target.zone.as_deref()),
+        _ => (target.scope.as_str(), None),
     });
     let changes = by_zone.into_iter().map(|((region, _), targets)| async move {
         let client = clients.ec2(region).await;
-        let ids = targets.iter().map(|(_, target)| target.id.clone());
-        let ids: BTreeSet<String> = ids.collect();
-        let outcomes = apply_in_zone(&client, change, region, ids.into_iter().collect(), tracker).await;
-        let result = |(position, target): (usize, &InstanceRef)| {
+        let unique_ids: BTreeSet<&str> = targets.iter().map(|(_, target)| target.id.as_str()).collect();
+        let ids: Vec<String> = unique_ids.into_iter().map(str::to_owned).collect();
+        let outcomes = apply_in_zone(&client, change, region, &ids, tracker).await;
+        let to_result = |(position, target): (usize, &InstanceRef)| {
             let outcome = outcomes.get(&target.id)?;
             Some((position, outcome.result(target)))
         };
-        targets.into_iter().filter_map(result).collect::<Vec<_>>()
+        targets.into_iter().filter_map(to_result).collect::<Vec<_>>()
     });
     let results = run_concurrently(CONCURRENT_BATCHES, changes).await;
     outcomes_in_order(targets, results.into_iter().flatten())
@@ -128,14 +127,11 @@ pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration
     if from_ec2(&api, region, owner.as_deref()).is_none_or(|instance| instance.state.is_gone()) {
         return Err(refused(format!("cannot extend {target}: it is being terminated")));
     }
-    let tags_are_seen = api
+    let can_see_tags = api
         .metadata_options()
         .is_some_and(|options| options.instance_metadata_tags() == Some(&InstanceMetadataTagsState::Enabled));
-    if has_timer(
-        &api,
-        &Ownership::from_labels(&read_tags(&api), NativeName::Tag(launch_index(&api))),
-    ) && !tags_are_seen
-    {
+    let ownership = Ownership::from_labels(&read_tags(&api), NativeName::Tag(launch_index(&api)));
+    if has_timer(&api, &ownership) && !can_see_tags {
         let message = format!("cannot extend {target}: its timer cannot read its tags and keeps its first TTL");
         return Err(refused(message).with_hint(format!(
             "show the tags to it, which needs tags with plain keys only: aws ec2 modify-instance-metadata-options \
@@ -217,7 +213,7 @@ async fn apply_in_zone(
     client: &Client,
     action: StateChange,
     region: &str,
-    ids: Vec<String>,
+    ids: &[String],
     tracker: &BatchTracker<'_>,
 ) -> HashMap<String, IdOutcome> {
     let mut outcomes = HashMap::with_capacity(ids.len());
@@ -289,22 +285,21 @@ fn interpret(action: StateChange, batch: &Batch, changes: &[InstanceStateChange]
     if action == StateChange::Reboot {
         return IdOutcome::Done;
     }
-    let unknown = |what: &str| {
-        let message = format!("ec2 accepted the call to {} it, but {what}", action.as_str());
+    let unknown_outcome = |reason: &str| {
+        let message = format!("ec2 accepted the call to {} it, but {reason}", action.as_str());
         IdOutcome::Failed(Error::new(ErrorKind::UnknownOutcome, message))
     };
     let Some(change) = changes.iter().find(|change| change.instance_id() == Some(id)) else {
-        return unknown("did not report the result");
+        return unknown_outcome("did not report the result");
     };
-    let before = change.previous_state().and_then(|state| state.name());
-    let now = change.current_state().and_then(|state| state.name());
-    match (action, before, now) {
+    let previous = change.previous_state().and_then(|state| state.name());
+    let current = change.current_state().and_then(|state| state.name());
+    match (action, previous, current) {
         (StateChange::Terminate, Some(Terminated), _) if !batch.may_have_changed => IdOutcome::Gone,
-        (StateChange::Terminate, _, Some(Pending | Running | Stopping | Stopped))
-        | (StateChange::Start, _, Some(ShuttingDown | Terminated | Stopping | Stopped))
-        | (StateChange::Stop, _, Some(Pending | Running)) => {
-            let now = now.map(InstanceStateName::as_str).unwrap_or_default();
-            unknown(&format!("reports that it is still {now}"))
+        (StateChange::Terminate, _, Some(state @ (Pending | Running | Stopping | Stopped)))
+        | (StateChange::Start, _, Some(state @ (ShuttingDown | Terminated | Stopping | Stopped)))
+        | (StateChange::Stop, _, Some(state @ (Pending | Running))) => {
+            unknown_outcome(&format!("reports that it is still {}", state.as_str()))
         }
         _ => IdOutcome::Done,
     }
@@ -343,16 +338,18 @@ async fn send_call(
     changes.map(Option::unwrap_or_default)
 }
 
-fn translate_failure<E>(failure: &ChangeFailure<E>, action: StateChange, region: &str, ids: &[String]) -> Error
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
+fn translate_failure<E: OperationError>(
+    failure: &ChangeFailure<E>,
+    action: StateChange,
+    region: &str,
+    ids: &[String],
+) -> Error {
     let verb = action.as_str();
-    let attempted = match ids {
+    let failure_prefix = match ids {
         [id] => format!("cannot {verb} {}", instance_ref(region, id)),
         ids => format!("cannot {verb} {} instances in {region}", ids.len()),
     };
-    let mut error = translate(&failure.error, Call::Change, attempted, region);
+    let mut error = translate(&failure.error, Call::Change, failure_prefix, region);
     if let [id] = ids {
         error = error.naming(instance_ref(region, id));
     }

@@ -1,10 +1,12 @@
 //! Reads the pages of DescribeInstances faster than the SDK's own parser, which takes most of a listing's time.
 //!
 //! cloudctl needs half of the some 130 elements of an instance. They are read into the SDK's own type, so that
-//! [`convert`] works for both. A document that is not as expected is left to the SDK.
+//! [`from_api`] works for both. A document that is not as expected is left to the SDK.
 //!
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html>
 
+use std::borrow::Cow;
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_ec2::config::interceptors::BeforeDeserializationInterceptorContextMut;
@@ -20,7 +22,7 @@ use crate::cloud::Instance;
 use crate::providers::aws::api::xml_reader::XmlReader;
 
 /// The document that the SDK gets instead of one that was read already.
-const NOTHING: &str = "<DescribeInstancesResponse/>";
+const EMPTY_RESPONSE_XML: &str = "<DescribeInstancesResponse/>";
 
 /// A page of instances.
 #[derive(Debug, Default)]
@@ -29,15 +31,15 @@ pub(crate) struct Page {
     pub(crate) next_token: Option<String>,
 }
 
-/// Reads the page out of the response to one DescribeInstances call.
+/// Captures the page in the response to one DescribeInstances call, and spares the SDK its own parse.
 #[derive(Clone, Debug)]
-pub(crate) struct PageReader {
+pub(crate) struct PageCapture {
     region: Arc<str>,
     page: Arc<Mutex<Option<Page>>>,
 }
 
-impl PageReader {
-    /// Creates a reader for a response of this region.
+impl PageCapture {
+    /// Creates the capture for a response of this region.
     pub(crate) fn new(region: &str) -> Self {
         Self {
             region: region.into(),
@@ -45,15 +47,15 @@ impl PageReader {
         }
     }
 
-    /// Takes the page, if it could be read.
+    /// Takes the page; `None` if the SDK has to parse the response.
     pub(crate) fn take_page(&self) -> Option<Page> {
         self.page.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-impl Intercept for PageReader {
+impl Intercept for PageCapture {
     fn name(&self) -> &'static str {
-        "PageReader"
+        "PageCapture"
     }
 
     fn modify_before_deserialization(
@@ -63,20 +65,24 @@ impl Intercept for PageReader {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let response = context.response_mut();
-        let body = response.body().bytes().filter(|_| response.status().is_success());
-        let text = body.and_then(|body| std::str::from_utf8(body).ok());
-        let page = text.and_then(|text| parse_page(text, &self.region));
-        if page.is_some() {
-            *response.body_mut() = SdkBody::from(NOTHING);
+        if !response.status().is_success() {
+            return Ok(());
         }
-        *self.page.lock().unwrap_or_else(PoisonError::into_inner) = page;
+        let text = response.body().bytes().and_then(|body| std::str::from_utf8(body).ok());
+        if let Some(page) = text.and_then(|text| parse_page(text, &self.region)) {
+            *self.page.lock().unwrap_or_else(PoisonError::into_inner) = Some(page);
+            *response.body_mut() = SdkBody::from(EMPTY_RESPONSE_XML);
+        }
         Ok(())
     }
 }
 
+/// Reads the element with this name, which was entered, and leaves it.
+type ElementReader<T> = fn(&mut XmlReader<'_>, &str) -> Option<T>;
+
 /// Reads the named children of an element and skips the others.
-macro_rules! children {
-    ($reader:ident, $parent:expr, { $($name:pat => $read:expr,)* }) => {
+macro_rules! read_children {
+    ($reader:ident, $parent:expr, { $($name:literal => $read:expr,)* }) => {
         while let Some(name) = $reader.next_child($parent)? {
             match name {
                 $($name => $read,)*
@@ -88,179 +94,145 @@ macro_rules! children {
 
 fn parse_page(text: &str, region: &str) -> Option<Page> {
     const ROOT: &str = "DescribeInstancesResponse";
-    let mut reader = XmlReader::into_root(text, ROOT)?;
+    let mut reader = XmlReader::enter_root(text, ROOT)?;
     let mut page = Page::default();
-    children!(reader, ROOT, {
+    read_children!(reader, ROOT, {
         "nextToken" => page.next_token = Some(read_string(&mut reader, "nextToken")?),
-        "reservationSet" => children!(reader, "reservationSet", {
+        "reservationSet" => read_children!(reader, "reservationSet", {
             "item" => read_reservation(&mut reader, region, &mut page.instances)?,
         }),
     });
     reader.is_at_end().then_some(page)
 }
 
-fn read_reservation(reader: &mut XmlReader<'_>, region: &str, all: &mut Vec<Instance>) -> Option<()> {
-    let (mut owner, mut found) = (None, Vec::new());
-    children!(reader, "item", {
+/// Adds the instances of a reservation to `instances`.
+fn read_reservation(reader: &mut XmlReader<'_>, region: &str, instances: &mut Vec<Instance>) -> Option<()> {
+    let (mut owner, mut described) = (None, Vec::new());
+    read_children!(reader, "item", {
         "ownerId" => owner = Some(read_string(reader, "ownerId")?),
-        "instancesSet" => children!(reader, "instancesSet", {
-            "item" => found.push(read_instance(reader)?),
-        }),
+        "instancesSet" => described.extend(read_items(reader, "instancesSet", read_instance)?),
     });
-    let owner = owner.as_deref();
-    all.extend(
-        found
-            .iter()
-            .filter_map(|found| from_api::from_ec2(found, region, owner)),
-    );
+    let convert = |instance| from_api::from_ec2(instance, region, owner.as_deref());
+    instances.extend(described.iter().filter_map(convert));
     Some(())
 }
 
-fn read_instance(reader: &mut XmlReader<'_>) -> Option<ec2::Instance> {
-    let mut built = ec2::Instance::builder();
-    children!(reader, "item", {
-        "amiLaunchIndex" => built = built.ami_launch_index(read_number(reader, "amiLaunchIndex")?),
-        "architecture" => built = built.architecture(reader.read_text("architecture")?.as_ref().into()),
-        "blockDeviceMapping" => children!(reader, "blockDeviceMapping", {
-            "item" => built = built.block_device_mappings(read_block_device(reader)?),
-        }),
-        "cpuOptions" => built = built.cpu_options(read_cpu_options(reader)?),
-        "dnsName" => built = built.public_dns_name(read_string(reader, "dnsName")?),
-        "groupSet" => children!(reader, "groupSet", {
-            "item" => built = built.security_groups(read_group(reader)?),
-        }),
-        "iamInstanceProfile" => {
-            let mut profile = ec2::IamInstanceProfile::builder();
-            children!(reader, "iamInstanceProfile", {
-                "arn" => profile = profile.arn(read_string(reader, "arn")?),
+/// Defines functions that each read an element into a type of the SDK. A row has the name of a child, the builder's
+/// setter, and the function that reads the child.
+macro_rules! element_readers {
+    ($($function:ident -> $type:ty { $($name:literal => $setter:ident($read:expr))* })*) => {
+        $(fn $function(reader: &mut XmlReader<'_>, element: &str) -> Option<$type> {
+            let mut builder = <$type>::builder();
+            read_children!(reader, element, {
+                $($name => builder = builder.$setter($read(reader, $name)?),)*
             });
-            built = built.iam_instance_profile(profile.build());
-        },
-        "imageId" => built = built.image_id(read_string(reader, "imageId")?),
-        "instanceId" => built = built.instance_id(read_string(reader, "instanceId")?),
-        "instanceLifecycle" => built = built.instance_lifecycle(reader.read_text("instanceLifecycle")?.as_ref().into()),
-        "instanceState" => {
-            let mut state = ec2::InstanceState::builder();
-            children!(reader, "instanceState", {
-                "name" => state = state.name(reader.read_text("name")?.as_ref().into()),
-            });
-            built = built.state(state.build());
-        },
-        "instanceType" => built = built.instance_type(reader.read_text("instanceType")?.as_ref().into()),
-        "ipAddress" => built = built.public_ip_address(read_string(reader, "ipAddress")?),
-        "ipv6Address" => built = built.ipv6_address(read_string(reader, "ipv6Address")?),
-        "keyName" => built = built.key_name(read_string(reader, "keyName")?),
-        "launchTime" => built = built.launch_time(read_time(reader, "launchTime")?),
-        "metadataOptions" => {
-            let mut options = ec2::InstanceMetadataOptionsResponse::builder();
-            children!(reader, "metadataOptions", {
-                "httpTokens" => options = options.http_tokens(reader.read_text("httpTokens")?.as_ref().into()),
-            });
-            built = built.metadata_options(options.build());
-        },
-        "networkInterfaceSet" => children!(reader, "networkInterfaceSet", {
-            "item" => built = built.network_interfaces(read_interface(reader)?),
-        }),
-        "placement" => built = built.placement(read_placement(reader)?),
-        "platform" => built = built.platform(reader.read_text("platform")?.as_ref().into()),
-        "platformDetails" => built = built.platform_details(read_string(reader, "platformDetails")?),
-        "privateDnsName" => built = built.private_dns_name(read_string(reader, "privateDnsName")?),
-        "privateIpAddress" => built = built.private_ip_address(read_string(reader, "privateIpAddress")?),
-        "reason" => built = built.state_transition_reason(read_string(reader, "reason")?),
-        "rootDeviceName" => built = built.root_device_name(read_string(reader, "rootDeviceName")?),
-        "spotInstanceRequestId" => built = built.spot_instance_request_id(read_string(reader, "spotInstanceRequestId")?),
-        "stateReason" => {
-            let mut reason = ec2::StateReason::builder();
-            children!(reader, "stateReason", {
-                "code" => reason = reason.code(read_string(reader, "code")?),
-            });
-            built = built.state_reason(reason.build());
-        },
-        "subnetId" => built = built.subnet_id(read_string(reader, "subnetId")?),
-        "tagSet" => children!(reader, "tagSet", {
-            "item" => built = built.tags(read_tag(reader)?),
-        }),
-        "vpcId" => built = built.vpc_id(read_string(reader, "vpcId")?),
-    });
-    Some(built.build())
+            Some(builder.build())
+        })*
+    };
 }
 
-fn read_block_device(reader: &mut XmlReader<'_>) -> Option<ec2::InstanceBlockDeviceMapping> {
-    let mut built = ec2::InstanceBlockDeviceMapping::builder();
-    children!(reader, "item", {
-        "ebs" => {
-            let mut volume = ec2::EbsInstanceBlockDevice::builder();
-            children!(reader, "ebs", {
-                "deleteOnTermination" => volume = volume.delete_on_termination(read_bool(reader, "deleteOnTermination")?),
-                "volumeId" => volume = volume.volume_id(read_string(reader, "volumeId")?),
-            });
-            built = built.ebs(volume.build());
-        },
-    });
-    Some(built.build())
+element_readers! {
+    read_instance -> ec2::Instance {
+        "amiLaunchIndex" => ami_launch_index(read_value)
+        "architecture" => architecture(read_word)
+        "blockDeviceMapping" => set_block_device_mappings(items_of(read_block_device))
+        "cpuOptions" => cpu_options(read_cpu_options)
+        "dnsName" => public_dns_name(read_string)
+        "groupSet" => set_security_groups(items_of(read_group))
+        "iamInstanceProfile" => iam_instance_profile(read_instance_profile)
+        "imageId" => image_id(read_string)
+        "instanceId" => instance_id(read_string)
+        "instanceLifecycle" => instance_lifecycle(read_word)
+        "instanceState" => state(read_state)
+        "instanceType" => instance_type(read_word)
+        "ipAddress" => public_ip_address(read_string)
+        "ipv6Address" => ipv6_address(read_string)
+        "keyName" => key_name(read_string)
+        "launchTime" => launch_time(read_time)
+        "metadataOptions" => metadata_options(read_metadata_options)
+        "networkInterfaceSet" => set_network_interfaces(items_of(read_network_interface))
+        "placement" => placement(read_placement)
+        "platform" => platform(read_word)
+        "platformDetails" => platform_details(read_string)
+        "privateDnsName" => private_dns_name(read_string)
+        "privateIpAddress" => private_ip_address(read_string)
+        "reason" => state_transition_reason(read_string)
+        "rootDeviceName" => root_device_name(read_string)
+        "spotInstanceRequestId" => spot_instance_request_id(read_string)
+        "stateReason" => state_reason(read_state_reason)
+        "subnetId" => subnet_id(read_string)
+        "tagSet" => set_tags(items_of(read_tag))
+        "vpcId" => vpc_id(read_string)
+    }
+    read_instance_profile -> ec2::IamInstanceProfile {
+        "arn" => arn(read_string)
+    }
+    read_state -> ec2::InstanceState {
+        "name" => name(read_word)
+    }
+    read_metadata_options -> ec2::InstanceMetadataOptionsResponse {
+        "httpTokens" => http_tokens(read_word)
+    }
+    read_state_reason -> ec2::StateReason {
+        "code" => code(read_string)
+    }
+    read_block_device -> ec2::InstanceBlockDeviceMapping {
+        "ebs" => ebs(read_volume)
+    }
+    read_volume -> ec2::EbsInstanceBlockDevice {
+        "deleteOnTermination" => delete_on_termination(read_value)
+        "volumeId" => volume_id(read_string)
+    }
+    read_cpu_options -> ec2::CpuOptions {
+        "coreCount" => core_count(read_value)
+        "threadsPerCore" => threads_per_core(read_value)
+    }
+    read_group -> ec2::GroupIdentifier {
+        "groupId" => group_id(read_string)
+        "groupName" => group_name(read_string)
+    }
+    read_network_interface -> ec2::InstanceNetworkInterface {
+        "attachment" => attachment(read_attachment)
+    }
+    read_attachment -> ec2::InstanceNetworkInterfaceAttachment {
+        "attachTime" => attach_time(read_time)
+        "deviceIndex" => device_index(read_value)
+    }
+    read_placement -> ec2::Placement {
+        "availabilityZone" => availability_zone(read_string)
+        "groupName" => group_name(read_string)
+        "tenancy" => tenancy(read_word)
+    }
+    read_tag -> ec2::Tag {
+        "key" => key(read_string)
+        "value" => value(read_string)
+    }
 }
 
-fn read_cpu_options(reader: &mut XmlReader<'_>) -> Option<ec2::CpuOptions> {
-    let mut built = ec2::CpuOptions::builder();
-    children!(reader, "cpuOptions", {
-        "coreCount" => built = built.core_count(read_number(reader, "coreCount")?),
-        "threadsPerCore" => built = built.threads_per_core(read_number(reader, "threadsPerCore")?),
-    });
-    Some(built.build())
+/// Gives the function that reads a list for one of these setters: they take a list as `Some`.
+fn items_of<T>(read_item: ElementReader<T>) -> impl Fn(&mut XmlReader<'_>, &str) -> Option<Option<Vec<T>>> {
+    move |reader, list| read_items(reader, list, read_item).map(Some)
 }
 
-fn read_group(reader: &mut XmlReader<'_>) -> Option<ec2::GroupIdentifier> {
-    let mut built = ec2::GroupIdentifier::builder();
-    children!(reader, "item", {
-        "groupId" => built = built.group_id(read_string(reader, "groupId")?),
-        "groupName" => built = built.group_name(read_string(reader, "groupName")?),
-    });
-    Some(built.build())
+/// Reads a list whose elements are named `item`.
+fn read_items<T>(reader: &mut XmlReader<'_>, list: &str, read_item: ElementReader<T>) -> Option<Vec<T>> {
+    let mut items = Vec::new();
+    read_children!(reader, list, { "item" => items.push(read_item(reader, "item")?), });
+    Some(items)
 }
 
-fn read_interface(reader: &mut XmlReader<'_>) -> Option<ec2::InstanceNetworkInterface> {
-    let mut built = ec2::InstanceNetworkInterface::builder();
-    children!(reader, "item", {
-        "attachment" => {
-            let mut attachment = ec2::InstanceNetworkInterfaceAttachment::builder();
-            children!(reader, "attachment", {
-                "attachTime" => attachment = attachment.attach_time(read_time(reader, "attachTime")?),
-                "deviceIndex" => attachment = attachment.device_index(read_number(reader, "deviceIndex")?),
-            });
-            built = built.attachment(attachment.build());
-        },
-    });
-    Some(built.build())
-}
-
-fn read_placement(reader: &mut XmlReader<'_>) -> Option<ec2::Placement> {
-    let mut built = ec2::Placement::builder();
-    children!(reader, "placement", {
-        "availabilityZone" => built = built.availability_zone(read_string(reader, "availabilityZone")?),
-        "groupName" => built = built.group_name(read_string(reader, "groupName")?),
-        "tenancy" => built = built.tenancy(reader.read_text("tenancy")?.as_ref().into()),
-    });
-    Some(built.build())
-}
-
-fn read_tag(reader: &mut XmlReader<'_>) -> Option<ec2::Tag> {
-    let mut built = ec2::Tag::builder();
-    children!(reader, "item", {
-        "key" => built = built.key(read_string(reader, "key")?),
-        "value" => built = built.value(read_string(reader, "value")?),
-    });
-    Some(built.build())
-}
-
+/// Reads the text of an element.
 fn read_string(reader: &mut XmlReader<'_>, element: &str) -> Option<String> {
-    reader.read_text(element).map(std::borrow::Cow::into_owned)
+    reader.read_text(element).map(Cow::into_owned)
 }
 
-fn read_number(reader: &mut XmlReader<'_>, element: &str) -> Option<i32> {
-    reader.read_text(element)?.parse().ok()
+/// Reads a word of an enum of the SDK.
+fn read_word<T: for<'word> From<&'word str>>(reader: &mut XmlReader<'_>, element: &str) -> Option<T> {
+    Some(reader.read_text(element)?.as_ref().into())
 }
 
-fn read_bool(reader: &mut XmlReader<'_>, element: &str) -> Option<bool> {
+/// Reads a number or a truth value.
+fn read_value<T: FromStr>(reader: &mut XmlReader<'_>, element: &str) -> Option<T> {
     reader.read_text(element)?.parse().ok()
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{Volume, VolumeState};
+use aws_sdk_ec2::types::{Volume, VolumeAttachment, VolumeState};
 use tokio::time::{Instant, sleep};
 
 use crate::cloud::{Instance, InstanceRef, OrphanedDisk, Result};
@@ -21,12 +21,9 @@ pub(crate) async fn find_orphaned_disks(clients: &Clients, gone: &[Instance]) ->
     let mut regions: BTreeMap<&str, HashMap<&str, &InstanceRef>> = BTreeMap::new();
     for instance in gone {
         let owners = regions.entry(&instance.reference.scope).or_default();
-        owners.extend(
-            instance
-                .disks
-                .iter()
-                .map(|disk| (disk.id.as_str(), &instance.reference)),
-        );
+        for disk in &instance.disks {
+            owners.insert(&disk.id, &instance.reference);
+        }
     }
     let mut orphaned_disks = Vec::new();
     for (region, owners) in regions {
@@ -40,14 +37,12 @@ async fn find_in_region(
     region: &str,
     owners: &HashMap<&str, &InstanceRef>,
 ) -> Result<Vec<OrphanedDisk>> {
-    let start = Instant::now();
+    let started_at = Instant::now();
     loop {
         let volumes = list_volumes(client, region, owners.keys().copied()).await?;
         let remaining: Vec<_> = volumes.iter().filter(|volume| is_orphaned(volume, owners)).collect();
-        let are_final = remaining
-            .iter()
-            .all(|volume| volume.state() == Some(&VolumeState::Available));
-        if are_final || start.elapsed() + DELETE_PAUSE > DELETE_TIMEOUT {
+        let is_settled = |volume: &&Volume| volume.state() == Some(&VolumeState::Available);
+        if remaining.iter().all(is_settled) || started_at.elapsed() + DELETE_PAUSE > DELETE_TIMEOUT {
             let to_orphaned_disk = |volume: &Volume| {
                 let id = volume.volume_id()?;
                 Some(OrphanedDisk {
@@ -65,22 +60,21 @@ async fn find_in_region(
 /// counts as orphaned.
 fn is_orphaned(volume: &Volume, owners: &HashMap<&str, &InstanceRef>) -> bool {
     let owner = volume.volume_id().and_then(|id| owners.get(id));
-    let is_used_by_another = |attachment: &aws_sdk_ec2::types::VolumeAttachment| {
-        attachment.instance_id().is_some() && attachment.instance_id() != owner.map(|owner| owner.id.as_str())
-    };
+    let owner_id = owner.map(|owner| owner.id.as_str());
+    let is_used_by_another = |user: &VolumeAttachment| user.instance_id().is_some() && user.instance_id() != owner_id;
     let is_being_deleted = matches!(volume.state(), Some(VolumeState::Deleting | VolumeState::Deleted));
     !is_being_deleted && !volume.attachments().iter().any(is_used_by_another)
 }
 
 /// Lists the volumes with these ids that exist. The ids are a filter, since an unknown id in a filter is no error.
 async fn list_volumes<'a>(client: &Client, region: &str, ids: impl Iterator<Item = &'a str>) -> Result<Vec<Volume>> {
-    let ids: Vec<&str> = ids.collect();
-    let mut found = Vec::new();
-    for ids in ids.chunks(MAX_FILTER_VALUES) {
+    let all_ids: Vec<&str> = ids.collect();
+    let mut volumes = Vec::new();
+    for ids in all_ids.chunks(MAX_FILTER_VALUES) {
         tracing::debug!(operation = "DescribeVolumes", place = region, "call");
         let call = client.describe_volumes().filters(build_filter("volume-id", ids));
         let answer = call.into_paginator().items().send().try_collect().await;
-        found.extend(answer.map_err(|error| translate(&error, Call::Read, "cannot look for volumes", region))?);
+        volumes.extend(answer.map_err(|error| translate(&error, Call::Read, "cannot look for volumes", region))?);
     }
-    Ok(found)
+    Ok(volumes)
 }

@@ -19,8 +19,12 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
     let tags = read_tags(instance);
     let ownership = Ownership::from_labels(&tags, NativeName::Tag(launch_index(instance)));
     // Until a member has its own name tag, the tag has the group's name.
-    let group = tags.get(LABEL_NAME).filter(|_| tags.contains_key(LABEL_MEMBERS));
-    let group = group.map(String::as_str).filter(|_| ownership.managed);
+    let is_managed_member = ownership.managed && tags.contains_key(LABEL_MEMBERS);
+    let group = if is_managed_member {
+        tags.get(LABEL_NAME).map(String::as_str)
+    } else {
+        None
+    };
     let name = ownership.name.clone().or_else(|| tags.get(TAG_NAME).cloned());
     let state = instance.state().and_then(|state| state.name());
     let primary = instance
@@ -29,10 +33,8 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
         .filter_map(|interface| interface.attachment())
         .find(|attachment| attachment.device_index() == Some(0));
     // A start resets the launch time, but the primary interface stays attached.
-    let created_at = primary
-        .and_then(|attachment| attachment.attach_time())
-        .or(instance.launch_time());
-    let created_at = created_at.and_then(to_timestamp);
+    let attached_at = primary.and_then(|attachment| attachment.attach_time());
+    let created_at = attached_at.or(instance.launch_time()).and_then(to_timestamp);
     let expires_at = ownership.expires_at(created_at);
     let zone = instance.placement().and_then(|placement| placement.availability_zone());
     Some(Instance {
@@ -207,8 +209,8 @@ fn read_disks(instance: &ec2::Instance) -> Vec<Disk> {
 fn user_labels(tags: &Labels, names: &[Option<&str>]) -> Labels {
     tags.iter()
         .filter(|(key, value)| {
-            let shown = *key == TAG_NAME && names.contains(&Some(value.as_str()));
-            !shown && !key.starts_with(RESERVED_PREFIX)
+            let is_name = *key == TAG_NAME && names.contains(&Some(value.as_str()));
+            !is_name && !key.starts_with(RESERVED_PREFIX)
         })
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect()
@@ -243,13 +245,13 @@ fn read_setup(instance: &ec2::Instance) -> BTreeMap<&'static str, Vec<Vec<String
             .collect::<Vec<_>>()
     };
     // Groups for ingress rules belong to `--open`.
-    let is_asked_for = |group: &&ec2::GroupIdentifier| {
-        !group
+    let is_for_open = |group: &ec2::GroupIdentifier| {
+        group
             .group_name()
             .is_some_and(|name| name.starts_with(GROUP_NAME_PREFIX))
     };
-    let groups = instance.security_groups().iter().filter(is_asked_for);
-    let groups = groups.map(|group| words(&[group.group_name(), group.group_id()]));
+    let requested_groups = instance.security_groups().iter().filter(|group| !is_for_open(group));
+    let groups = requested_groups.map(|group| words(&[group.group_name(), group.group_id()]));
     // An instance profile can be given by its ARN or by its name, which is the ARN's last part.
     let profile = instance.iam_instance_profile().and_then(|profile| profile.arn());
     let profile_name = profile.map(|arn| arn.rsplit('/').next().unwrap_or(arn));
@@ -260,8 +262,8 @@ fn read_setup(instance: &ec2::Instance) -> BTreeMap<&'static str, Vec<Vec<String
         ("ssh-key", vec![words(&[instance.key_name()])]),
         ("identity", vec![words(&[profile_name, profile])]),
     ];
-    let known = |(_, values): &(_, Vec<Vec<String>>)| values.iter().any(|words| !words.is_empty());
-    fields.into_iter().filter(known).collect()
+    let has_words = |(_, values): &(_, Vec<Vec<String>>)| values.iter().any(|words| !words.is_empty());
+    fields.into_iter().filter(has_words).collect()
 }
 
 fn native_fields(instance: &ec2::Instance) -> serde_json::Value {

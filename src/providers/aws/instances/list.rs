@@ -9,13 +9,13 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::future;
 use futures_util::stream::{self, TryStreamExt};
 
-use super::describe_instances::{Page, PageReader};
+use super::describe_instances::{Page, PageCapture};
 use super::from_api;
 use crate::cloud::{
     Error, ErrorKind, ErrorLocation, Gap, Instance, InstanceRef, InstanceSink, LABEL_MANAGED, ListFilter, ListScope,
     ProviderKind, Result,
 };
-use crate::providers::aws::api::error::{Call, SdkError, translate};
+use crate::providers::aws::api::error::{Call, OperationError, SdkError, translate};
 use crate::providers::aws::api::filters::{build_filter, build_filters, tag_filter_name};
 
 /// The maximum page size of DescribeInstances.
@@ -83,17 +83,14 @@ pub(crate) async fn describe_instance(
         .send()
         .await
         .map_err(|error| lookup_error(&error, target, "describe"))?;
-    let mut all = output
-        .reservations
-        .unwrap_or_default()
-        .into_iter()
-        .flat_map(|reservation| {
-            let owner = reservation.owner_id;
-            let instances = reservation.instances.unwrap_or_default();
-            instances.into_iter().map(move |instance| (instance, owner.clone()))
-        });
-    all.find(|(instance, _)| instance.instance_id() == Some(target.id.as_str()))
-        .ok_or_else(|| Error::not_found(target).at(ErrorLocation::new(ProviderKind::Aws, region)))
+    for reservation in output.reservations.unwrap_or_default() {
+        for instance in reservation.instances.unwrap_or_default() {
+            if instance.instance_id() == Some(target.id.as_str()) {
+                return Ok((instance, reservation.owner_id));
+            }
+        }
+    }
+    Err(Error::not_found(target).at(ErrorLocation::new(ProviderKind::Aws, region)))
 }
 
 /// Reads the console output of an instance.
@@ -108,24 +105,18 @@ pub(crate) async fn console_output(client: &Client, target: &InstanceRef) -> Res
     };
     let answer = match ask(true).await {
         // Only Nitro instances have the latest output.
-        Err(error)
-            if matches!(
-                error.code(),
-                Some("UnsupportedOperation" | "InvalidParameterCombination")
-            ) =>
-        {
-            ask(false).await
-        }
+        Err(error) if has_no_latest_output(error.code()) => ask(false).await,
         answer => answer,
     };
     let output = answer.map_err(|error| lookup_error(&error, target, "read the console of"))?;
     aws_smithy_types::base64::decode(output.output().unwrap_or_default()).map_err(|error| {
-        Error::new(
-            ErrorKind::Internal,
-            format!("the console output of {target} is not base64"),
-        )
-        .with_source(error)
+        let message = format!("the console output of {target} is not base64");
+        Error::new(ErrorKind::Internal, message).with_source(error)
     })
+}
+
+fn has_no_latest_output(code: Option<&str>) -> bool {
+    matches!(code, Some("UnsupportedOperation" | "InvalidParameterCombination"))
 }
 
 /// The `NotFound` error that all drivers share, with the cloud's code and request id.
@@ -142,32 +133,22 @@ pub(crate) fn not_found_error(target: &InstanceRef, cloud_error: &Error) -> Erro
 
 /// Lists the instances of a region that match filters.
 pub(crate) async fn list_matching(client: &Client, region: &str, filters: Vec<Filter>) -> Result<Vec<Instance>> {
-    let mut found = Vec::new();
-    let mut gather = |page: Vec<Instance>| found.extend(page);
-    let (location, filter) = (ListScope::Region(region.to_owned()), ListFilter::default());
-    list_all_pages(
-        client,
-        region,
-        &filters,
-        &InstanceSink::new(&location, &filter, &mut gather),
-    )
-    .await?;
-    Ok(found)
+    let mut instances = Vec::new();
+    let mut gather = |page: Vec<Instance>| instances.extend(page);
+    let (scope, filter) = (ListScope::Region(region.to_owned()), ListFilter::default());
+    let sink = InstanceSink::new(&scope, &filter, &mut gather);
+    list_all_pages(client, region, &filters, &sink).await?;
+    Ok(instances)
 }
 
 /// Converts the instances of one response.
 pub(crate) fn read_instances(output: &DescribeInstancesOutput, region: &str) -> Vec<Instance> {
-    output
-        .reservations()
-        .iter()
-        .flat_map(|reservation| {
-            let owner = reservation.owner_id();
-            reservation
-                .instances()
-                .iter()
-                .filter_map(move |found| from_api::from_ec2(found, region, owner))
-        })
-        .collect()
+    let mut instances = Vec::new();
+    for reservation in output.reservations() {
+        let convert = |instance| from_api::from_ec2(instance, region, reservation.owner_id());
+        instances.extend(reservation.instances().iter().filter_map(convert));
+    }
+    instances
 }
 
 /// Lists all pages of one query. If EC2 refuses a page token, the listing starts again, once; `pages` ignores
@@ -198,18 +179,18 @@ async fn read_pages(client: &Client, region: &str, filters: &[Filter], pages: &I
             page = seen.len() + 1,
             "call"
         );
-        let reader = PageReader::new(region);
+        let capture = PageCapture::new(region);
         let answer = client
             .describe_instances()
             .set_filters((!filters.is_empty()).then(|| filters.to_vec()))
             .max_results(PAGE_SIZE)
             .set_next_token(token.clone())
             .customize()
-            .interceptor(reader.clone())
+            .interceptor(capture.clone())
             .send()
             .await
             .map_err(|error| to_stop(&error, region, token.is_some()))?;
-        let page = reader.take_page().unwrap_or_else(|| Page {
+        let page = capture.take_page().unwrap_or_else(|| Page {
             instances: read_instances(&answer, region),
             next_token: answer.next_token.clone(),
         });
@@ -221,10 +202,8 @@ async fn read_pages(client: &Client, region: &str, filters: &[Filter], pages: &I
             return Ok(());
         };
         if !seen.insert(next.clone()) {
-            let error = Error::new(
-                ErrorKind::Network,
-                format!("the listing of {region} runs in a loop: ec2 gave the same page token again"),
-            );
+            let message = format!("the listing of {region} runs in a loop: ec2 gave the same page token again");
+            let error = Error::new(ErrorKind::Network, message);
             return Err(Stop::Other(error.at(ErrorLocation::new(ProviderKind::Aws, region))));
         }
         token = Some(next);
@@ -232,12 +211,8 @@ async fn read_pages(client: &Client, region: &str, filters: &[Filter], pages: &I
 }
 
 fn to_stop(error: &SdkError<DescribeInstancesError>, region: &str, with_token: bool) -> Stop {
-    let translated = translate(
-        error,
-        Call::Read,
-        format!("cannot list the instances of {region}"),
-        region,
-    );
+    let failure_prefix = format!("cannot list the instances of {region}");
+    let translated = translate(error, Call::Read, failure_prefix, region);
     match error.code() {
         // EC2 accepted the other values for the page before, so the token is the refused one.
         Some("InvalidPaginationToken" | "InvalidNextToken" | "InvalidParameterValue") if with_token => {
@@ -248,10 +223,7 @@ fn to_stop(error: &SdkError<DescribeInstancesError>, region: &str, with_token: b
 }
 
 /// Translates the error of a call about one instance. A missing instance has the same message on all clouds.
-fn lookup_error<E>(error: &SdkError<E>, target: &InstanceRef, verb: &str) -> Error
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
+fn lookup_error<E: OperationError>(error: &SdkError<E>, target: &InstanceRef, verb: &str) -> Error {
     let translated = translate(error, Call::Read, format!("cannot {verb} {target}"), &target.scope);
     match translated.kind() {
         ErrorKind::NotFound => not_found_error(target, &translated),

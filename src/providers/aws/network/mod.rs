@@ -49,33 +49,50 @@ pub(super) async fn resolve_network(client: &Client, spec: &InstanceSpec, machin
     let region = &spec.location.region;
     let subnet = match &spec.subnet {
         Some(id) => Some(get_subnet(client, spec, id).await?),
-        // A default subnet gives a public address. An instance without one needs an interface, which needs a subnet.
-        None if spec.network.is_some() || !spec.public_ip => Some(pick_subnet(client, spec, machine_type).await?),
+        None if needs_explicit_subnet(spec) => Some(pick_subnet(client, spec, machine_type).await?),
         None => None,
     };
-    let (vpc, groups) = if spec.firewalls.is_empty() && spec.ingress_rules.is_empty() {
-        (None, Vec::new())
-    } else {
-        let vpc = match subnet.as_ref().and_then(Subnet::vpc_id) {
-            Some(vpc) => vpc.to_owned(),
-            None => find_default_vpc(client, region).await?,
-        };
-        // The default group is named too: a group for ingress rules alone would replace it.
-        let default = [DEFAULT_GROUP.to_owned()];
-        let requested = if spec.firewalls.is_empty() {
-            &default[..]
-        } else {
-            &spec.firewalls
-        };
-        let groups = find_security_groups(client, region, &vpc, requested).await?;
-        (Some(vpc), groups)
-    };
-    Ok(Network {
-        vpc,
-        subnet: subnet.and_then(|subnet| subnet.subnet_id),
-        groups,
+    let mut network = Network {
+        subnet: subnet.as_ref().and_then(Subnet::subnet_id).map(str::to_owned),
         public_ip: spec.public_ip,
-    })
+        ..Network::default()
+    };
+    if spec.firewalls.is_empty() && spec.ingress_rules.is_empty() {
+        return Ok(network);
+    }
+    let vpc = match &subnet {
+        // Groups of another VPC, such as the default one, do not fit this subnet.
+        Some(subnet) => subnet.vpc_id.clone().ok_or_else(|| unknown_vpc_error(subnet, region))?,
+        None => find_default_vpc(client, region).await?,
+    };
+    network.groups = if spec.firewalls.is_empty() {
+        // The default group is named too: a group for ingress rules alone would replace it.
+        find_security_groups(client, region, &vpc, &[DEFAULT_GROUP.to_owned()]).await?
+    } else {
+        find_security_groups(client, region, &vpc, &spec.firewalls).await?
+    };
+    network.vpc = Some(vpc);
+    Ok(network)
+}
+
+/// Whether the call must name a subnet. A default subnet gives a public address; an instance without one needs an
+/// interface, which needs a subnet.
+pub(super) fn needs_explicit_subnet(spec: &InstanceSpec) -> bool {
+    spec.network.is_some() || !spec.public_ip
+}
+
+/// The filter for the subnets that a spec can use.
+pub(super) fn subnet_filter(spec: &InstanceSpec) -> Filter {
+    match &spec.network {
+        Some(network) => build_filter("vpc-id", [network]),
+        None => build_filter("default-for-az", ["true"]),
+    }
+}
+
+fn unknown_vpc_error(subnet: &Subnet, region: &str) -> Error {
+    let id = subnet.subnet_id().unwrap_or_default();
+    let message = format!("ec2 does not say which network subnet {id} is in");
+    Error::new(ErrorKind::Internal, message).at(ErrorLocation::new(ProviderKind::Aws, region))
 }
 
 async fn get_subnet(client: &Client, spec: &InstanceSpec, id: &str) -> Result<Subnet> {
@@ -83,12 +100,8 @@ async fn get_subnet(client: &Client, spec: &InstanceSpec, id: &str) -> Result<Su
     tracing::debug!(operation = "DescribeSubnets", place = region, "call");
     let answer = client.describe_subnets().subnet_ids(id).send().await;
     let output = answer.map_err(|error| {
-        translate(
-            &error,
-            Call::Read,
-            format!("cannot look up subnet {}", quoted(id)),
-            region,
-        )
+        let failure_prefix = format!("cannot look up subnet {}", quoted(id));
+        translate(&error, Call::Read, failure_prefix, region)
     })?;
     let subnet = output.subnets.unwrap_or_default().into_iter().next().ok_or_else(|| {
         Error::invalid(format!("subnet {id} does not exist in {region}"))
@@ -97,17 +110,18 @@ async fn get_subnet(client: &Client, spec: &InstanceSpec, id: &str) -> Result<Su
     if let Some(network) = &spec.network
         && subnet.vpc_id() != Some(network)
     {
-        let of = subnet.vpc_id().unwrap_or("another vpc");
-        return Err(Error::invalid(format!(
-            "subnet {id} is not in network {network} but in {of}"
-        )));
+        let vpc = subnet.vpc_id().unwrap_or("another vpc");
+        let message = format!("subnet {id} is not in network {network} but in {vpc}");
+        return Err(Error::invalid(message));
     }
     if let Some(zone) = &spec.location.zone
         && subnet.availability_zone() != Some(zone)
     {
-        let of = subnet.availability_zone().unwrap_or("another zone");
-        return Err(Error::invalid(format!("subnet {id} is not in zone {zone} but in {of}"))
-            .with_hint("leave the zone out: the subnet decides it"));
+        let subnet_zone = subnet.availability_zone().unwrap_or("another zone");
+        return Err(
+            Error::invalid(format!("subnet {id} is not in zone {zone} but in {subnet_zone}"))
+                .with_hint("leave the zone out: the subnet decides it"),
+        );
     }
     Ok(subnet)
 }
@@ -115,16 +129,10 @@ async fn get_subnet(client: &Client, spec: &InstanceSpec, id: &str) -> Result<Su
 /// Picks one of the network's subnets. The same name gives the same subnet.
 async fn pick_subnet(client: &Client, spec: &InstanceSpec, machine_type: &str) -> Result<Subnet> {
     let region = &spec.location.region;
-    let mut filters = vec![match &spec.network {
-        Some(network) => build_filter("vpc-id", [network]),
-        None => build_filter("default-for-az", ["true"]),
-    }];
-    filters.extend(
-        spec.location
-            .zone
-            .as_ref()
-            .map(|zone| build_filter("availability-zone", [zone])),
-    );
+    let mut filters = vec![subnet_filter(spec)];
+    if let Some(zone) = &spec.location.zone {
+        filters.push(build_filter("availability-zone", [zone]));
+    }
     let (subnets, zones) = future::try_join(
         list_subnets(client, region, filters),
         find_zones_with_type(client, region, machine_type),
@@ -133,11 +141,9 @@ async fn pick_subnet(client: &Client, spec: &InstanceSpec, machine_type: &str) -
     if subnets.is_empty() {
         return Err(no_subnet_error(spec));
     }
-    let fit: Vec<Subnet> = subnets
-        .into_iter()
-        .filter(|subnet| subnet.availability_zone().is_some_and(|zone| zones.contains(zone)))
-        .collect();
-    choose_subnet(fit, spec.name.as_str(), spec.public_ip).ok_or_else(|| {
+    let offers_type = |subnet: &Subnet| subnet.availability_zone().is_some_and(|zone| zones.contains(zone));
+    let usable: Vec<Subnet> = subnets.into_iter().filter(offers_type).collect();
+    choose_subnet(usable, spec.name.as_str(), spec.public_ip).ok_or_else(|| {
         let network = spec.network.as_deref().unwrap_or("the default network");
         Error::new(
             ErrorKind::Capacity,
@@ -175,26 +181,15 @@ fn choose_subnet(subnets: Vec<Subnet>, name: &str, public_ip: bool) -> Option<Su
 /// Lists the subnets that match filters.
 pub(super) async fn list_subnets(client: &Client, region: &str, filters: Vec<Filter>) -> Result<Vec<Subnet>> {
     tracing::debug!(operation = "DescribeSubnets", place = region, "call");
-    let mut pages = client
-        .describe_subnets()
-        .set_filters(Some(filters))
-        .into_paginator()
-        .items()
-        .send();
-    let mut found = Vec::new();
-    while let Some(subnet) = pages.next().await {
-        found.push(subnet.map_err(|error| translate(&error, Call::Read, "cannot list the subnets", region))?);
-    }
-    Ok(found)
+    let call = client.describe_subnets().set_filters(Some(filters));
+    let answer: Result<Vec<Subnet>, _> = call.into_paginator().items().send().try_collect().await;
+    answer.map_err(|error| translate(&error, Call::Read, "cannot list the subnets", region))
 }
 
 async fn find_default_vpc(client: &Client, region: &str) -> Result<String> {
     tracing::debug!(operation = "DescribeVpcs", place = region, "call");
-    let answer = client
-        .describe_vpcs()
-        .filters(build_filter("is-default", ["true"]))
-        .send()
-        .await;
+    let call = client.describe_vpcs().filters(build_filter("is-default", ["true"]));
+    let answer = call.send().await;
     let output = answer.map_err(|error| translate(&error, Call::Read, "cannot look up the default network", region))?;
     let vpc = output.vpcs.unwrap_or_default().into_iter().find_map(|vpc| vpc.vpc_id);
     vpc.ok_or_else(|| {
