@@ -54,7 +54,7 @@ pub(super) async fn send(
         references.push(target.reference.clone());
     }
     let calls = by_provider.iter().map(async |(kind, references)| {
-        let may_start = || shutdown.status().is_none();
+        let may_start = || shutdown.signal_status().is_none();
         let tracker = BatchTracker::new(&may_start);
         let provider = connect(*kind);
         let call = provider.apply(action, references, &tracker);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::catalog::OfflineCatalog;
 use crate::cloud::{Clock, CloudInfo, Provider, Result};
-use crate::settings::{ResolvedSetting, Settings, VendorSetting};
+use crate::settings::{CloudToolSetting, ResolvedSetting, Settings};
 
 /// How cloudctl comes to a cloud.
 #[derive(Clone, Copy)]
@@ -17,7 +17,7 @@ pub struct Driver {
     /// no: it is asked only if it is named.
     pub has_credentials: fn(&Settings) -> bool,
     /// The settings of the cloud's own tools, and what cloudctl does with each.
-    pub vendor_settings: &'static [VendorSetting],
+    pub vendor_settings: &'static [CloudToolSetting],
     /// What those settings come to in this run, each with where it came from; asks no network. Fails with `InvalidSpec` if
     /// a configuration file cannot be read, with `Unauthenticated` if a credentials file cannot.
     pub resolved_settings: fn(&Settings) -> Result<Vec<ResolvedSetting>>,

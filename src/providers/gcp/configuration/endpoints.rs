@@ -1,6 +1,6 @@
 //! Addresses of APIs that settings name.
 
-use super::gcloud_config::Located;
+use super::gcloud_config::SourcedValue;
 use crate::cloud::{Error, Result};
 use crate::providers::common::server_address::{is_host, shown_address};
 
@@ -9,8 +9,8 @@ use crate::providers::common::server_address::{is_host, shown_address};
 ///
 /// # Errors
 /// `InvalidSpec` that names the setting, for text that is not the address of an API.
-pub(crate) fn parse_endpoint(setting: &Located, version: &str) -> Result<String> {
-    let Located { value, source } = setting;
+pub(crate) fn parse_endpoint(setting: &SourcedValue, version: &str) -> Result<String> {
+    let SourcedValue { value, source } = setting;
     let endpoint_error = |why: &str| {
         let shown = shown_address(value);
         let example = format!("http://127.0.0.1:8080{version}/");
@@ -49,7 +49,7 @@ mod tests {
     fn of(value: &str) -> Result<String> {
         let source = "variable X".to_owned();
         parse_endpoint(
-            &Located {
+            &SourcedValue {
                 value: value.to_owned(),
                 source,
             },

@@ -9,7 +9,7 @@ use std::io::ErrorKind as IoErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::cloud::{Error, Result, quoted};
-pub(crate) use crate::settings::Located;
+pub(crate) use crate::settings::SourcedValue;
 use crate::settings::{Environment, io_reason, utf8_text};
 
 /// The properties that `gcloud` would use.
@@ -63,15 +63,15 @@ impl GcloudConfiguration {
     }
 
     /// Returns a property, such as `("compute", "zone")`, and where it is set.
-    pub(crate) fn setting(&self, section: &str, key: &str) -> Option<Located> {
+    pub(crate) fn setting(&self, section: &str, key: &str) -> Option<SourcedValue> {
         let variable = variable_name(section, key);
-        Located::from_variable(&self.environment, &variable).or_else(|| self.file_setting(section, key))
+        SourcedValue::from_variable(&self.environment, &variable).or_else(|| self.file_setting(section, key))
     }
 
     /// Returns a property that a file sets, ignoring the variables.
-    pub(crate) fn file_setting(&self, section: &str, key: &str) -> Option<Located> {
+    pub(crate) fn file_setting(&self, section: &str, key: &str) -> Option<SourcedValue> {
         let found = self.properties.get(&(section.to_owned(), key.to_owned()))?;
-        (!found.value.is_empty()).then(|| Located {
+        (!found.value.is_empty()).then(|| SourcedValue {
             value: found.value.clone(),
             source: format!(
                 "{}:{}, [{section}]",

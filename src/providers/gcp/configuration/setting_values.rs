@@ -4,7 +4,7 @@
 use http::HeaderValue;
 
 use super::endpoints::parse_endpoint;
-use super::gcloud_config::{GcloudConfiguration, Located};
+use super::gcloud_config::{GcloudConfiguration, SourcedValue};
 use crate::cloud::{Error, Result, quoted};
 use crate::settings::Settings;
 
@@ -14,7 +14,7 @@ pub(crate) const DEFAULT_UNIVERSE: &str = "googleapis.com";
 /// The most characters of a project id: a domain, a colon and 30 characters are fewer.
 const MAX_PROJECT_ID_LENGTH: usize = 300;
 
-pub(crate) fn check_project(project: &Located) -> Result<()> {
+pub(crate) fn check_project(project: &SourcedValue) -> Result<()> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':' | '_');
     let is_id = project.value.len() <= MAX_PROJECT_ID_LENGTH && project.value.chars().all(is_plain);
     match is_id {
@@ -31,7 +31,7 @@ pub(crate) fn check_project(project: &Located) -> Result<()> {
 /// The project that pays for calls, if it may differ from the project of the calls.
 pub(crate) enum QuotaProject {
     /// A named project.
-    Named(Located),
+    Named(SourcedValue),
     /// The project of the calls, and where this is set.
     Current(String),
 }
@@ -40,7 +40,7 @@ impl QuotaProject {
     /// # Errors
     /// `InvalidSpec` for text that is neither a project nor a supported word.
     pub(crate) fn resolve(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Self>> {
-        let variable = Located::from_variable(&settings.environment, "GOOGLE_CLOUD_QUOTA_PROJECT");
+        let variable = SourcedValue::from_variable(&settings.environment, "GOOGLE_CLOUD_QUOTA_PROJECT");
         let Some(named) = variable.or_else(|| gcloud.setting("billing", "quota_project")) else {
             return Ok(None);
         };
@@ -85,7 +85,7 @@ impl Impersonation {
     ///
     /// # Errors
     /// `InvalidSpec` if one is not the address of a service account.
-    pub(crate) fn parse(setting: &Located) -> Result<Self> {
+    pub(crate) fn parse(setting: &SourcedValue) -> Result<Self> {
         let accounts = setting.value.split(',').map(str::trim);
         let mut accounts: Vec<String> = accounts
             .filter(|account| !account.is_empty())
@@ -134,9 +134,9 @@ pub(crate) fn resolve_impersonation(gcloud: &GcloudConfiguration) -> Result<Opti
 ///
 /// # Errors
 /// `InvalidSpec` if it is not a domain.
-pub(crate) fn configured_universe(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Located>> {
+pub(crate) fn configured_universe(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<SourcedValue>> {
     // The SDK reads this variable too, with all white space in it.
-    let variable = Located::from_exact_variable(&settings.environment, "GOOGLE_CLOUD_UNIVERSE_DOMAIN");
+    let variable = SourcedValue::from_exact_variable(&settings.environment, "GOOGLE_CLOUD_UNIVERSE_DOMAIN");
     let Some(named) = variable.or_else(|| gcloud.setting("core", "universe_domain")) else {
         return Ok(None);
     };
@@ -162,13 +162,13 @@ pub(crate) fn resolve_endpoint(
     api: &str,
     version: &str,
     universe: Option<&str>,
-) -> Result<Located> {
+) -> Result<SourcedValue> {
     match gcloud.setting("api_endpoint_overrides", api) {
-        Some(named) => Ok(Located {
+        Some(named) => Ok(SourcedValue {
             value: parse_endpoint(&named, version)?,
             source: named.source,
         }),
-        None => Ok(Located {
+        None => Ok(SourcedValue {
             value: format!("https://{api}.{}", universe.unwrap_or(DEFAULT_UNIVERSE)),
             source: "default".to_owned(),
         }),
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     fn of(value: &str) -> Result<Impersonation> {
-        Impersonation::parse(&Located {
+        Impersonation::parse(&SourcedValue {
             value: value.to_owned(),
             source: "here".to_owned(),
         })

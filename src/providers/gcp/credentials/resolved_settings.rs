@@ -5,7 +5,7 @@ use super::{CredentialSource, find_credentials, metadata_server};
 use crate::cloud::{Error, ProviderKind, Result, path_text, quoted};
 use crate::providers::common::server_address::shown_proxy;
 use crate::providers::gcp::configuration::cloudctl_keys::{PROJECT, REGION, ZONE};
-use crate::providers::gcp::configuration::gcloud_config::{GcloudConfiguration, Located};
+use crate::providers::gcp::configuration::gcloud_config::{GcloudConfiguration, SourcedValue};
 use crate::providers::gcp::configuration::gcloud_settings::{check_vendor_settings, list_proxies};
 use crate::providers::gcp::configuration::setting_values::{
     DEFAULT_UNIVERSE, QuotaProject, check_project, configured_universe, resolve_endpoint, resolve_impersonation,
@@ -19,8 +19,8 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     check_vendor_settings(settings, gcloud)?;
     let found = find_credentials(environment, gcloud)?;
     let mut list = Vec::new();
-    let mut add = |name: &'static str, located: Option<Located>, otherwise: &str| {
-        list.push(ResolvedSetting::from_located(name, located, otherwise));
+    let mut add = |name: &'static str, located: Option<SourcedValue>, otherwise: &str| {
+        list.push(ResolvedSetting::new(name, located, otherwise));
     };
     let on_google = metadata_server::is_available(environment);
     let unset_project = if on_google { "metadata server" } else { "not set" };
@@ -35,20 +35,20 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
         "not found",
     );
     let principal = found.as_ref().and_then(|found| {
-        Some(Located {
+        Some(SourcedValue {
             value: found.principal()?,
             source: found.description().source,
         })
     });
     add("gcp.account", principal, "the credentials do not say");
-    let impersonate = resolve_impersonation(gcloud)?.map(|impersonation| Located {
+    let impersonate = resolve_impersonation(gcloud)?.map(|impersonation| SourcedValue {
         value: impersonation.principal,
         source: impersonation.source,
     });
     add("gcp.impersonate", impersonate, "not set");
     let quota_project = QuotaProject::resolve(settings, gcloud)?.map(|quota| match quota {
         QuotaProject::Named(named) => named,
-        QuotaProject::Current(source) => Located {
+        QuotaProject::Current(source) => SourcedValue {
             value: "the project of the calls".to_owned(),
             source,
         },
@@ -56,12 +56,12 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     add("gcp.quota_project", quota_project, "not set");
     let region = settings
         .cloud_setting(ProviderKind::Gcp, REGION)
-        .located()
+        .sourced_value()
         .or_else(|| gcloud.setting("compute", "region"));
     add("gcp.region", region, "not set");
     let zone = settings
         .cloud_setting(ProviderKind::Gcp, ZONE)
-        .located()
+        .sourced_value()
         .or_else(|| gcloud.setting("compute", "zone"));
     add("gcp.zone", zone, "not set");
     let universe = configured_universe(settings, gcloud)?;
@@ -72,12 +72,12 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     let endpoint = resolve_endpoint(gcloud, "compute", "/compute/v1", universe_name.as_deref())?;
     add("gcp.endpoint", Some(endpoint), "default");
     let universe = universe.or_else(|| {
-        Some(Located {
+        Some(SourcedValue {
             value: found.as_ref()?.universe()?.to_owned(),
             source: found.as_ref()?.description().source,
         })
     });
-    let default = Located {
+    let default = SourcedValue {
         value: DEFAULT_UNIVERSE.to_owned(),
         source: "default".to_owned(),
     };
@@ -85,14 +85,14 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     let authorities = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
     let authorities = authorities
         .iter()
-        .find_map(|name| Located::from_variable(environment, name));
-    let authorities = authorities.map(|located| Located {
+        .find_map(|name| SourcedValue::from_variable(environment, name));
+    let authorities = authorities.map(|located| SourcedValue {
         value: path_text(&located.value),
         source: located.source,
     });
     add("gcp.ca_certs", authorities, "the system's");
     let proxy = list_proxies(environment).into_iter().find_map(|proxy| {
-        Some(Located {
+        Some(SourcedValue {
             value: shown_proxy(&proxy.value.parse().ok()?),
             source: proxy.source,
         })
@@ -109,11 +109,11 @@ pub(crate) fn resolve_project(
     settings: &Settings,
     gcloud: &GcloudConfiguration,
     found: Option<&CredentialSource>,
-) -> Result<Option<Located>> {
-    let variable = |name| Located::from_variable(&settings.environment, name);
+) -> Result<Option<SourcedValue>> {
+    let variable = |name| SourcedValue::from_variable(&settings.environment, name);
     let named = settings
         .cloud_setting(ProviderKind::Gcp, PROJECT)
-        .located()
+        .sourced_value()
         .or_else(|| variable("GOOGLE_CLOUD_PROJECT"))
         .or_else(|| variable("CLOUDSDK_CORE_PROJECT"))
         .or_else(|| variable("GCLOUD_PROJECT"))
@@ -130,7 +130,7 @@ pub(crate) fn resolve_project(
 ///
 /// # Errors
 /// `InvalidSpec` if they belong to another one.
-pub(crate) fn resolve_universe(found: &CredentialSource, named: Option<&Located>) -> Result<Option<String>> {
+pub(crate) fn resolve_universe(found: &CredentialSource, named: Option<&SourcedValue>) -> Result<Option<String>> {
     let of_credentials = match found {
         CredentialSource::File(_) => Some(found.universe().unwrap_or(DEFAULT_UNIVERSE)),
         CredentialSource::Token(..) | CredentialSource::MetadataServer => None,
@@ -154,7 +154,7 @@ pub(crate) fn resolve_universe(found: &CredentialSource, named: Option<&Located>
 /// # Errors
 /// `InvalidSpec` if the credentials name another account.
 pub(crate) fn check_account(settings: &Settings, found: &CredentialSource) -> Result<()> {
-    let Some(named) = Located::from_variable(&settings.environment, "CLOUDSDK_CORE_ACCOUNT") else {
+    let Some(named) = SourcedValue::from_variable(&settings.environment, "CLOUDSDK_CORE_ACCOUNT") else {
         return Ok(());
     };
     match found.principal() {
