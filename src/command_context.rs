@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::catalog::Catalog;
 use crate::cloud::{Clock, CloudInfo, CloudInfos, Error, ErrorKind, Provider, ProviderKind, Result, join_with_or};
-use crate::output::{Printer, Streams, Terminal};
+use crate::output::{ColumnSet, Printer, Report, Streams, Terminal};
 use crate::panic_report::PanicReport;
 use crate::providers::Drivers;
 use crate::settings::{Environment, ProviderChoice, ResolvedSetting, Settings, Source, is_cloud_setting};
@@ -148,24 +148,18 @@ impl Context {
     /// The catalog of machine types and prices. Its files are read at first use.
     pub fn catalog(&mut self) -> Arc<Catalog> {
         let path = self.catalog_path();
-        let catalog = || Arc::new(self.clouds.drivers.catalog(path));
-        let catalog = self.catalog.get_or_insert_with(catalog);
-        Arc::clone(catalog)
+        let read_catalog = || Arc::new(self.clouds.drivers.catalog(path));
+        Arc::clone(self.catalog.get_or_insert_with(read_catalog))
     }
 
     /// The path of the price file: `CLOUDCTL_CATALOG`, else a file in the user's cache folder; `None` without a home folder.
     pub fn catalog_path(&self) -> Option<PathBuf> {
         let environment = &self.settings.environment;
-        let named = environment
-            .get("CLOUDCTL_CATALOG")
-            .map(|path| environment.expand_path(path));
-        named.or_else(|| {
-            Some(
-                environment
-                    .xdg_folder("XDG_CACHE_HOME", ".cache")?
-                    .join("cloudctl/prices.tsv"),
-            )
-        })
+        if let Some(path) = environment.get("CLOUDCTL_CATALOG") {
+            return Some(environment.expand_path(path));
+        }
+        let folder = environment.xdg_folder("XDG_CACHE_HOME", ".cache")?;
+        Some(folder.join("cloudctl/prices.tsv"))
     }
 
     /// The fixed data about each cloud.
@@ -209,9 +203,10 @@ impl Context {
 
     /// Checks the variables of all clouds. A variable whose value is not Unicode may be meant as credentials.
     fn check_variables(&self) -> Result<()> {
-        ProviderKind::ALL
-            .into_iter()
-            .try_for_each(|kind| self.cloud(kind).map(|_| ()))
+        for kind in ProviderKind::ALL {
+            self.cloud(kind)?;
+        }
+        Ok(())
     }
 
     /// The clouds to query: those that are named, else every one whose credentials are found.
@@ -219,24 +214,18 @@ impl Context {
     /// # Errors
     /// `Unauthenticated` if none is named and no credentials are found.
     pub fn providers_to_query(&self) -> Result<Vec<Arc<dyn Provider>>> {
-        let providers = match self.settings.providers.value.clone() {
-            Some(mut kinds) => {
-                kinds.sort();
-                kinds.dedup();
-                kinds
-                    .into_iter()
-                    .map(|kind| self.cloud(kind))
-                    .collect::<Result<Vec<_>>>()?
-            }
-            None => {
-                self.check_variables()?;
-                self.configured_providers()
-            }
-        };
-        match providers.is_empty() {
-            true => Err(self.no_credentials_error()),
-            false => Ok(providers),
+        match &self.settings.providers.value {
+            Some(kinds) if kinds.is_empty() => Err(self.no_credentials_error()),
+            Some(kinds) => self.connect(kinds.clone()),
+            None => self.configured_providers_or_error(),
         }
+    }
+
+    /// Gives the driver of each of these clouds once, in the order of [`ProviderKind`].
+    fn connect(&self, mut kinds: Vec<ProviderKind>) -> Result<Vec<Arc<dyn Provider>>> {
+        kinds.sort();
+        kinds.dedup();
+        kinds.into_iter().map(|kind| self.cloud(kind)).collect()
     }
 
     /// Every cloud whose credentials are found. The mock needs none, and is never among them.
@@ -265,42 +254,52 @@ impl Context {
     /// `InvalidSpec` if none is named; `Unauthenticated` if `any` is named and no credentials are found.
     pub fn providers_for_create(&self) -> Result<Vec<Arc<dyn Provider>>> {
         let settings = &self.settings;
-        let mut named = match (&settings.providers.source, settings.create_provider.value) {
-            (Source::Context(_), Some(kind)) => vec![kind],
-            _ => settings.providers.value.clone().unwrap_or_default(),
-        };
-        named.sort();
-        named.dedup();
         if settings.any_provider {
             return self.configured_providers_or_error();
         }
-        if named.is_empty() {
+        let kinds = match (&settings.providers.source, settings.create_provider.value) {
+            (Source::Context(_), Some(kind)) => vec![kind],
+            _ => settings.providers.value.clone().unwrap_or_default(),
+        };
+        if kinds.is_empty() {
             let flags = ProviderChoice::words().into_iter().map(|word| format!("-p {word}"));
             let error = Error::invalid("no provider is given, and where a VM goes is never guessed");
             return Err(error.with_hint(format!("pass {}, or set CLOUDCTL_PROVIDER", join_with_or(flags))));
         }
-        if named.len() > 1 && !matches!(settings.providers.source, Source::Flag(_)) {
+        let providers = self.connect(kinds)?;
+        if providers.len() > 1 && !settings.providers.source.is_flag() {
             let error = Error::invalid("several providers are given, and not by a flag of this command");
             return Err(error.with_hint("pass one -p, or several to take the cheapest, or -p any"));
         }
-        named.into_iter().map(|kind| self.cloud(kind)).collect()
+        Ok(providers)
     }
 
     /// Creates the error for no credentials at all.
     pub fn no_credentials_error(&self) -> Error {
-        let (with, without): (Vec<_>, Vec<_>) = self.infos().iter().partition(|info| info.needs_credentials);
-        let sign_in = join_with_or(with.iter().map(|info| info.title));
-        let others: String = without
-            .iter()
-            .map(|info| format!(", or try -p {}, which needs no account", info.kind))
-            .collect();
-        Error::new(ErrorKind::Unauthenticated, "no credentials of any cloud were found")
-            .with_hint(format!("sign in to {sign_in}{others}"))
+        let (with_account, without_account): (Vec<_>, Vec<_>) =
+            self.infos().iter().partition(|info| info.needs_credentials);
+        let mut hint = format!(
+            "sign in to {}",
+            join_with_or(with_account.iter().map(|info| info.title))
+        );
+        for info in without_account {
+            hint.push_str(&format!(", or try -p {}, which needs no account", info.kind));
+        }
+        Error::new(ErrorKind::Unauthenticated, "no credentials of any cloud were found").with_hint(hint)
     }
 
     /// Whether credentials of a cloud are found. Uses no network.
     pub fn has_credentials(&self, kind: ProviderKind) -> bool {
         (self.clouds.drivers.get(kind).has_credentials)(&self.settings)
+    }
+
+    /// Prints results in the requested format, and errors.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn print_report(&mut self, report: &Report, view: &ColumnSet) -> io::Result<()> {
+        let now = self.now();
+        self.printer.print_report(report, view, now)
     }
 
     /// Asks a question on the terminal, and gives the answer; `None` at the end of the input.
@@ -310,8 +309,10 @@ impl Context {
     pub fn prompt(&mut self, question: &str) -> io::Result<Option<String>> {
         self.printer.ask(question)?;
         let mut answer = String::new();
-        let read = self.input.read_line(&mut answer)?;
-        Ok((read > 0).then(|| answer.trim().to_owned()))
+        match self.input.read_line(&mut answer)? {
+            0 => Ok(None),
+            _ => Ok(Some(answer.trim().to_owned())),
+        }
     }
 
     /// Reads at most `limit` bytes of standard input.

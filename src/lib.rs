@@ -73,7 +73,7 @@ use crate::command_context::{Context, Host};
 use crate::exit::ExitStatus;
 use crate::output::{Printer, Redactor};
 use crate::providers::Drivers;
-use crate::settings::{Settings, Source};
+use crate::settings::Settings;
 
 /// Runs one command line, and gives the exit status. `arguments` begin with the program's name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, host: Host) -> ExitStatus {
@@ -105,7 +105,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, host: Host) -> ExitSta
     if let Some(result) = execute_without_settings(&cli.command, &drivers, &mut printer) {
         return result.unwrap_or_else(|error| report_any_error(error, &mut printer));
     }
-    let may_lack_context = matches!(&cli.command, Command::Context(args) if args.works_without_context());
+    let may_lack_context = match &cli.command {
+        Command::Context(subcommand) => subcommand.works_without_context(),
+        _ => false,
+    };
     let settings = match Settings::resolve(&cli.global, environment, infos, may_lack_context) {
         Ok(settings) => settings,
         Err(error) => return report_error(error, &mut printer),
@@ -113,20 +116,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, host: Host) -> ExitSta
     if let Err(error) = start_log(cli.global.verbose, settings.environment.get("CLOUDCTL_LOG"), redactor) {
         return report_error(error, &mut printer);
     }
-    panics.set_format(settings.output.value.as_deref().filter(|_| !settings.quiet));
-    if let Err(error) = printer.set_format(settings.output.value.as_deref(), settings.quiet) {
-        let error = match &settings.output.source {
-            Source::Flag(_) => error,
-            source => error.context(source),
+    let format = settings.output.value.as_deref();
+    panics.set_format(if settings.quiet { None } else { format });
+    if let Err(error) = printer.set_format(format, settings.quiet) {
+        let source = &settings.output.source;
+        let error = match source.is_flag() {
+            true => error,
+            false => error.context(source),
         };
         return report_error(error, &mut printer);
     }
     let mut context = Context::new(settings, drivers, printer, input, clock);
     panics.set_shutdown(&context.shutdown);
-    context.shutdown.listen();
+    context.shutdown.start_signal_handling();
     let status =
         execute(cli.command, &mut context).unwrap_or_else(|error| report_any_error(error, &mut context.printer));
-    match context.shutdown.status() {
+    match context.shutdown.signal_status() {
         // SIGINT and SIGTERM have different codes.
         Some(by_signal) if status == ExitStatus::INTERRUPTED => by_signal,
         _ => status,
@@ -144,8 +149,9 @@ fn execute_without_settings(
         Command::Schema(args) => Some(commands::schema::run(args, drivers.infos(), printer)),
         Command::Man(args) => Some(commands::man::run(args, Cli::command(), printer)),
         Command::Help(args) => {
-            let (infos, settings) = (drivers.infos(), drivers.vendor_settings());
-            Some(commands::help::run(args, Cli::command(), infos, &settings, printer))
+            let settings = drivers.vendor_settings();
+            let result = commands::help::run(args, Cli::command(), drivers.infos(), &settings, printer);
+            Some(result)
         }
         _ => None,
     }
@@ -237,16 +243,16 @@ fn start_log(verbosity: u8, variable: Option<&str>, redactor: Redactor) -> Resul
     use tracing::level_filters::LevelFilter;
     use tracing_subscriber::filter::Targets;
     use tracing_subscriber::prelude::*;
-    let variable = variable.map(str::trim).filter(|level| !level.is_empty());
-    let variable_level = variable.map(|level| match level.parse::<LevelFilter>() {
-        Ok(level) => Ok(level),
-        Err(_) => Err(Error::invalid(format!(
-            "variable CLOUDCTL_LOG: {} is not a level of the log",
-            quoted(level)
-        ))
-        .with_hint("set it to off, error, warn, info, debug or trace")),
-    });
-    let variable_level = variable_level.transpose()?;
+    let variable_level = match variable.map(str::trim) {
+        None | Some("") => None,
+        Some(level) => Some(level.parse::<LevelFilter>().map_err(|_| {
+            Error::invalid(format!(
+                "variable CLOUDCTL_LOG: {} is not a level of the log",
+                quoted(level)
+            ))
+            .with_hint("set it to off, error, warn, info, debug or trace")
+        })?),
+    };
     let level = match verbosity {
         0 => variable_level.unwrap_or(LevelFilter::WARN),
         1 => LevelFilter::INFO,
@@ -256,7 +262,7 @@ fn start_log(verbosity: u8, variable: Option<&str>, redactor: Redactor) -> Resul
     let events = tracing_subscriber::fmt::layer()
         .with_writer(move || LogWriter(redactor.clone()))
         .with_ansi(false);
-    let is_log_requested = variable.is_some() || verbosity > 0;
+    let is_log_requested = variable_level.is_some() || verbosity > 0;
     let events = match is_log_requested {
         true => events.with_target(false).boxed(),
         false => events.event_format(WarningFormatter::default()).boxed(),

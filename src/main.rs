@@ -1,6 +1,6 @@
 //! The `cloudctl` binary: runs one command line and returns the exit code.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use cloudctl::command_context::Host;
@@ -20,18 +20,21 @@ fn main() -> ExitCode {
 /// exist. The SDKs read the environment of the process: there an empty address panics, and an empty profile is not found.
 fn find_empty_settings() -> Vec<OsString> {
     let infos = Drivers::default().infos();
-    let is_setting = |name: &OsStr| name.to_str().is_some_and(|name| is_setting(name, infos));
-    let is_empty_setting = |name: &OsStr, value: &OsStr| value.is_empty() && is_setting(name);
-    let empty = std::env::vars_os().filter(|(name, value)| is_empty_setting(name, value));
-    empty.map(|(name, _)| name).collect()
+    let mut names = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        if value.is_empty() && name.to_str().is_some_and(|name| is_setting(name, infos)) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 /// Finds the proxy variables, if a `*` in `NO_PROXY` turns all proxies off. The SDKs' HTTP libraries do not apply the `*` to
 /// hosts that are IP addresses, and some do not read it. <https://curl.se/libcurl/c/CURLOPT_NOPROXY.html>
 fn find_unused_proxies() -> Vec<OsString> {
     let exceptions = ["NO_PROXY", "no_proxy"].iter().find_map(std::env::var_os);
-    let exceptions = exceptions.unwrap_or_default();
-    if !exceptions.to_string_lossy().split(',').any(|host| host.trim() == "*") {
+    let hosts = exceptions.unwrap_or_default().to_string_lossy().into_owned();
+    if !hosts.split(',').any(|host| host.trim() == "*") {
         return Vec::new();
     }
     let names = [

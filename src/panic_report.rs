@@ -61,9 +61,10 @@ impl PanicReport {
 
 /// Creates the error for a panic, without the panic's own message, which can contain secrets.
 fn panic_error(location: Option<&Location<'_>>, may_have_changed: bool) -> Error {
-    let position = location
-        .map(|location| format!(" at {}:{}", shorten_path(location.file()), location.line()))
-        .unwrap_or_default();
+    let position = match location {
+        Some(location) => format!(" at {}:{}", shorten_path(location.file()), location.line()),
+        None => String::new(),
+    };
     match may_have_changed {
         true => Error::new(
             ErrorKind::Internal,
@@ -77,9 +78,12 @@ fn panic_error(location: Option<&Location<'_>>, may_have_changed: bool) -> Error
 
 /// Removes the folders of the build machine from the path of a source file.
 fn shorten_path(file: &str) -> &str {
-    match file.split_once("/registry/src/") {
-        Some((_, rest)) => rest.split_once('/').map_or(rest, |(_, file)| file),
-        None => file,
+    let Some((_, in_registry)) = file.split_once("/registry/src/") else {
+        return file;
+    };
+    match in_registry.split_once('/') {
+        Some((_, in_crates)) => in_crates,
+        None => in_registry,
     }
 }
 

@@ -5,7 +5,7 @@
 //! to finish, so that the run can name what exists. A second signal ends the process at once; the next run of the same
 //! command finds what this one did.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -86,20 +86,20 @@ impl Shutdown {
     ///
     /// # Errors
     /// `Interrupted` if one has come.
-    pub fn check(&self) -> Result<()> {
-        match self.status() {
+    pub fn check_no_signal(&self) -> Result<()> {
+        match self.signal_status() {
             Some(_) => Err(interrupted_error()),
             None => Ok(()),
         }
     }
 
     /// The exit status of the signal for a run without changes; `None` if no signal has come.
-    pub fn status(&self) -> Option<ExitStatus> {
+    pub fn signal_status(&self) -> Option<ExitStatus> {
         lock(&self.state).signal_status
     }
 
     /// Waits for a signal. Never returns if none comes.
-    pub async fn signalled(&self) {
+    pub async fn wait_for_signal(&self) {
         self.wait_for_signal_time().await;
     }
 
@@ -117,7 +117,7 @@ impl Shutdown {
     pub async fn run_until_signal<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             result = work => result,
-            () = self.signalled() => Err(interrupted_error()),
+            () = self.wait_for_signal() => Err(interrupted_error()),
         }
     }
 
@@ -144,27 +144,24 @@ impl Shutdown {
         }
     }
 
-    /// Starts a thread that listens for signals, also while the rest of the process waits for input on the terminal.
-    pub fn listen(&self) {
+    /// Starts to handle signals, also while the rest of the process waits for input on the terminal.
+    pub fn start_signal_handling(&self) {
+        // Without it the signals do what they do by default: end the process.
+        let _ = self.start_signal_thread();
+    }
+
+    fn start_signal_thread(&self) -> io::Result<()> {
         let shutdown = self.clone();
-        // Without a runtime the signals do what they do by default: end the process.
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-            return;
-        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         // Not in the thread: the handlers must be there before a change can begin.
-        let signals = {
-            let _guard = runtime.enter();
-            Signals::new()
-        };
-        if let Some(signals) = signals {
-            let _ = std::thread::Builder::new()
-                .name("signals".to_owned())
-                .spawn(move || runtime.block_on(shutdown.watch(signals)));
-        }
+        let signals = runtime.block_on(async { Signals::register() })?;
+        let thread = std::thread::Builder::new().name("signals".to_owned());
+        thread.spawn(move || runtime.block_on(shutdown.handle_signals(signals)))?;
+        Ok(())
     }
 
     /// Waits for signals, and ends the process at the second one or at the end of the grace period.
-    async fn watch(&self, mut signals: Signals) {
+    async fn handle_signals(&self, mut signals: Signals) {
         let first = signals.next().await;
         {
             let mut state = lock(&self.state);
@@ -199,7 +196,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 fn write_stderr(line: &str) {
-    let mut stderr = std::io::stderr();
+    let mut stderr = io::stderr();
     // A terminal shows `^C`, and perhaps progress, so begin a new line there. A closed stderr must not stop the run.
     let start = if stderr.is_terminal() { "\n" } else { "" };
     let _ = writeln!(stderr, "{start}{line}");
@@ -213,11 +210,11 @@ struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    fn new() -> Option<Self> {
+    fn register() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Some(Self {
-            interrupt: signal(SignalKind::interrupt()).ok()?,
-            terminate: signal(SignalKind::terminate()).ok()?,
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
         })
     }
 
@@ -234,8 +231,8 @@ struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    fn new() -> Option<Self> {
-        Some(Self)
+    fn register() -> io::Result<Self> {
+        Ok(Self)
     }
 
     async fn next(&mut self) -> ExitStatus {
@@ -262,7 +259,7 @@ mod tests {
             shutdown.enter_critical_section().unwrap_err().kind(),
             ErrorKind::Interrupted
         );
-        assert!(shutdown.check().is_err());
+        assert!(shutdown.check_no_signal().is_err());
     }
 
     #[tokio::test]

@@ -57,14 +57,19 @@ pub enum Command {
     Unprotect(change_instances::Args),
     Wait(wait::Args),
     Console(console::Args),
-    Image(image::Args),
-    Region(region::Args),
+    #[command(subcommand)]
+    Image(image::Subcommands),
+    #[command(subcommand)]
+    Region(region::Subcommands),
     Price(price::Args),
-    Type(machine_type::Args),
-    Catalog(catalog::Args),
+    #[command(subcommand)]
+    Type(machine_type::Subcommands),
+    #[command(subcommand)]
+    Catalog(catalog::Subcommands),
     Whoami(whoami::Args),
     Doctor(doctor::Args),
-    Context(context::Args),
+    #[command(subcommand)]
+    Context(context::Subcommands),
     Schema(schema::Args),
     Completion(completion::Args),
     Man(man::Args),

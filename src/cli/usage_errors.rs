@@ -15,12 +15,10 @@ pub fn usage_error(error: &clap::Error, arguments: &[OsString]) -> Error {
     }
     let rendered = redact_values(error, error.render().to_string(), arguments);
     let paragraph = rendered.split("\n\n").next().unwrap_or_default();
-    let lines = paragraph.lines().map(str::trim);
+    let mut lines: Vec<&str> = paragraph.lines().map(str::trim).collect();
     // The hint has the possible values.
-    let lines: Vec<&str> = lines.filter(|line| !line.starts_with("[possible values:")).collect();
-    let message = lines.join(" ");
-    let message = message.trim_start_matches("error: ");
-    Error::invalid(message).with_hint(usage_hint(error, arguments))
+    lines.retain(|line| !line.starts_with("[possible values:"));
+    Error::invalid(lines.join(" ").trim_start_matches("error: ")).with_hint(usage_hint(error, arguments))
 }
 
 /// Creates the error for a flag that got the content of a file, as in `--ssh-key "$(cat key)"`. A key begins with hyphens,
@@ -30,28 +28,28 @@ fn file_content_error(error: &clap::Error, arguments: &[OsString]) -> Option<Err
         return None;
     }
     let words: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
-    let at = words
-        .iter()
-        .position(|word| word.starts_with("--") && is_content(word) && !word[2..].starts_with(char::is_alphabetic))?;
-    let flag = words
-        .get(at.checked_sub(1)?)
-        .filter(|word| word.starts_with('-') && !may_be_secret(word))?;
-    let value = words[at].as_ref();
-    Some(
-        match ["--ssh-key", "--user-data", "--file", "-f"].contains(&flag.as_ref()) {
-            true => Error::invalid(format!("{flag} is {}", path_text(value)))
-                .with_hint("if it is in a file, pass that file's name"),
-            false => Error::invalid(format!("{flag} is {}, which it does not take", quoted(value)))
-                .with_hint("the command's --help says what it takes"),
-        },
-    )
+    let is_file_content =
+        |word: &str| word.starts_with("--") && is_content(word) && !word[2..].starts_with(char::is_alphabetic);
+    let position = words.iter().position(|word| is_file_content(word))?;
+    let value = words[position].as_ref();
+    let flag = words.get(position.checked_sub(1)?)?;
+    if !flag.starts_with('-') || may_be_secret(flag) {
+        return None;
+    }
+    let takes_file_name = ["--ssh-key", "--user-data", "--file", "-f"].contains(&flag.as_ref());
+    Some(match takes_file_name {
+        true => Error::invalid(format!("{flag} is {}", path_text(value)))
+            .with_hint("if it is in a file, pass that file's name"),
+        false => Error::invalid(format!("{flag} is {}, which it does not take", quoted(value)))
+            .with_hint("the command's --help says what it takes"),
+    })
 }
 
 /// Redacts the values in the whole rendered error that may be secrets. It has to come before the split into paragraphs,
 /// because a value can have empty lines.
-fn redact_values(error: &clap::Error, rendered: String, arguments: &[OsString]) -> String {
+fn redact_values(error: &clap::Error, mut text: String, arguments: &[OsString]) -> String {
     // A value that the user did not type is a name in the usage text, such as `<REF>`.
-    let is_given = |value: &str| {
+    let is_typed = |value: &str| {
         arguments
             .iter()
             .any(|argument| argument.to_string_lossy().contains(value))
@@ -63,14 +61,11 @@ fn redact_values(error: &clap::Error, rendered: String, arguments: &[OsString]) 
         ContextKind::PriorArg,
         ContextKind::TrailingArg,
     ];
-    let mut text = rendered;
-    for value in kinds.iter().filter_map(|kind| error.get(*kind)) {
-        let values = match value {
-            ContextValue::String(value) => std::slice::from_ref(value),
-            ContextValue::Strings(values) => values,
-            _ => continue,
-        };
-        for value in values.iter().filter(|value| may_be_secret(value) && is_given(value)) {
+    for kind in kinds {
+        for value in strings_of(error, kind)
+            .iter()
+            .filter(|value| may_be_secret(value) && is_typed(value))
+        {
             text = text.replace(&format!("'{value}'"), &redact_value(value));
             text = text.replace(value.as_str(), &redact_value(value));
         }
@@ -78,13 +73,17 @@ fn redact_values(error: &clap::Error, rendered: String, arguments: &[OsString]) 
     text
 }
 
+/// The texts that clap gives for an error; empty if it gives none of this kind.
+fn strings_of(error: &clap::Error, kind: ContextKind) -> &[String] {
+    match error.get(kind) {
+        Some(ContextValue::String(one)) => std::slice::from_ref(one),
+        Some(ContextValue::Strings(several)) => several,
+        _ => &[],
+    }
+}
+
 /// Chooses the hint for a mistake on the command line.
 fn usage_hint(error: &clap::Error, arguments: &[OsString]) -> String {
-    let strings = |kind| match error.get(kind) {
-        Some(ContextValue::String(one)) => vec![one.clone()],
-        Some(ContextValue::Strings(several)) => several.clone(),
-        _ => Vec::new(),
-    };
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<Error>());
     if let Some(hint) = cause.and_then(Error::hint) {
         return hint.to_owned();
@@ -99,12 +98,12 @@ fn usage_hint(error: &clap::Error, arguments: &[OsString]) -> String {
         None => "see `cloudctl --help`".to_owned(),
     };
     match error.kind() {
-        ErrorKind::InvalidValue => match strings(ContextKind::ValidValue).as_slice() {
+        ErrorKind::InvalidValue => match strings_of(error, ContextKind::ValidValue) {
             [] => see_help(),
             values => format!("use {}", values.join(", ")),
         },
         ErrorKind::InvalidSubcommand if name.is_none() => format!("use one of {}", names.join(", ")),
-        ErrorKind::UnknownArgument => match strings(ContextKind::SuggestedArg).first() {
+        ErrorKind::UnknownArgument => match strings_of(error, ContextKind::SuggestedArg).first() {
             Some(similar) => format!("did you mean {similar}?"),
             None => see_help(),
         },
@@ -123,13 +122,15 @@ pub fn find_output_format(arguments: &[OsString]) -> Option<&str> {
         .iter()
         .filter_map(|word| word.to_str())
         .take_while(|word| *word != "--");
-    let mut format = None;
+    let mut last_format = None;
     while let Some(word) = words.next() {
-        let value = match word {
+        let format = match word {
             "-o" | "--output" => words.next(),
             _ => word.strip_prefix("--output=").or_else(|| word.strip_prefix("-o")),
         };
-        format = value.map(|value| value.trim_start_matches('=')).or(format);
+        if let Some(format) = format {
+            last_format = Some(format.trim_start_matches('='));
+        }
     }
-    format
+    last_format
 }

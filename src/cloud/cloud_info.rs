@@ -49,7 +49,7 @@ pub struct CloudInfo {
     /// The command that asks for the password of a Windows instance; `None` where there is none.
     pub password_command: fn(&Instance) -> Option<String>,
     /// The message for a Windows instance without a key, where its password is encrypted with one.
-    pub password_needs_key: Option<&'static str>,
+    pub missing_password_key_note: Option<&'static str>,
 }
 
 /// A setting of one cloud.

@@ -2,26 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use clap::Subcommand;
 use futures_util::future::join_all;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
+use super::instance_args::print_batch;
 use crate::catalog::{PriceFile, metadata};
 use crate::cloud::{CloudInfo, Error, ErrorKind, path_text};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
-use crate::output::{CATALOGUES, Record, Report, UPDATES};
+use crate::output::{CATALOG_PARTS, Record, Report, UPDATES};
 
 /// Show and update the known machine types and prices
-#[derive(clap::Args, Clone, Debug)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Subcommands,
-}
-
-#[derive(Clone, Debug, Subcommand)]
-enum Subcommands {
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Subcommands {
     /// Show the sources, licence, date and size of the data
     Show,
     /// Fetch the prices that the clouds publish
@@ -32,8 +26,8 @@ enum Subcommands {
 }
 
 /// Runs `catalog show` or `catalog update`.
-pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    match args.command {
+pub async fn run(subcommand: Subcommands, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    match subcommand {
         Subcommands::Show => show_metadata(context),
         Subcommands::Update => update_prices(context).await,
     }
@@ -45,7 +39,7 @@ fn price_source(cloud: &CloudInfo) -> &'static str {
 }
 
 fn show_metadata(context: &mut Context) -> anyhow::Result<ExitStatus> {
-    context.printer.check(&CATALOGUES)?;
+    context.printer.check_format(&CATALOG_PARTS)?;
     let built_in = metadata();
     let mut report = Report::default();
     report.items.push(Record::new(vec![
@@ -60,10 +54,8 @@ fn show_metadata(context: &mut Context) -> anyhow::Result<ExitStatus> {
     ]));
     let catalog = context.catalog();
     let path = context.catalog_path();
-    let bytes = path
-        .as_ref()
-        .and_then(|path| std::fs::metadata(path).ok())
-        .map(|metadata| metadata.len());
+    let file_metadata = path.as_ref().and_then(|path| std::fs::metadata(path).ok());
+    let bytes = file_metadata.map(|metadata| metadata.len());
     for (kind, prices) in catalog.fetched().clouds() {
         report.items.push(Record::new(vec![
             ("part", json!(format!("fetched {kind}"))),
@@ -76,13 +68,12 @@ fn show_metadata(context: &mut Context) -> anyhow::Result<ExitStatus> {
             ("file", json!(path.as_ref().map(path_text))),
         ]));
     }
-    let now = context.now();
-    context.printer.print_report(&report, &CATALOGUES, now)?;
+    context.print_report(&report, &CATALOG_PARTS)?;
     Ok(ExitStatus::DONE)
 }
 
 async fn update_prices(context: &mut Context) -> anyhow::Result<ExitStatus> {
-    context.printer.check(&UPDATES)?;
+    context.printer.check_format(&UPDATES)?;
     let path = context.catalog_path().ok_or_else(|| {
         Error::invalid("there is no home folder to keep prices in").with_hint("name a file with CLOUDCTL_CATALOG")
     })?;
@@ -118,8 +109,5 @@ async fn update_prices(context: &mut Context) -> anyhow::Result<ExitStatus> {
     if !report.items.is_empty() {
         fetched.write(&path)?;
     }
-    let status = ExitStatus::from_batch(report.items.len(), &report.errors);
-    let now = context.now();
-    context.printer.print_report(&report, &UPDATES, now)?;
-    Ok(status)
+    print_batch(&report, &UPDATES, context)
 }

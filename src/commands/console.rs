@@ -17,11 +17,8 @@ pub struct Args {
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let found = find_all(std::slice::from_ref(&args.reference), context).await?;
     let instance = found.first().ok_or_else(|| Error::invalid("no VM is named"))?;
-    let output = context
-        .clouds()
-        .get(instance.provider)
-        .console_output(&instance.reference)
-        .await?;
+    let provider = context.clouds().get(instance.provider);
+    let output = provider.console_output(&instance.reference).await?;
     if output.is_empty() {
         context.printer.note("the console is empty so far");
     }

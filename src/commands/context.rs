@@ -3,24 +3,18 @@
 use std::io::Write;
 use std::path::Path;
 
-use clap::Subcommand;
 use serde_json::json;
 
+use super::instance_args::print_batch;
 use crate::cloud::{Error, ProviderKind, Result, path_text, redact_value};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{CONTEXTS, Record, Report, SETTINGS};
-use crate::settings::{ConfigFile, Setting};
+use crate::settings::{ConfigFile, Setting, Settings};
 
 /// Show and choose contexts of the configuration file
-#[derive(clap::Args, Clone, Debug)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Subcommands,
-}
-
-#[derive(Clone, Debug, Subcommand)]
-enum Subcommands {
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Subcommands {
     /// List the contexts
     List,
     /// Make a context the current one
@@ -33,44 +27,39 @@ enum Subcommands {
 }
 
 /// Runs `context list`, `context use` or `context show`.
-pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    match args.command {
+pub async fn run(subcommand: Subcommands, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    match subcommand {
         Subcommands::List => list_contexts(context),
         Subcommands::Use { name } => use_context(&name, context),
         Subcommands::Show => show_settings(context).await,
     }
 }
 
-impl Args {
+impl Subcommands {
     /// Whether the command works without a valid current context, because the user may want to choose another.
     pub fn works_without_context(&self) -> bool {
-        !matches!(self.command, Subcommands::Show)
+        !matches!(self, Self::Show)
     }
 }
 
 fn list_contexts(context: &mut Context) -> anyhow::Result<ExitStatus> {
-    context.printer.check(&CONTEXTS)?;
-    let current = context.settings.context.value.clone();
-    let items = context.settings.config.contexts.iter().map(|(name, entry)| {
-        let configured = entry.configured_providers();
-        let providers = configured.map(|kinds| kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>());
-        Record::new(vec![
+    context.printer.check_format(&CONTEXTS)?;
+    let current = &context.settings.context.value;
+    let mut report = Report::default();
+    for (name, entry) in &context.settings.config.contexts {
+        let kinds = entry.configured_providers();
+        let providers = kinds.map(|kinds| kinds.into_iter().map(ProviderKind::as_str).collect::<Vec<_>>());
+        report.items.push(Record::new(vec![
             ("name", json!(name)),
             ("current", json!(current.as_ref() == Some(name))),
             ("providers", json!(providers)),
-        ])
-    });
-    let report = Report {
-        items: items.collect(),
-        errors: Vec::new(),
-    };
-    if report.items.is_empty() {
-        context
-            .printer
-            .note("no contexts; `cloudctl help context-file` shows how to write one");
+        ]));
     }
-    let now = context.now();
-    context.printer.print_report(&report, &CONTEXTS, now)?;
+    if report.items.is_empty() {
+        let note = "no contexts; `cloudctl help context-file` shows how to write one";
+        context.printer.note(note);
+    }
+    context.print_report(&report, &CONTEXTS)?;
     Ok(ExitStatus::DONE)
 }
 
@@ -79,26 +68,21 @@ fn use_context(name: &str, context: &mut Context) -> anyhow::Result<ExitStatus> 
     if !settings.config.contexts.contains_key(name) {
         return Err(settings.config.unknown_context(name).into());
     }
-    let path = settings
-        .config_path
-        .as_deref()
-        .ok_or_else(|| Error::invalid("there is no configuration folder").with_hint("set HOME or CLOUDCTL_CONFIG"))?;
-    write_current(path, name)?;
+    let Some(path) = &settings.config_path else {
+        let error = Error::invalid("there is no configuration folder");
+        return Err(error.with_hint("set HOME or CLOUDCTL_CONFIG").into());
+    };
+    write_current(path, name).map_err(|error| {
+        let message = format!("cannot write the configuration file {}: {error}", path_text(path));
+        Error::invalid(message).with_hint(format!("pass --context {name} instead, or set CLOUDCTL_CONTEXT"))
+    })?;
     context.printer.note(&format!("current context: {name}"));
     Ok(ExitStatus::DONE)
 }
 
 /// Sets `current` and leaves every other line of the file as its owner wrote it.
-fn write_current(path: &Path, name: &str) -> Result<()> {
-    let write_error = |error: &dyn std::fmt::Display| {
-        Error::invalid(format!(
-            "cannot write the configuration file {}: {error}",
-            path_text(path)
-        ))
-        .with_hint(format!("pass --context {name} instead, or set CLOUDCTL_CONTEXT"))
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| write_error(&error))?;
-    let mut document: toml_edit::DocumentMut = text.parse().map_err(|error| write_error(&error))?;
+fn write_current(path: &Path, name: &str) -> anyhow::Result<()> {
+    let mut document: toml_edit::DocumentMut = std::fs::read_to_string(path)?.parse()?;
     let mut current = toml_edit::Value::from(name);
     // Keeps the comment after the old value.
     if let Some(old) = document.get("current").and_then(toml_edit::Item::as_value) {
@@ -106,113 +90,128 @@ fn write_current(path: &Path, name: &str) -> Result<()> {
     }
     document["current"] = toml_edit::Item::Value(current);
     // Follows a symbolic link, and writes next to the file itself: the link may be on another file system.
-    let target = path.canonicalize().map_err(|error| write_error(&error))?;
+    let target = path.canonicalize()?;
     let folder = target.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| write_error(&error))?;
-    file.write_all(document.to_string().as_bytes())
-        .map_err(|error| write_error(&error))?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(document.to_string().as_bytes())?;
     // Keeps the mode of the file.
-    let permissions = std::fs::metadata(&target)
-        .map_err(|error| write_error(&error))?
-        .permissions();
     file.as_file()
-        .set_permissions(permissions)
-        .map_err(|error| write_error(&error))?;
-    file.persist(target).map_err(|error| write_error(&error))?;
+        .set_permissions(std::fs::metadata(&target)?.permissions())?;
+    file.persist(target)?;
     Ok(())
 }
 
+/// A row of `context show`.
+struct SettingRow {
+    name: String,
+    value: Option<String>,
+    source: String,
+}
+
+impl SettingRow {
+    fn new(name: &str, setting: &Setting<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            value: setting.value.clone(),
+            source: setting.source.to_string(),
+        }
+    }
+
+    fn to_record(&self) -> Record {
+        Record::new(vec![
+            ("setting", json!(self.name)),
+            ("value", json!(self.value.as_deref().map(redact_value))),
+            ("source", json!(redact_value(&self.source))),
+        ])
+    }
+}
+
 async fn show_settings(context: &mut Context) -> anyhow::Result<ExitStatus> {
-    context.printer.check(&SETTINGS)?;
-    let settings = &context.settings;
+    context.printer.check_format(&SETTINGS)?;
+    let mut rows = common_settings(&context.settings);
+    let mut errors = Vec::new();
+    for cloud in context.infos().iter() {
+        rows.extend(cloud.settings.iter().map(|key| {
+            let setting = context.settings.cloud_setting(cloud.kind, key.name);
+            SettingRow::new(&format!("{}.{}", cloud.kind, key.name), setting)
+        }));
+    }
+    for kind in ProviderKind::ALL {
+        if let Err(error) = add_cloud_settings(kind, &mut rows, context).await {
+            errors.push(error.at_if_unset(kind));
+        }
+    }
+    let report = Report {
+        items: rows.iter().map(SettingRow::to_record).collect(),
+        errors,
+    };
+    print_batch(&report, &SETTINGS, context)
+}
+
+/// The settings that are the same for every cloud.
+fn common_settings(settings: &Settings) -> Vec<SettingRow> {
+    let file = SettingRow {
+        name: "file".to_owned(),
+        value: settings.config_path.as_ref().map(path_text),
+        source: match settings.config == ConfigFile::default() {
+            true => "not there or empty".to_owned(),
+            false => "read".to_owned(),
+        },
+    };
+    let join_kinds = |kinds: &Vec<ProviderKind>| kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(",");
     let providers = Setting {
-        value: settings.providers.value.as_ref().map(|kinds| {
-            let names: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
-            names.join(",")
-        }),
+        value: settings.providers.value.as_ref().map(join_kinds),
         source: settings.providers.source.clone(),
     };
     let regions = Setting {
         value: settings.regions.value.as_ref().map(|regions| regions.join(",")),
         source: settings.regions.source.clone(),
     };
-    let mut items = vec![
-        Record::new(vec![
-            ("setting", json!("file")),
-            ("value", json!(settings.config_path.as_ref().map(path_text))),
-            (
-                "source",
-                json!(if settings.config == ConfigFile::default() {
-                    "not there or empty"
-                } else {
-                    "read"
-                }),
-            ),
-        ]),
-        setting_record("context", &settings.context),
-        setting_record("providers", &providers),
-        setting_record("region", &regions),
-        setting_record("zone", &settings.zone),
-        setting_record("output", &settings.output),
-        setting_record("ttl", &settings.ttl),
-    ];
-    for info in context.infos().iter() {
-        let rows = info.settings.iter().map(|key| {
-            let setting = settings.cloud_setting(info.kind, key.name);
-            setting_record(&format!("{}.{}", info.kind, key.name), setting)
-        });
-        items.extend(rows);
-    }
-    let mut errors = Vec::new();
-    for kind in ProviderKind::ALL {
-        if let Err(error) = add_cloud_settings(kind, &mut items, context).await {
-            errors.push(error.at_if_unset(kind));
-        }
-    }
-    let status = ExitStatus::from_batch(items.len(), &errors);
-    let now = context.now();
-    context
-        .printer
-        .print_report(&Report { items, errors }, &SETTINGS, now)?;
-    Ok(status)
+    vec![
+        file,
+        SettingRow::new("context", &settings.context),
+        SettingRow::new("providers", &providers),
+        SettingRow::new("region", &regions),
+        SettingRow::new("zone", &settings.zone),
+        SettingRow::new("output", &settings.output),
+        SettingRow::new("ttl", &settings.ttl),
+    ]
 }
 
-/// Adds the settings of a cloud's own tools, and its default location. They replace records of the same name, because a
+/// Adds the settings of a cloud's own tools, and its default location. They replace rows of the same name, because a
 /// driver resolves cloudctl's settings of its cloud too.
-async fn add_cloud_settings(kind: ProviderKind, items: &mut Vec<Record>, context: &Context) -> Result<()> {
+async fn add_cloud_settings(kind: ProviderKind, rows: &mut Vec<SettingRow>, context: &Context) -> Result<()> {
     for setting in context.resolved_settings(kind)? {
-        let record = new_record(setting.name, setting.value.as_deref(), &setting.source);
-        match items.iter_mut().find(|item| *item.get("setting") == *setting.name) {
-            Some(item) => *item = record,
-            None => items.push(record),
+        let row = SettingRow {
+            name: setting.name.to_owned(),
+            value: setting.value,
+            source: setting.source,
+        };
+        match rows.iter_mut().find(|known| known.name == row.name) {
+            Some(known) => *known = row,
+            None => rows.push(row),
         }
     }
     let location = context.cloud(kind)?.default_location().await?;
-    let source = match &location {
-        None => "not set".to_owned(),
-        // The setting of a zone also decides the region.
-        Some(_) => ["zone", "region"]
-            .iter()
-            .map(|what| format!("{kind}.{what}"))
-            .filter_map(|name| items.iter().find(|item| *item.get("setting") == *name))
-            .find(|item| !item.get("value").is_null())
-            .and_then(|item| item.get("source").as_str().map(str::to_owned))
-            .unwrap_or_else(|| "default".to_owned()),
-    };
-    let name = format!("{kind}: place of new VMs");
-    let value = location.map(|location| location.to_string());
-    items.push(new_record(&name, value.as_deref(), &source));
+    rows.push(SettingRow {
+        name: format!("{kind}: place of new VMs"),
+        source: match &location {
+            Some(_) => default_location_source(kind, rows),
+            None => "not set".to_owned(),
+        },
+        value: location.map(|location| location.to_string()),
+    });
     Ok(())
 }
 
-fn setting_record(name: &str, setting: &Setting<String>) -> Record {
-    new_record(name, setting.value.as_deref(), &setting.source.to_string())
-}
-
-fn new_record(name: &str, value: Option<&str>, source: &str) -> Record {
-    Record::new(vec![
-        ("setting", json!(name)),
-        ("value", json!(value.map(redact_value))),
-        ("source", json!(redact_value(source))),
-    ])
+/// Where a cloud's default location is set. The setting of a zone also decides the region.
+fn default_location_source(kind: ProviderKind, rows: &[SettingRow]) -> String {
+    for name in [format!("{kind}.zone"), format!("{kind}.region")] {
+        if let Some(row) = rows.iter().find(|row| row.name == name)
+            && row.value.is_some()
+        {
+            return row.source.clone();
+        }
+    }
+    "default".to_owned()
 }

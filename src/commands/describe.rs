@@ -16,7 +16,7 @@ pub struct Args {
 
 /// Shows all fields of each VM.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    context.printer.check(&INSTANCES)?;
+    context.printer.check_format(&INSTANCES)?;
     let found = find_all(&args.targets.references, context).await?;
     let mut instances = Vec::new();
     let mut errors = Vec::new();
@@ -34,15 +34,12 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     for instance in &instances {
         if let Some(problem) = &instance.label_problem {
             let reference = &instance.reference;
-            context.printer.warn(&format!(
-                "{reference}: cloudctl's own labels on it make no sense: {problem}"
-            ));
+            let warning = format!("{reference}: cloudctl's own labels on it make no sense: {problem}");
+            context.printer.warn(&warning);
         }
     }
-    let status = ExitStatus::from_batch(instances.len(), &errors);
     let now = context.now();
-    context
-        .printer
-        .print_details(&Report::from_instances(&instances, errors), &INSTANCES, now)?;
-    Ok(status)
+    let report = Report::from_instances(&instances, errors);
+    context.printer.print_details(&report, &INSTANCES, now)?;
+    Ok(ExitStatus::from_batch(instances.len(), &report.errors))
 }

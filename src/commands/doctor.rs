@@ -1,11 +1,12 @@
 //! `cloudctl doctor`: checks credentials, account, default location and connectivity of each cloud.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::json;
 
 use super::instance_args::check_account_of;
-use crate::cloud::{Error, ErrorKind, Provider, ProviderKind};
+use crate::cloud::{Error, Provider, ProviderKind};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{RegionSelection, list_all};
@@ -17,33 +18,33 @@ pub struct Args {}
 
 /// Checks each cloud and reports what works. Changes nothing.
 pub async fn run(_: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    context.printer.check(&DOCTOR)?;
-    let named = context.settings.providers.value.clone();
-    let with_credentials = context.infos().iter().filter(|info| info.needs_credentials);
-    let kinds = named
-        .clone()
-        .unwrap_or_else(|| with_credentials.map(|info| info.kind).collect());
+    context.printer.check_format(&DOCTOR)?;
     let mut report = Report::default();
-    for kind in kinds {
-        if named.is_none() && !context.has_credentials(kind) {
-            report.items.push(check_record(
-                kind,
-                "credentials",
-                "none",
-                "none found; this cloud is not asked",
-            ));
-            continue;
+    match context.settings.providers.value.clone() {
+        Some(named) => {
+            for kind in named {
+                check_cloud(kind, context, &mut report).await;
+            }
         }
-        check_cloud(kind, context, &mut report).await;
+        None => {
+            for cloud in context.infos().iter().filter(|cloud| cloud.needs_credentials) {
+                if context.has_credentials(cloud.kind) {
+                    check_cloud(cloud.kind, context, &mut report).await;
+                    continue;
+                }
+                let detail = "none found; this cloud is not asked";
+                let record = check_record(cloud.kind, "credentials", "none", detail);
+                report.items.push(record);
+            }
+        }
     }
-    let all_absent = report.items.iter().all(|item| item.get("result") == "none");
-    if all_absent {
+    let nothing_checked = report.items.iter().all(|item| item.get("result") == "none");
+    if nothing_checked {
         report.errors.push(context.no_credentials_error());
     }
     let passed = report.items.iter().filter(|item| item.get("result") == "ok").count();
     let status = ExitStatus::from_batch(passed, &report.errors);
-    let now = context.now();
-    context.printer.print_report(&report, &DOCTOR, now)?;
+    context.print_report(&report, &DOCTOR)?;
     Ok(status)
 }
 
@@ -51,11 +52,10 @@ async fn check_cloud(kind: ProviderKind, context: &Context, report: &mut Report)
     let provider = context.clouds().get(kind);
     match provider.identity().await {
         Ok(identity) => {
-            let principal = identity
-                .principal
-                .map(|principal| format!(" as {principal}"))
-                .unwrap_or_default();
-            let detail = format!("{}{principal}", identity.account);
+            let detail = match identity.principal {
+                Some(principal) => format!("{} as {principal}", identity.account),
+                None => identity.account,
+            };
             report.items.push(check_record(kind, "credentials", "ok", &detail));
         }
         // Without credentials every other check would fail for the same reason.
@@ -63,9 +63,10 @@ async fn check_cloud(kind: ProviderKind, context: &Context, report: &mut Report)
     }
     if context.settings.expected_account(context.info(kind)).is_some() {
         match check_account_of(provider.clone(), context).await {
-            Ok(()) => report
-                .items
-                .push(check_record(kind, "account", "ok", "the expected one")),
+            Ok(()) => {
+                let record = check_record(kind, "account", "ok", "the expected one");
+                report.items.push(record);
+            }
             Err(error) => record_failure(kind, "account", error, report),
         }
     }
@@ -79,7 +80,7 @@ async fn check_cloud(kind: ProviderKind, context: &Context, report: &mut Report)
     check_connectivity(provider, report).await;
 }
 
-async fn check_connectivity(provider: std::sync::Arc<dyn Provider>, report: &mut Report) {
+async fn check_connectivity(provider: Arc<dyn Provider>, report: &mut Report) {
     let kind = provider.kind();
     let started = Instant::now();
     match list_all(&[provider], &RegionSelection::default(), &Default::default()).await {
@@ -100,9 +101,8 @@ async fn check_connectivity(provider: std::sync::Arc<dyn Provider>, report: &mut
 }
 
 fn record_failure(kind: ProviderKind, check: &str, error: Error, report: &mut Report) {
-    report
-        .items
-        .push(check_record(kind, check, "failed", ErrorKind::as_str(error.kind())));
+    let record = check_record(kind, check, "failed", error.kind().as_str());
+    report.items.push(record);
     report.errors.push(error.at_if_unset(kind));
 }
 

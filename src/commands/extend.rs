@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
-use super::instance_args::{InstanceArgs, check_accounts, find_for_change, parse_ttl, print_expiry};
+use super::instance_args::{InstanceArgs, check_accounts, find_for_change, parse_ttl, print_changed, print_expiry};
 use crate::cloud::{Error, ErrorKind, Instance, Result};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::compute_extended_ttl;
-use crate::output::{INSTANCES, Report};
+use crate::output::INSTANCES;
 use crate::shutdown::Shutdown;
 
 /// Give VMs more time to live
@@ -26,24 +26,13 @@ pub struct Args {
 
 /// Extends each VM, and shows when it expires now.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    context.printer.check(&INSTANCES)?;
+    context.printer.check_format(&INSTANCES)?;
     let targets = find_for_change(&args.targets.references, context).await?;
     check_accounts(&targets, context).await?;
     if let Some(unmanaged) = targets.iter().find(|target| !target.managed) {
-        let problem = unmanaged
-            .label_problem
-            .as_deref()
-            .map(|problem| format!(" ({problem})"))
-            .unwrap_or_default();
-        let message = format!(
-            "{} was not made by cloudctl{problem}; nothing was changed",
-            unmanaged.reference
-        );
-        return Err(Error::new(ErrorKind::Refused, message)
-            .with_hint("only what cloudctl made has a TTL")
-            .into());
+        return Err(not_managed_error(unmanaged).into());
     }
-    let _section = context.shutdown.enter_critical_section()?;
+    let _critical_section = context.shutdown.enter_critical_section()?;
     let (mut extended, mut errors) = (Vec::new(), Vec::new());
     for target in &targets {
         match extend(target, args.ttl, context, &context.shutdown).await {
@@ -52,48 +41,51 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         }
     }
     print_expiry(&extended, context);
-    let status = ExitStatus::from_batch(extended.len(), &errors);
-    let now = context.now();
-    context
-        .printer
-        .print_report(&Report::from_instances(&extended, errors), &INSTANCES, now)?;
-    Ok(status)
+    print_changed(&extended, errors, context)
+}
+
+/// Creates the error for an instance that cloudctl did not create.
+fn not_managed_error(instance: &Instance) -> Error {
+    let problem = match &instance.label_problem {
+        Some(problem) => format!(" ({problem})"),
+        None => String::new(),
+    };
+    let message = format!(
+        "{} was not made by cloudctl{problem}; nothing was changed",
+        instance.reference
+    );
+    Error::new(ErrorKind::Refused, message).with_hint("only what cloudctl made has a TTL")
 }
 
 async fn extend(target: &Instance, lifetime: Duration, context: &Context, shutdown: &Shutdown) -> Result<Instance> {
     let provider = context.clouds().get(target.provider);
-    shutdown.check()?;
+    shutdown.check_no_signal()?;
     // A listing can lack fields that only a read of one instance has.
     let current = shutdown.run_until_signal(provider.get(&target.reference)).await?;
-    let ttl = compute_extended_ttl(
-        &current,
-        lifetime,
-        shutdown.run_until_signal(provider.server_time()).await?,
-    )?;
-    match shutdown
-        .finish_in_grace_period(provider.set_ttl(&target.reference, ttl))
-        .await
-    {
-        Some(result) => result?,
-        None => {
-            let message = format!(
-                "{}: interrupted before it was known whether it was extended",
-                target.reference
-            );
-            return Err(Error::new(ErrorKind::UnknownOutcome, message)
-                .naming(&target.reference)
-                .with_leftover(&target.reference));
-        }
+    let now = shutdown.run_until_signal(provider.server_time()).await?;
+    let ttl = compute_extended_ttl(&current, lifetime, now)?;
+    let change = provider.set_ttl(&target.reference, ttl);
+    let Some(outcome) = shutdown.finish_in_grace_period(change).await else {
+        let message = format!(
+            "{}: interrupted before it was known whether it was extended",
+            target.reference
+        );
+        return Err(Error::new(ErrorKind::UnknownOutcome, message)
+            .naming(&target.reference)
+            .with_leftover(&target.reference));
+    };
+    outcome?;
+    if let Ok(extended) = shutdown.run_until_signal(provider.get(&target.reference)).await {
+        return Ok(extended);
     }
-    // The cloud accepted the change. If the instance cannot be read, the result is computed.
-    Ok(match shutdown.run_until_signal(provider.get(&target.reference)).await {
-        Ok(extended) => extended,
-        Err(_) => Instance {
-            ttl: Some(ttl),
-            expires_at: current
-                .created_at
-                .and_then(|created| created.checked_add(SignedDuration::try_from(ttl).ok()?).ok()),
-            ..current
-        },
+    // The cloud accepted the change, so an instance that cannot be read is computed.
+    Ok(Instance {
+        ttl: Some(ttl),
+        expires_at: add_ttl(current.created_at, ttl),
+        ..current
     })
+}
+
+fn add_ttl(created_at: Option<Timestamp>, ttl: Duration) -> Option<Timestamp> {
+    created_at?.checked_add(SignedDuration::try_from(ttl).ok()?).ok()
 }

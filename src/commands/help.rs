@@ -5,7 +5,7 @@ use clap::Command;
 use crate::cloud::{CloudInfo, CloudInfos, Error, Result, SettingKey, quoted};
 use crate::exit::ExitStatus;
 use crate::output::Printer;
-use crate::settings::{VendorSetting, settings_text};
+use crate::settings::{CloudToolSetting, settings_text};
 
 /// Show help on a command or a topic (exit-codes, context-file, environment, settings)
 #[derive(clap::Args, Clone, Debug)]
@@ -44,17 +44,17 @@ Every key is optional, and an unknown key is an error.
 
 /// Formats the topic `environment`.
 fn environment_text(infos: CloudInfos) -> String {
-    let variables = infos.iter().flat_map(|info| {
-        let of_settings = info.settings.iter().filter_map(|key| key.variable.as_ref());
-        of_settings.chain(info.variables)
-    });
-    let rows: String = variables
-        .map(|variable| format!("  {:<23}  {}\n", variable.name, variable.help))
-        .collect();
-    let examples = infos.iter().map(|info| info.vendor_variables);
-    let examples: Vec<_> = examples.filter(|examples| !examples.is_empty()).collect();
+    let mut text = ENVIRONMENT.to_owned();
+    for info in infos.iter() {
+        let variables_of_keys = info.settings.iter().filter_map(|key| key.variable.as_ref());
+        for variable in variables_of_keys.chain(info.variables) {
+            text.push_str(&format!("  {:<23}  {}\n", variable.name, variable.help));
+        }
+    }
+    let mut examples: Vec<_> = infos.iter().map(|info| info.vendor_variables).collect();
+    examples.retain(|examples| !examples.is_empty());
     format!(
-        "{ENVIRONMENT}{rows}
+        "{text}
 NO_COLOR, CLICOLOR_FORCE and TERM=dumb are honoured, and so are the clouds' own variables: {}: `cloudctl help settings`
 lists them all.
 ",
@@ -64,11 +64,12 @@ lists them all.
 
 /// Formats the topic `context-file`.
 fn context_file_text(infos: CloudInfos) -> String {
-    let sections = infos.iter().map(|info| {
-        let rows: String = info.settings.iter().map(format_key).collect();
-        format!("\n  [contexts.dev.{}]\n{rows}", info.kind)
-    });
-    CONTEXT_FILE.to_owned() + &sections.collect::<String>()
+    let mut text = CONTEXT_FILE.to_owned();
+    for info in infos.iter() {
+        text.push_str(&format!("\n  [contexts.dev.{}]\n", info.kind));
+        text.extend(info.settings.iter().map(format_key));
+    }
+    text
 }
 
 /// Formats a key with an example, and with its help if it has one.
@@ -85,10 +86,11 @@ pub fn run(
     args: &Args,
     command: Command,
     infos: CloudInfos,
-    settings: &[(&'static CloudInfo, &[VendorSetting])],
+    settings: &[(&'static CloudInfo, &[CloudToolSetting])],
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
-    let text = match args.path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+    let path: Vec<_> = args.path.iter().map(String::as_str).collect();
+    let text = match path.as_slice() {
         ["exit-codes"] => ExitStatus::MEANINGS
             .iter()
             .map(|(code, meaning)| format!("{code:>3}  {meaning}\n"))
@@ -107,14 +109,12 @@ pub(super) fn find_command(root: Command, path: &[String]) -> Result<Command> {
     let mut command = root;
     command.build();
     for name in path {
-        let names: Vec<_> = command
-            .get_subcommands()
-            .map(|known| known.get_name().to_owned())
-            .collect();
-        command = command.find_subcommand(name).cloned().ok_or_else(|| {
-            Error::invalid(format!("there is no command {}", quoted(name)))
-                .with_hint(format!("use one of {}", names.join(", ")))
-        })?;
+        let Some(subcommand) = command.find_subcommand(name) else {
+            let known: Vec<_> = command.get_subcommands().map(Command::get_name).collect();
+            let error = Error::invalid(format!("there is no command {}", quoted(name)));
+            return Err(error.with_hint(format!("use one of {}", known.join(", "))));
+        };
+        command = subcommand.clone();
     }
     Ok(command)
 }

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use clap::Subcommand;
 use futures_util::future::join_all;
 
-use super::create::own_key;
+use super::create::read_default_key;
 use super::instance_args::finish_listing;
 use crate::catalog::{IMAGE_ALIASES, image_alias};
-use crate::cloud::{Architecture, ErrorKind, ErrorLocation, Gap, Image, Provider, Result};
+use crate::cloud::{Architecture, CloudInfo, ErrorKind, ErrorLocation, Gap, Image, Provider, Result};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::resolve_region_or_area;
@@ -16,14 +15,8 @@ use crate::output::{IMAGES, Record};
 use crate::settings::one_of;
 
 /// Show the images that VMs can be made from
-#[derive(clap::Args, Clone, Debug)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Subcommands,
-}
-
-#[derive(Clone, Debug, Subcommand)]
-enum Subcommands {
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Subcommands {
     /// List the current image of each image alias on each cloud, and the login user
     ///
     /// On EC2 an image has another id in each region. The ids are those of -r, or of the region where new VMs go.
@@ -35,9 +28,9 @@ enum Subcommands {
 }
 
 /// Lists the images of each cloud.
-pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    let Subcommands::List { arch } = args.command;
-    context.printer.check(&IMAGES)?;
+pub async fn run(subcommand: Subcommands, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    let Subcommands::List { arch } = subcommand;
+    context.printer.check_format(&IMAGES)?;
     let providers = context.providers_to_query()?;
     let words = context.settings.regions.value.clone().unwrap_or_default();
     let zone = context.settings.zone.value.clone();
@@ -45,26 +38,25 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         .iter()
         .map(|provider| list_images(provider, &words, zone.as_deref()));
     let answers = join_all(queries).await;
-    let (mut found, mut gaps, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut images, mut gaps, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
     for (provider, answer) in providers.iter().zip(answers) {
+        let kind = provider.kind();
         match answer {
-            Ok(listed) => {
-                if listed.is_region_guessed {
-                    let (kind, region) = (provider.kind(), &listed.images[0].0);
-                    context
-                        .printer
-                        .note(&format!("{kind}: no region is given; these are the images of {region}"));
+            Ok(listing) => {
+                if let Some(region) = &listing.guessed_region {
+                    let note = format!("{kind}: no region is given; these are the images of {region}");
+                    context.printer.note(&note);
                 }
-                for (region, images) in listed.images {
-                    match images {
-                        Ok(images) => found.extend(images.into_iter().map(|image| (region.clone(), image))),
-                        Err(error) => gaps.push(Gap::new(error, ErrorLocation::new(provider.kind(), &region))),
+                for (region, result) in listing.regions {
+                    match result {
+                        Ok(in_region) => images.extend(in_region.into_iter().map(|image| (region.clone(), image))),
+                        Err(error) => gaps.push(Gap::new(error, ErrorLocation::new(kind, &region))),
                     }
                 }
             }
             // The region may be one of another cloud.
             Err(error) if providers.len() > 1 && error.kind() == ErrorKind::InvalidSpec => refusals.push(error),
-            Err(error) => gaps.push(Gap::new(error, provider.kind())),
+            Err(error) => gaps.push(Gap::new(error, kind)),
         }
     }
     if refusals.len() == providers.len()
@@ -75,36 +67,45 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     for refusal in refusals {
         context.printer.note(&format!("a provider is left out: {refusal}"));
     }
-    found.retain(|(_, image)| arch.is_none_or(|arch| arch == image.architecture));
-    found.sort_by_cached_key(|(region, image)| {
+    if let Some(architecture) = arch {
+        images.retain(|(_, image)| image.architecture == architecture);
+    }
+    images.sort_by_cached_key(|(region, image)| {
         let position = IMAGE_ALIASES.iter().position(|alias| alias.name == image.alias);
         (image.provider, region.clone(), position, image.architecture.as_str())
     });
-    let key = own_key(context);
-    let login_user = |image: &Image| {
-        let cloud = context.info(image.provider);
-        let alias = image_alias(&image.alias);
-        let image_user = alias.and_then(|alias| alias.login_user(cloud));
-        let has_key_login = alias.is_none_or(|alias| alias.has_key_login());
-        let key_user = || (cloud.key_user)(key.as_deref()).filter(|_| has_key_login);
-        image_user.map(str::to_owned).or_else(key_user)
-    };
-    let items = found
-        .iter()
-        .map(|(region, image)| Record::from_image(image, region, login_user(image).as_deref()));
-    let items = items.collect();
+    let key = read_default_key(context);
+    let mut items = Vec::new();
+    for (region, image) in &images {
+        let user = find_login_user(image, key.as_deref(), context.info(image.provider));
+        items.push(Record::from_image(image, region, user.as_deref()));
+    }
     finish_listing(items, gaps, &IMAGES, context)
 }
 
-/// The images of each region of a cloud.
-struct RegionImages {
-    /// Whether no region is set, so that the example region was used.
-    is_region_guessed: bool,
-    images: Vec<(String, Result<Vec<Image>>)>,
+/// The login user of an image: its own, else the one that the cloud makes for a key.
+fn find_login_user(image: &Image, key: Option<&str>, cloud: &CloudInfo) -> Option<String> {
+    if let Some(alias) = image_alias(&image.alias) {
+        if let Some(user) = alias.login_user(cloud) {
+            return Some(user.to_owned());
+        }
+        if !alias.has_key_login() {
+            return None;
+        }
+    }
+    (cloud.key_user)(key)
+}
+
+/// The images of a cloud.
+struct ImageListing {
+    /// The cloud's example region, if it was used because no region is set.
+    guessed_region: Option<String>,
+    /// Each region with its images.
+    regions: Vec<(String, Result<Vec<Image>>)>,
 }
 
 /// Lists the images of a cloud, in the regions and areas that `words` name, or in its default region.
-async fn list_images(provider: &Arc<dyn Provider>, words: &[String], zone: Option<&str>) -> Result<RegionImages> {
+async fn list_images(provider: &Arc<dyn Provider>, words: &[String], zone: Option<&str>) -> Result<ImageListing> {
     let mut regions = Vec::new();
     for word in words {
         let locations = match zone {
@@ -118,18 +119,23 @@ async fn list_images(provider: &Arc<dyn Provider>, words: &[String], zone: Optio
     {
         regions.push(provider.resolve_location(None, Some(zone)).await?.region);
     }
-    let mut is_region_guessed = false;
+    let mut guessed_region = None;
     if regions.is_empty() {
-        let default = provider.default_location().await?.map(|location| location.region);
-        is_region_guessed = default.is_none();
-        // The query costs nothing, so the region may be guessed.
-        regions.push(default.unwrap_or_else(|| provider.info().example_region.to_owned()));
+        match provider.default_location().await? {
+            Some(location) => regions.push(location.region),
+            None => {
+                // The query costs nothing, so the region may be guessed.
+                let region = provider.info().example_region.to_owned();
+                guessed_region = Some(region.clone());
+                regions.push(region);
+            }
+        }
     }
     regions.sort_unstable();
     regions.dedup();
     let answers = join_all(regions.iter().map(|region| provider.images(region))).await;
-    Ok(RegionImages {
-        is_region_guessed,
-        images: regions.into_iter().zip(answers).collect(),
+    Ok(ImageListing {
+        guessed_region,
+        regions: regions.into_iter().zip(answers).collect(),
     })
 }

@@ -9,7 +9,7 @@ use crate::cloud::{Error, Gap, Instance, InstanceQuery, Provider, Result, Skippe
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{RegionSelection, ResolvedInstances, check_account, group_by_provider, resolve};
-use crate::output::{ColumnSet, Record, Report, format_expiry, no_enforcer_warning};
+use crate::output::{ColumnSet, INSTANCES, Record, Report, format_expiry, no_enforcer_warning};
 
 /// The default of `--timeout`.
 pub(super) const DEFAULT_TIMEOUT: &str = "5m";
@@ -60,13 +60,15 @@ pub(super) fn region_selection(context: &Context) -> RegionSelection {
 
 /// Finds the instances that the queries mean. Warns about locations that did not answer.
 pub(super) async fn find_instances(references: &[InstanceQuery], context: &mut Context) -> Result<ResolvedInstances> {
-    let providers = if references.iter().all(|reference| reference.scope.is_some()) {
-        Vec::new()
-    } else {
-        context.providers_to_query()?
+    // A full reference names its cloud. Other queries are looked for everywhere.
+    let providers = match references.iter().all(|reference| reference.scope.is_some()) {
+        true => Vec::new(),
+        false => context.providers_to_query()?,
     };
-    for scope in references.iter().filter_map(|reference| reference.scope.as_ref()) {
-        context.cloud(scope.0)?;
+    for reference in references {
+        if let Some((kind, _)) = &reference.scope {
+            context.cloud(*kind)?;
+        }
     }
     let selection = region_selection(context);
     let clouds = context.clouds();
@@ -123,6 +125,27 @@ pub(super) fn note_skipped_clouds(skipped: &[SkippedCloud], context: &mut Contex
     }
 }
 
+/// Prints results and errors, and gives the exit status of the batch.
+///
+/// # Errors
+/// Those of writing.
+pub(super) fn print_batch(report: &Report, view: &ColumnSet, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    context.print_report(report, view)?;
+    Ok(ExitStatus::from_batch(report.items.len(), &report.errors))
+}
+
+/// Prints the instances that were changed, and the errors of the others, and gives the exit status of the batch.
+///
+/// # Errors
+/// Those of writing.
+pub(super) fn print_changed(
+    instances: &[Instance],
+    errors: Vec<Error>,
+    context: &mut Context,
+) -> anyhow::Result<ExitStatus> {
+    print_batch(&Report::from_instances(instances, errors), &INSTANCES, context)
+}
+
 /// Prints the items that the clouds listed, and warns about those that did not answer. With gaps the exit code is that of an
 /// incomplete list; without any item, that of the errors.
 ///
@@ -135,29 +158,21 @@ pub(super) fn finish_listing(
     context: &mut Context,
 ) -> anyhow::Result<ExitStatus> {
     let nothing_answered = items.is_empty() && !gaps.is_empty();
-    let is_complete = gaps.is_empty();
     let report = Report {
         items,
         errors: gaps.iter().cloned().map(Error::from).collect(),
     };
-    let status = if nothing_answered {
-        ExitStatus::from_batch(0, &report.errors)
-    } else if is_complete {
-        ExitStatus::DONE
-    } else {
-        ExitStatus::PARTIAL
-    };
-    let now = context.now();
     if nothing_answered {
-        context.printer.print_report(&report, view, now)?;
-        return Ok(status);
+        return print_batch(&report, view, context);
     }
+    let now = context.now();
     context.printer.print_items(&report, view, now)?;
+    if gaps.is_empty() {
+        return Ok(ExitStatus::DONE);
+    }
     for gap in &gaps {
         warn_about_gap(gap, context);
     }
-    if !is_complete {
-        context.printer.warn("the list is incomplete");
-    }
-    Ok(status)
+    context.printer.warn("the list is incomplete");
+    Ok(ExitStatus::PARTIAL)
 }

@@ -7,7 +7,7 @@ use clap::Args as ClapArgs;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::instance_args::{note_skipped_clouds, region_selection, warn_about_gap};
+use super::instance_args::{note_skipped_clouds, print_batch, region_selection, warn_about_gap};
 use super::price::monthly_price;
 use crate::catalog::Catalog;
 use crate::cloud::{Error, Instance, InstanceState, ListFilter, Provider, check_selectable};
@@ -17,7 +17,7 @@ use crate::operations::{
     Cost, FILLED_IN_FIELDS, Filter, Inventory, LabelSelector, Selectors, SortOrder, fill_in_prices,
     list_all_with_progress, stream_all, sum_costs,
 };
-use crate::output::{COSTS, INSTANCES, Record, Report};
+use crate::output::{COSTS, ColumnSet, INSTANCES, Record, Report};
 
 /// List VMs of all regions of all clouds
 ///
@@ -49,9 +49,12 @@ pub struct Args {
     ///
     /// Stopped VMs are counted apart: they cost only their disks. VMs of unknown price are counted too, but not in the sum:
     /// spot VMs on AWS, systems with a licence fee, unknown machine types.
-    #[arg(long, value_name = "LABEL", num_args = 0..=1, default_missing_value = "")]
+    #[arg(long, value_name = "LABEL", num_args = 0..=1, default_missing_value = BY_CLOUD)]
     cost: Option<String>,
 }
+
+/// The value of `--cost` without a label.
+const BY_CLOUD: &str = "";
 
 /// The order if none is requested.
 const DEFAULT_SORT: &str = "provider,region,name,id";
@@ -79,7 +82,7 @@ impl Args {
 /// Lists instances, and names the locations that did not answer.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let view = if args.cost.is_some() { &COSTS } else { &INSTANCES };
-    context.printer.check(view)?;
+    context.printer.check_format(view)?;
     if let Some(label) = &args.cost {
         check_selectable(label)?;
     }
@@ -92,14 +95,13 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         ..ListFilter::default()
     };
     if args.sort.is_none() && args.cost.is_none() && context.printer.streams() {
-        return match stream_pages(&args, &mut selectors, &providers, &filter, catalog, context).await? {
-            Some((inventory, count)) => {
-                selectors.check_unambiguous()?;
-                print_listing(inventory, Shown::Instances { already_printed: count }, context)
-            }
+        let streamed = stream_pages(&args, &mut selectors, &providers, &filter, catalog, context).await?;
+        let Some((inventory, printed)) = streamed else {
             // The reader of the output closed the pipe.
-            None => Ok(ExitStatus::DONE),
+            return Ok(ExitStatus::DONE);
         };
+        selectors.check_unambiguous()?;
+        return print_listing(Vec::new(), printed, &INSTANCES, &inventory, context);
     }
     let mut inventory = list_with_progress(&providers, &filter, context).await?;
     let now = context.now();
@@ -109,16 +111,23 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         .retain(|instance| args.matches(instance, &mut selectors, now));
     selectors.check_unambiguous()?;
     if let Some(label) = &args.cost {
-        let costs = sum_costs(
-            &inventory.instances,
-            Some(label.as_str()).filter(|label| !label.is_empty()),
-        );
-        inventory.instances.clear();
-        return print_listing(inventory, Shown::Costs(&costs), context);
+        let label = match label.as_str() {
+            BY_CLOUD => None,
+            label => Some(label),
+        };
+        let costs = sum_costs(&inventory.instances, label);
+        let items = costs.iter().map(cost_record).collect();
+        return print_listing(items, 0, &COSTS, &inventory, context);
     }
-    let sort = args.sort.clone().map_or_else(|| DEFAULT_SORT.parse(), Ok)?;
+    let sort = match &args.sort {
+        Some(sort) => sort.clone(),
+        None => DEFAULT_SORT.parse()?,
+    };
     sort.sort(&mut inventory.instances, now);
-    print_listing(inventory, Shown::Instances { already_printed: 0 }, context)
+    // Frees each instance once it has a record: there can be very many.
+    let instances = std::mem::take(&mut inventory.instances).into_iter();
+    let items = instances.map(|instance| Record::from(&instance)).collect();
+    print_listing(items, 0, &INSTANCES, &inventory, context)
 }
 
 /// Lists instances, and shows progress.
@@ -147,14 +156,6 @@ fn fill_in_all_prices(instances: &mut [Instance], catalog: Option<&Catalog>) {
             fill_in_prices(instance, catalog);
         }
     }
-}
-
-/// The content of the output.
-enum Shown<'a> {
-    /// The instances of the inventory. Others may have been printed already.
-    Instances { already_printed: usize },
-    /// The costs of the instances.
-    Costs(&'a [Cost]),
 }
 
 fn cost_record(cost: &Cost) -> Record {
@@ -190,10 +191,9 @@ async fn stream_pages(
         };
         count += part.items.len();
         failure = printer.print_items(&part, &INSTANCES, now).err();
-        if failure.is_some() || printer.is_closed() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
+        match failure.is_some() || printer.is_closed() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
         }
     };
     let inventory = stream_all(providers, &selection, filter, &mut print).await?;
@@ -203,54 +203,38 @@ async fn stream_pages(
     }
 }
 
-/// Prints the rest of the output, and names the locations that did not answer.
-fn print_listing(inventory: Inventory, shown: Shown<'_>, context: &mut Context) -> anyhow::Result<ExitStatus> {
+/// Prints the rest of the output, and names the locations that did not answer. `already_printed` counts the items before.
+fn print_listing(
+    items: Vec<Record>,
+    already_printed: usize,
+    view: &ColumnSet,
+    inventory: &Inventory,
+    context: &mut Context,
+) -> anyhow::Result<ExitStatus> {
     note_skipped_clouds(&inventory.skipped, context);
-    let now = context.now();
-    let nothing_answered = inventory.nothing_answered();
-    let gaps = inventory.gaps;
-    let status = if nothing_answered {
-        ExitStatus::from_batch(0, &gaps.iter().map(|gap| gap.error.clone()).collect::<Vec<_>>())
-    } else if gaps.is_empty() {
-        ExitStatus::DONE
-    } else {
-        ExitStatus::PARTIAL
-    };
+    let gaps = &inventory.gaps;
     let report = Report {
-        // Frees each instance once it has a record: there can be very many.
-        items: match &shown {
-            Shown::Costs(costs) => costs.iter().map(cost_record).collect(),
-            Shown::Instances { .. } => inventory
-                .instances
-                .into_iter()
-                .map(|instance| Record::from(&instance))
-                .collect(),
-        },
+        items,
         errors: gaps.iter().cloned().map(Error::from).collect(),
     };
-    let (view, already_printed) = match shown {
-        Shown::Costs(_) => (&COSTS, 0),
-        Shown::Instances { already_printed } => (&INSTANCES, already_printed),
-    };
-    if nothing_answered {
-        context.printer.print_report(&report, view, now)?;
-        return Ok(status);
+    if inventory.nothing_answered() {
+        return print_batch(&report, view, context);
     }
+    let now = context.now();
     context.printer.print_items(&report, view, now)?;
-    if report.items.is_empty() && already_printed == 0 && report.errors.is_empty() {
-        context.printer.note("no VMs");
+    if gaps.is_empty() {
+        if report.items.is_empty() && already_printed == 0 {
+            context.printer.note("no VMs");
+        }
+        return Ok(ExitStatus::DONE);
     }
-    for gap in &gaps {
+    for gap in gaps {
         warn_about_gap(gap, context);
     }
-    if !gaps.is_empty() {
-        context.printer.warn(&format!(
-            "the list is incomplete: {} of {} did not answer",
-            gaps.len(),
-            format_locations(inventory.queried.max(gaps.len()))
-        ));
-    }
-    Ok(status)
+    let locations = format_locations(inventory.queried.max(gaps.len()));
+    let warning = format!("the list is incomplete: {} of {locations} did not answer", gaps.len());
+    context.printer.warn(&warning);
+    Ok(ExitStatus::PARTIAL)
 }
 
 fn format_locations(count: usize) -> String {

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use clap::{Subcommand, ValueEnum};
+use clap::ValueEnum;
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -16,23 +16,18 @@ use crate::exit::ExitStatus;
 use crate::output::{MACHINE_TYPES, Record, Report};
 
 /// List machine types
-#[derive(clap::Args, Clone, Debug)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Subcommands,
-}
-
-#[derive(Clone, Debug, Subcommand)]
-enum Subcommands {
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Subcommands {
+    /// List machine types, with what they cost
+    ///
+    /// With credentials cloudctl asks each cloud, for the regions of -r or for the default region; else it lists the built-in
+    /// machine types, and says so. An unknown price is shown as unknown.
     List(ListArgs),
 }
 
-/// List machine types, with what they cost
-///
-/// With credentials cloudctl asks each cloud, for the regions of -r or for the default region; else it lists the built-in
-/// machine types, and says so. An unknown price is shown as unknown.
+/// The arguments of `type list`.
 #[derive(clap::Args, Clone, Debug)]
-struct ListArgs {
+pub struct ListArgs {
     #[command(flatten)]
     requirements: MachineArgs,
     /// Sort order
@@ -72,29 +67,32 @@ impl From<&Row> for Record {
 }
 
 /// Lists the machine types of each cloud.
-pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    let Subcommands::List(args) = args.command;
-    context.printer.check(&MACHINE_TYPES)?;
+pub async fn run(subcommand: Subcommands, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    let Subcommands::List(args) = subcommand;
+    context.printer.check_format(&MACHINE_TYPES)?;
     reject_zone(context)?;
     let catalog = context.catalog();
     let words = context.settings.regions.value.clone().unwrap_or_default();
     let requirements = args.requirements.requirements();
-    let listings = join_all(kinds_to_list(context).into_iter().map(|kind| {
+    let queries = kinds_to_list(context).into_iter().map(|kind| {
         let can_be_asked = !context.info(kind).needs_credentials || context.has_credentials(kind);
-        let provider = can_be_asked.then(|| context.clouds().get(kind));
+        let provider = match can_be_asked {
+            true => Some(context.clouds().get(kind)),
+            false => None,
+        };
         list_machine_types(context.info(kind), provider, &words, &requirements, &catalog)
-    }));
-    let listings = listings.await;
-    let known: BTreeSet<usize> = listings
-        .iter()
-        .flat_map(|listing| listing.known.iter().copied())
-        .collect();
+    });
+    let listings = join_all(queries).await;
+    let mut known = BTreeSet::new();
     let (mut rows, mut errors, mut notes, mut unknown) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for listing in listings {
+        known.extend(listing.known);
         rows.extend(listing.rows);
         errors.extend(listing.errors);
-        notes.extend(listing.note);
         unknown.extend(listing.unknown);
+        if let Some(note) = listing.note {
+            notes.push(note);
+        }
     }
     // A region of one cloud is unknown to the others. It is an error only if no cloud has it.
     if errors.is_empty()
@@ -110,8 +108,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         items: rows.iter().map(Record::from).collect(),
         errors,
     };
-    let now = context.now();
-    context.printer.print_report(&report, &MACHINE_TYPES, now)?;
+    context.print_report(&report, &MACHINE_TYPES)?;
     for note in notes {
         context.printer.note(&note);
     }
@@ -141,22 +138,17 @@ fn meets_requirements(requirements: &MachineRequirements, machine: &MachineType)
 
 impl SortBy {
     fn compare(self, one: &Row, other: &Row) -> Ordering {
-        let name = || (&one.machine.name, one.kind, &one.region).cmp(&(&other.machine.name, other.kind, &other.region));
         let usd = |row: &Row| row.usd_per_hour.unwrap_or(f64::INFINITY);
-        let by_price = || usd(one).total_cmp(&usd(other));
+        let by_price = usd(one).total_cmp(&usd(other));
+        let by_name = (&one.machine.name, one.kind, &one.region).cmp(&(&other.machine.name, other.kind, &other.region));
         match self {
-            Self::Price => by_price().then_with(name),
-            Self::Cpus => one
-                .machine
-                .cpus
-                .cmp(&other.machine.cpus)
-                .then_with(by_price)
-                .then_with(name),
+            Self::Price => by_price.then(by_name),
+            Self::Cpus => one.machine.cpus.cmp(&other.machine.cpus).then(by_price).then(by_name),
             Self::Memory => {
                 let by_memory = one.machine.memory_gib.total_cmp(&other.machine.memory_gib);
-                by_memory.then_with(by_price).then_with(name)
+                by_memory.then(by_price).then(by_name)
             }
-            Self::Name => name(),
+            Self::Name => by_name,
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use clap::Args;
 
-use super::create::memory_argument;
+use super::create::parse_memory;
 use crate::catalog::Catalog;
 use crate::cloud::{
     Architecture, Area, CloudInfo, Error, Gpu, MachineRequirements, MachineType, ProviderKind, Result, quoted,
 };
 use crate::command_context::Context;
-use crate::settings::{Source, one_of};
+use crate::settings::one_of;
 
 /// What a machine must have at least.
 #[derive(Args, Clone, Debug)]
@@ -17,7 +17,7 @@ pub(super) struct MachineArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     cpus: Option<u32>,
     /// Minimum memory in GiB
-    #[arg(long, value_name = "GIB", value_parser = memory_argument)]
+    #[arg(long, value_name = "GIB", value_parser = parse_memory)]
     memory: Option<f64>,
     /// Instruction set
     #[arg(long, value_name = "ARCH", value_parser = one_of::<Architecture>(&["x86_64", "arm64"]))]
@@ -56,9 +56,13 @@ pub(super) fn attach_gpu(
 
 /// The named clouds, or else those that publish prices.
 pub(super) fn priced_providers(context: &Context) -> Vec<ProviderKind> {
-    let named = context.settings.providers.value.clone();
-    let with_prices = context.infos().iter().filter(|info| info.price_source.is_some());
-    let mut kinds = named.unwrap_or_else(|| with_prices.map(|info| info.kind).collect());
+    let mut kinds = match &context.settings.providers.value {
+        Some(named) => named.clone(),
+        None => {
+            let priced = context.infos().iter().filter(|info| info.price_source.is_some());
+            priced.map(|info| info.kind).collect()
+        }
+    };
     kinds.sort();
     kinds.dedup();
     kinds
@@ -70,52 +74,59 @@ pub(super) fn priced_providers(context: &Context) -> Vec<ProviderKind> {
 /// `InvalidSpec` if the flag is set.
 pub(super) fn reject_zone(context: &Context) -> Result<()> {
     let setting = &context.settings.zone;
-    if let Some(zone) = &setting.value
-        && matches!(setting.source, Source::Flag(_))
-    {
-        let error = Error::invalid(format!("{zone} is a zone, and machine types and prices are by region"));
-        return Err(error.with_hint("pass -r REGION in the place of -z"));
+    match &setting.value {
+        Some(zone) if setting.source.is_flag() => Err(zone_error(zone).with_hint("pass -r REGION in the place of -z")),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
-/// Checks that at least one of these clouds has each of the named regions and areas, and gives the names.
+fn zone_error(zone: &str) -> Error {
+    Error::invalid(format!("{zone} is a zone, and machine types and prices are by region"))
+}
+
+/// The named regions and areas. Checks that at least one of these clouds has each of them.
 ///
 /// # Errors
 /// `InvalidSpec` for a region that none of them is known to have, or a zone.
-pub(super) fn check_region_words(
+pub(super) fn checked_region_words(
     kinds: &[ProviderKind],
-    known: &impl Fn(ProviderKind) -> Vec<String>,
+    catalog: &Catalog,
     context: &Context,
 ) -> Result<Vec<String>> {
     reject_zone(context)?;
     let words = context.settings.regions.value.clone().unwrap_or_default();
     for word in &words {
-        let is_known = |kind: &ProviderKind| {
-            !matching_regions(context.info(*kind), std::slice::from_ref(word), &known(*kind)).is_empty()
+        let has_region = |kind: &ProviderKind| {
+            let known = catalog.regions(*kind);
+            !matching_regions(context.info(*kind), std::slice::from_ref(word), &known).is_empty()
         };
-        if !kinds.iter().any(is_known) {
-            let all: Vec<_> = kinds.iter().flat_map(|kind| known(*kind)).collect();
-            let is_zone_of = |region: &&String| {
-                let rest = word.strip_prefix(region.as_str()).unwrap_or_default();
-                let mut letters = rest.trim_start_matches('-').chars();
-                letters.next().is_some_and(|letter| letter.is_ascii_lowercase())
-            };
-            if let Some(region) = all.iter().find(is_zone_of) {
-                let error = Error::invalid(format!("{word} is a zone, and machine types and prices are by region"));
-                return Err(error.with_hint(format!("give its region: -r {region}")));
-            }
-            let clouds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
-            let areas = Area::ALL.map(Area::as_str).join(", ");
-            let error = Error::invalid(format!(
-                "no region {} of {} is known",
-                quoted(word),
-                clouds.join(" or ")
-            ));
-            return Err(error.with_hint(format!("name a region such as us-east-1, or one of {areas}")));
+        if !kinds.iter().any(has_region) {
+            return Err(unknown_region_error(word, kinds, catalog));
         }
     }
     Ok(words)
+}
+
+/// Creates the error for a word that is no region or area of these clouds. It may be a zone of one.
+fn unknown_region_error(word: &str, kinds: &[ProviderKind], catalog: &Catalog) -> Error {
+    for region in kinds.iter().flat_map(|kind| catalog.regions(*kind)) {
+        // The letter of a zone comes after its region: `us-east-1a`, `europe-west1-b`.
+        let rest = word.strip_prefix(&region).unwrap_or_default();
+        if rest
+            .trim_start_matches('-')
+            .starts_with(|letter: char| letter.is_ascii_lowercase())
+        {
+            return zone_error(word).with_hint(format!("give its region: -r {region}"));
+        }
+    }
+    let clouds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
+    let areas = Area::ALL.map(Area::as_str).join(", ");
+    Error::invalid(format!(
+        "no region {} of {} is known",
+        quoted(word),
+        clouds.join(" or ")
+    ))
+    .with_hint(format!("name a region such as us-east-1, or one of {areas}"))
 }
 
 /// The regions of a cloud that `words` mean: names of regions and areas.

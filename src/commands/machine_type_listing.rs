@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::machine_type_args::{attach_gpu, matching_regions};
-use crate::catalog::{Catalog, Price};
+use crate::catalog::Catalog;
 use crate::cloud::{
     CloudInfo, Error, ErrorKind, MachineRequirements, MachineType, Provider, ProviderKind, Result, quoted,
 };
@@ -22,19 +22,26 @@ pub(super) struct Row {
 }
 
 impl Row {
-    fn new(
-        kind: ProviderKind,
-        region: Option<&String>,
-        machine: MachineType,
-        price: Option<Price>,
-        fixed_price: Option<f64>,
-    ) -> Self {
+    /// Creates the row of a machine type in a region, with its price in the catalog.
+    fn in_region(kind: ProviderKind, region: &str, machine: MachineType, catalog: &Catalog) -> Self {
+        let price = catalog.price(kind, region, &machine, false);
         Self {
             kind,
-            region: region.cloned(),
+            region: Some(region.to_owned()),
             machine,
-            usd_per_hour: fixed_price.or(price.map(|price| price.usd_per_hour)),
+            usd_per_hour: price.map(|price| price.usd_per_hour),
             as_of: price.map(|price| price.as_of),
+        }
+    }
+
+    /// Creates the row of a machine type that no region is known to have.
+    fn without_region(kind: ProviderKind, machine: MachineType) -> Self {
+        Self {
+            kind,
+            region: None,
+            machine,
+            usd_per_hour: None,
+            as_of: None,
         }
     }
 }
@@ -67,34 +74,32 @@ pub(super) async fn list_machine_types(
         return list_offline(cloud, words, requirements, catalog, &reason);
     };
     let mut listing = MachineTypeListing::default();
-    let with_location = |error: Error| error.at_if_unset(kind);
     let regions = match resolve_regions(provider.as_ref(), words, &mut listing).await {
         Ok(regions) => regions,
         Err(error) => {
-            listing.errors.push(with_location(error));
+            listing.errors.push(error.at_if_unset(kind));
             return listing;
         }
     };
     if regions.is_empty() && words.is_empty() {
-        return list_offline(
-            cloud,
-            words,
-            requirements,
-            catalog,
-            &format!("no region of {kind} is named"),
-        );
+        let reason = format!("no region of {kind} is named");
+        return list_offline(cloud, words, requirements, catalog, &reason);
     }
     let queries = regions.iter().map(|region| provider.machine_types(region, &[]));
     let answers = join_all(queries).await;
     for (region, answer) in regions.iter().zip(answers) {
         match answer {
-            Ok(machines) => listing.rows.extend(machines.into_iter().map(|mut machine| {
-                attach_gpu(&mut machine, kind, requirements, catalog);
-                let price = catalog.price(kind, region, &machine, false);
-                let fixed_price = provider.fixed_price(&machine.name);
-                Row::new(kind, Some(region), machine, price, fixed_price)
-            })),
-            Err(error) => listing.errors.push(with_location(error)),
+            Ok(machines) => {
+                for mut machine in machines {
+                    attach_gpu(&mut machine, kind, requirements, catalog);
+                    let mut row = Row::in_region(kind, region, machine, catalog);
+                    if let Some(fixed_price) = provider.fixed_price(&row.machine.name) {
+                        row.usd_per_hour = Some(fixed_price);
+                    }
+                    listing.rows.push(row);
+                }
+            }
+            Err(error) => listing.errors.push(error.at_if_unset(kind)),
         }
     }
     listing
@@ -107,12 +112,8 @@ async fn resolve_regions(
     listing: &mut MachineTypeListing,
 ) -> Result<Vec<String>> {
     if words.is_empty() {
-        return Ok(provider
-            .default_location()
-            .await?
-            .into_iter()
-            .map(|location| location.region)
-            .collect());
+        let default = provider.default_location().await?;
+        return Ok(default.into_iter().map(|location| location.region).collect());
     }
     let mut regions = Vec::new();
     for (index, word) in words.iter().enumerate() {
@@ -140,50 +141,55 @@ fn list_offline(
     reason: &str,
 ) -> MachineTypeListing {
     let kind = cloud.kind;
-    let all = catalog.regions(kind);
-    let mut listing = MachineTypeListing {
-        note: Some(format!(
-            "{reason}: what cloudctl knows of its machine types by itself is listed"
-        )),
-        ..MachineTypeListing::default()
-    };
+    let known_regions = catalog.regions(kind);
+    let mut listing = MachineTypeListing::default();
     let mut named_regions = Vec::new();
     for (index, word) in words.iter().enumerate() {
-        let regions = matching_regions(cloud, std::slice::from_ref(word), &all);
+        let regions = matching_regions(cloud, std::slice::from_ref(word), &known_regions);
         if regions.is_empty() {
-            let error = Error::invalid(format!("no region {} of {kind} is known", quoted(word)));
-            listing
-                .unknown
-                .push((index, error.with_hint("name another region, or an area such as europe")));
+            let error = Error::invalid(format!("no region {} of {kind} is known", quoted(word)))
+                .with_hint("name another region, or an area such as europe");
+            listing.unknown.push((index, error));
         } else {
             listing.known.insert(index);
             named_regions.extend(regions);
         }
     }
-    let to_row = |region: &String, mut machine: MachineType| {
-        attach_gpu(&mut machine, kind, requirements, catalog);
-        let price = catalog.price(kind, region, &machine, false);
-        Row::new(kind, Some(region), machine, price, None)
-    };
     let rows_in = |region: &String| {
-        let machines = catalog.machine_types(kind, region).into_iter();
-        machines.map(|machine| to_row(region, machine)).collect::<Vec<_>>()
+        let mut rows = Vec::new();
+        for mut machine in catalog.machine_types(kind, region) {
+            attach_gpu(&mut machine, kind, requirements, catalog);
+            rows.push(Row::in_region(kind, region, machine, catalog));
+        }
+        rows
     };
-    if !words.is_empty() {
-        listing.rows = named_regions.iter().flat_map(rows_in).collect();
-        listing.note = listing.note.filter(|_| !listing.rows.is_empty());
-        return listing;
+    listing.rows = match words {
+        [] => {
+            let machines = catalog.all_machine_types(kind).into_iter();
+            let without_region = machines.map(|machine| Row::without_region(kind, machine));
+            cheapest_rows(without_region.chain(known_regions.iter().flat_map(rows_in)))
+        }
+        _ => named_regions.iter().flat_map(rows_in).collect(),
+    };
+    if words.is_empty() || !listing.rows.is_empty() {
+        listing.note = Some(format!(
+            "{reason}: what cloudctl knows of its machine types by itself is listed"
+        ));
     }
+    listing
+}
+
+/// The cheapest row of each machine type, by name; the first one without a price if none has one.
+fn cheapest_rows(rows: impl Iterator<Item = Row>) -> Vec<Row> {
+    let usd = |row: &Row| row.usd_per_hour.unwrap_or(f64::INFINITY);
     let mut cheapest: BTreeMap<String, Row> = BTreeMap::new();
-    for machine in catalog.all_machine_types(kind) {
-        cheapest.insert(machine.name.clone(), Row::new(kind, None, machine, None, None));
-    }
-    for row in all.iter().flat_map(rows_in).filter(|row| row.usd_per_hour.is_some()) {
-        let known = cheapest.get(&row.machine.name).and_then(|known| known.usd_per_hour);
-        if known.is_none_or(|known| row.usd_per_hour.is_some_and(|usd| usd < known)) {
-            cheapest.insert(row.machine.name.clone(), row);
+    for row in rows {
+        match cheapest.get(&row.machine.name) {
+            Some(known) if usd(known) <= usd(&row) => {}
+            _ => {
+                cheapest.insert(row.machine.name.clone(), row);
+            }
         }
     }
-    listing.rows = cheapest.into_values().collect();
-    listing
+    cheapest.into_values().collect()
 }

@@ -1,10 +1,11 @@
 //! `cloudctl price`: compares the prices of machine types without a call to a cloud.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::machine_type_args::{MachineArgs, attach_gpu, check_region_words, matching_regions, priced_providers};
+use super::machine_type_args::{MachineArgs, attach_gpu, checked_region_words, matching_regions, priced_providers};
 use crate::catalog::{Catalog, Price};
 use crate::cloud::{Architecture, CloudInfo, Error, MachineRequirements, MachineType, ProviderKind};
 use crate::command_context::Context;
@@ -77,19 +78,16 @@ pub(super) fn monthly_price(usd_per_hour: f64) -> f64 {
 
 /// Compares prices. Sends no call to a cloud.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    context.printer.check(&PRICES)?;
+    context.printer.check_format(&PRICES)?;
     let kinds = priced_providers(context);
-    if let Some(cloud) = kinds
-        .iter()
-        .map(|kind| context.info(*kind))
-        .find(|info| info.price_source.is_none())
-    {
+    let mut clouds = kinds.iter().map(|kind| context.info(*kind));
+    if let Some(cloud) = clouds.find(|cloud| cloud.price_source.is_none()) {
         let error = Error::invalid(format!("{} has no prices to compare", cloud.title));
         let hint = format!("`cloudctl type list -p {}` shows what it has", cloud.kind);
         return Err(error.with_hint(hint).into());
     }
     let catalog = context.catalog();
-    let words = check_region_words(&kinds, &|kind| catalog.regions(kind), context)?;
+    let words = checked_region_words(&kinds, &catalog, context)?;
     let mut requirements = args.requirements.requirements();
     // As in `create`, the default architecture is x86.
     requirements.architecture.get_or_insert(Architecture::X86_64);
@@ -105,13 +103,11 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         items: rows.iter().map(|row| row.to_record(args.spot)).collect(),
         errors: Vec::new(),
     };
-    let now = context.now();
-    context.printer.print_report(&report, &PRICES, now)?;
+    context.print_report(&report, &PRICES)?;
     for kind in kinds {
         if !rows.iter().any(|row| row.kind == kind) {
-            context
-                .printer
-                .note(&format!("{kind}: no known machine type there has {requirements}"));
+            let note = format!("{kind}: no known machine type there has {requirements}");
+            context.printer.note(&note);
         }
     }
     if let Some(oldest) = rows.iter().filter_map(|row| row.price).map(|price| price.as_of).min() {
@@ -134,16 +130,10 @@ fn select_rows(
     let kind = cloud.kind;
     let known = catalog.regions(kind);
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    let in_region = |region: &String| {
-        let matching = matching_machines(
-            catalog.machine_types(kind, region),
-            kind,
-            requirements,
-            args.spot,
-            catalog,
-        );
+    let rows_in = |region: &String| {
+        let machines = catalog.machine_types(kind, region);
+        let matching = matching_machines(machines, kind, requirements, args.spot, catalog).into_iter();
         let mut rows: Vec<_> = matching
-            .into_iter()
             .map(|machine| price_row(kind, region, machine, args.spot, catalog))
             .collect();
         rows.sort_by(compare_rows);
@@ -151,22 +141,21 @@ fn select_rows(
         rows
     };
     // Each named region has rows of its own. Of an area, or of all regions, only the cheapest region is shown.
-    let areas: Vec<Vec<String>> = if words.is_empty() {
-        vec![known.clone()]
-    } else {
-        words
+    let groups: Vec<Vec<String>> = match words {
+        [] => vec![known],
+        words => words
             .iter()
             .map(|word| matching_regions(cloud, std::slice::from_ref(word), &known))
-            .collect()
+            .collect(),
     };
     let mut shown: BTreeMap<String, Vec<Row>> = BTreeMap::new();
-    for regions in areas {
-        let all = regions.iter().map(|region| (region, in_region(region)));
-        let cheapest = all
-            .filter(|(_, rows)| !rows.is_empty())
-            .min_by(|(_, one), (_, other)| compare_first(one, other));
-        if let Some((region, rows)) = cheapest {
-            shown.insert(region.clone(), rows);
+    for regions in groups {
+        let rows_by_region = regions.into_iter().map(|region| (rows_in(&region), region));
+        let cheapest = rows_by_region
+            .filter(|(rows, _)| !rows.is_empty())
+            .min_by(|(one, _), (other, _)| compare_cheapest(one, other));
+        if let Some((rows, region)) = cheapest {
+            shown.insert(region, rows);
         }
     }
     // Without any price there is no cheapest region.
@@ -203,13 +192,12 @@ fn rows_without_region(
 
 /// The machine types that meet the requirements; only current ones if there are any, as in `create`.
 fn matching_machines(
-    machines: Vec<MachineType>,
+    mut machines: Vec<MachineType>,
     kind: ProviderKind,
     requirements: &MachineRequirements,
     spot: bool,
     catalog: &Catalog,
 ) -> Vec<MachineType> {
-    let mut machines = machines;
     for machine in &mut machines {
         attach_gpu(machine, kind, requirements, catalog);
     }
@@ -221,17 +209,17 @@ fn matching_machines(
 }
 
 fn price_row(kind: ProviderKind, region: &str, machine: MachineType, spot: bool, catalog: &Catalog) -> Row {
-    let usd = |spot| catalog.price(kind, region, &machine, spot);
+    let on_demand = catalog.price(kind, region, &machine, false);
     Row {
-        price: usd(spot),
-        on_demand: usd(false).map_or(f64::INFINITY, |price| price.usd_per_hour),
+        price: catalog.price(kind, region, &machine, spot),
+        on_demand: on_demand.map_or(f64::INFINITY, |price| price.usd_per_hour),
         kind,
         region: Some(region.to_owned()),
         machine,
     }
 }
 
-fn compare_rows(one: &Row, other: &Row) -> std::cmp::Ordering {
+fn compare_rows(one: &Row, other: &Row) -> Ordering {
     let by_price = one.price_or_infinity().total_cmp(&other.price_or_infinity());
     by_price
         .then(one.on_demand.total_cmp(&other.on_demand))
@@ -240,14 +228,13 @@ fn compare_rows(one: &Row, other: &Row) -> std::cmp::Ordering {
         .then_with(|| one.machine.name.cmp(&other.machine.name))
 }
 
-fn compare_first(one: &[Row], other: &[Row]) -> std::cmp::Ordering {
-    let first = |rows: &[Row]| {
-        rows.first().map_or((f64::INFINITY, f64::INFINITY), |row| {
-            (row.price_or_infinity(), row.on_demand)
-        })
+/// Compares two regions by the prices of their cheapest rows, which come first.
+fn compare_cheapest(one: &[Row], other: &[Row]) -> Ordering {
+    let (Some(one), Some(other)) = (one.first(), other.first()) else {
+        return one.is_empty().cmp(&other.is_empty());
     };
-    let ((one, one_on_demand), (other, other_on_demand)) = (first(one), first(other));
-    one.total_cmp(&other).then(one_on_demand.total_cmp(&other_on_demand))
+    let by_price = one.price_or_infinity().total_cmp(&other.price_or_infinity());
+    by_price.then(one.on_demand.total_cmp(&other.on_demand))
 }
 
 /// Creates the error for requirements that no known machine type meets.
@@ -257,30 +244,27 @@ fn no_match_error(requirements: &MachineRequirements, kinds: &[ProviderKind], ca
         "no known machine type of {} has {requirements}",
         clouds.join(" or ")
     ));
-    let all = kinds.iter().flat_map(|kind| catalog.all_machine_types(*kind));
-    let with_same_gpu = all.filter(|machine| {
-        requirements.gpu.is_none()
-            || requirements.gpu.as_ref().map(|gpu| &gpu.kind) == machine.gpu.as_ref().map(|gpu| &gpu.kind)
+    let machines: Vec<_> = kinds.iter().flat_map(|kind| catalog.all_machine_types(*kind)).collect();
+    let has_gpu_kind = |machine: &&MachineType| match (&requirements.gpu, &machine.gpu) {
+        (None, _) => true,
+        (Some(required), Some(gpu)) => gpu.kind == required.kind,
+        (Some(_), None) => false,
+    };
+    let largest = machines.iter().filter(has_gpu_kind).max_by(|one, other| {
+        let by_memory = one.memory_gib.total_cmp(&other.memory_gib);
+        by_memory.then(one.cpus.cmp(&other.cpus))
     });
-    let largest = with_same_gpu.max_by(|one, other| {
-        one.memory_gib
-            .total_cmp(&other.memory_gib)
-            .then(one.cpus.cmp(&other.cpus))
-    });
-    match largest {
-        Some(machine) => error.with_hint(format!(
+    if let Some(machine) = largest {
+        return error.with_hint(format!(
             "ask for less: {} has {} CPUs and {} GiB",
             machine.name, machine.cpus, machine.memory_gib
-        )),
-        None => {
-            let mut gpus: Vec<_> = kinds
-                .iter()
-                .flat_map(|kind| catalog.all_machine_types(*kind))
-                .filter_map(|machine| Some(machine.gpu?.kind))
-                .collect();
-            gpus.sort();
-            gpus.dedup();
-            error.with_hint(format!("use one of {}", gpus.join(", ")))
-        }
+        ));
     }
+    let mut gpus: Vec<_> = machines
+        .into_iter()
+        .filter_map(|machine| Some(machine.gpu?.kind))
+        .collect();
+    gpus.sort();
+    gpus.dedup();
+    error.with_hint(format!("use one of {}", gpus.join(", ")))
 }

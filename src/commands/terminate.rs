@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::instance_args::{DEFAULT_TIMEOUT, check_accounts, find_instances, note_skipped_clouds, region_selection};
+use super::instance_args::{
+    DEFAULT_TIMEOUT, check_accounts, find_instances, note_skipped_clouds, print_changed, region_selection,
+};
 use super::wait::{wait_with_steps, with_goal};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery, ListFilter, Result, parse_duration};
 use crate::command_context::Context;
@@ -59,7 +61,7 @@ const MAX_SIMPLE_CONFIRM: usize = 10;
 
 /// Selects instances, asks the user, terminates them, and shows them afterwards.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    context.printer.check(&INSTANCES)?;
+    context.printer.check_format(&INSTANCES)?;
     if args.references.is_empty() && args.selectors.is_empty() && !args.expired {
         return Err(Error::invalid("nothing is selected to be terminated")
             .with_hint("name VMs, select them by label with -l key=value, or pass --expired")
@@ -69,10 +71,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         instances: selected,
         errors: unreported,
     } = select_instances(&args, context).await?;
-    let dry_run_selection = if args.dry_run { selected.clone() } else { Vec::new() };
-    let mut plan = match plan_termination(selected, args.include_unmanaged, args.expect) {
+    let mut plan = match plan_termination(selected.clone(), args.include_unmanaged, args.expect) {
         Ok(plan) => plan,
-        Err(refusal) if args.dry_run => return print_refusal(dry_run_selection, refusal, context),
+        Err(refusal) if args.dry_run => return print_refusal(selected, refusal, context),
         Err(refusal) => return Err(refusal.into()),
     };
     if args.expired {
@@ -81,7 +82,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     note_terminating(&plan, args.wait && !args.dry_run, context);
     if args.dry_run {
         let refusal = match check_accounts(plan.to_terminate(), context).await {
-            Ok(()) => check_number(&args, &plan, context).err(),
+            Ok(()) => check_expected_number(&args, &plan, context).err(),
             Err(refusal) => Some(refusal),
         };
         let clouds = context.clouds();
@@ -92,7 +93,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         check_accounts(plan.to_terminate(), context).await?;
         match args.yes {
             false => confirm(&plan, context)?,
-            true => check_number(&args, &plan, context)?,
+            true => check_expected_number(&args, &plan, context)?,
         }
     }
 
@@ -102,12 +103,11 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         .run_until_signal(plan.recheck(&|kind| clouds.get(kind)))
         .await?;
     let plan = if args.wait { plan } else { plan.without_terminating() };
-    let _section = context.shutdown.enter_critical_section()?;
+    let _critical_section = context.shutdown.enter_critical_section()?;
     let (mut terminated, mut errors) = terminate(&|kind| clouds.get(kind), plan, &context.shutdown).await;
     for instance in &terminated {
-        context
-            .printer
-            .report_step(instance.state.as_str(), &instance.reference.to_string());
+        let reference = instance.reference.to_string();
+        context.printer.report_step(instance.state.as_str(), &reference);
     }
     if args.wait {
         let waited = wait_with_steps(with_goal(WaitGoal::Terminated, &terminated), args.timeout, context).await;
@@ -116,9 +116,10 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         terminated = waited.reached.into_iter().chain(waited.unreached).collect();
         // A listing no longer has the disks and ingress rules of an instance that is gone.
         for instance in &mut terminated {
-            let before = before_wait.iter().find(|known| known.reference == instance.reference);
-            instance.disks = before.map(|known| known.disks.clone()).unwrap_or_default();
-            instance.ingress_rules = before.map(|known| known.ingress_rules.clone()).unwrap_or_default();
+            if let Some(known) = before_wait.iter().find(|known| known.reference == instance.reference) {
+                instance.disks.clone_from(&known.disks);
+                instance.ingress_rules.clone_from(&known.ingress_rules);
+            }
         }
     }
     let clouds = context.clouds();
@@ -127,12 +128,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         context.printer.note(&kept);
     }
     errors.extend(unreported);
-    let status = ExitStatus::from_batch(terminated.len(), &errors);
-    let now = context.now();
-    context
-        .printer
-        .print_report(&Report::from_instances(&terminated, errors), &INSTANCES, now)?;
-    Ok(status)
+    print_changed(&terminated, errors, context)
 }
 
 /// Prints that there is nothing to terminate, and which instances are terminating already. `waits` says whether the command
@@ -174,30 +170,22 @@ fn print_dry_run(
         ));
     }
     let status = refused.unwrap_or_else(|| ExitStatus::from_batch(to_terminate.len(), &errors));
-    let now = context.now();
-    context
-        .printer
-        .print_report(&Report::from_instances(&to_terminate, errors), &INSTANCES, now)?;
+    context.print_report(&Report::from_instances(&to_terminate, errors), &INSTANCES)?;
     Ok(status)
 }
 
 /// Prints the selected instances, and why none of them would be terminated.
 fn print_refusal(selected: Vec<Instance>, refusal: Error, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    let alive: Vec<_> = selected
-        .into_iter()
-        .filter(|instance| !instance.state.is_gone())
-        .collect();
     let status = ExitStatus::from_kind(refusal.kind());
-    let now = context.now();
-    context
-        .printer
-        .print_report(&Report::from_instances(&alive, vec![refusal]), &INSTANCES, now)?;
+    let mut alive = selected;
+    alive.retain(|instance| !instance.state.is_gone());
+    context.print_report(&Report::from_instances(&alive, vec![refusal]), &INSTANCES)?;
     Ok(status)
 }
 
 /// Selects the instances that the arguments mean.
 async fn select_instances(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
-    let found = |instances| Expired {
+    let without_errors = |instances| Expired {
         instances,
         errors: Vec::new(),
     };
@@ -205,14 +193,13 @@ async fn select_instances(args: &Args, context: &mut Context) -> anyhow::Result<
         let mut resolved = find_instances(&args.references, context).await?;
         resolved.check_unambiguous()?;
         resolved.add_terminating();
-        return match resolved.missing_error() {
-            Some(error) if args.ignore_not_found && error.kind() == ErrorKind::NotFound => {
-                context.printer.note(error.message());
-                Ok(found(resolved.instances))
+        if let Some(error) = resolved.missing_error() {
+            if !args.ignore_not_found || error.kind() != ErrorKind::NotFound {
+                return Err(error.into());
             }
-            Some(error) => Err(error.into()),
-            None => Ok(found(resolved.instances)),
-        };
+            context.printer.note(error.message());
+        }
+        return Ok(without_errors(resolved.instances));
     }
     let mut selectors = Selectors::new(&args.selectors)?;
     let providers = context.providers_to_query()?;
@@ -224,40 +211,33 @@ async fn select_instances(args: &Args, context: &mut Context) -> anyhow::Result<
     let inventory = list_all(&providers, &region_selection(context), &filter).await?;
     note_skipped_clouds(&inventory.skipped, context);
     if inventory.nothing_answered() {
-        return Err(inventory
-            .gaps
-            .into_iter()
-            .next()
-            .map_or_else(|| Error::invalid("no location"), Error::from)
-            .into());
+        let first = inventory.gaps.into_iter().next().map(Error::from);
+        return Err(first.unwrap_or_else(|| Error::invalid("no location")).into());
     }
     // An instance is expired whether or not others are listed. A selection by labels and a number need a complete list.
     let needs_complete_list = !args.expired || args.expect.is_some();
-    if let Some(gap) = inventory.gaps.first().filter(|_| needs_complete_list) {
-        return Err(Error::new(
-            ErrorKind::Refused,
-            format!(
-                "{} did not answer, so the selection may be incomplete; nothing was terminated: {}",
-                gap.location, gap.error
-            ),
-        )
-        .with_hint("limit it to the regions that answer with --region, or name the VMs")
-        .into());
+    if let Some(gap) = inventory.gaps.first()
+        && needs_complete_list
+    {
+        let message = format!(
+            "{} did not answer, so the selection may be incomplete; nothing was terminated: {}",
+            gap.location, gap.error
+        );
+        let hint = "limit it to the regions that answer with --region, or name the VMs";
+        return Err(Error::new(ErrorKind::Refused, message).with_hint(hint).into());
     }
-    let selected = inventory.instances.into_iter();
-    let selected: Vec<_> = selected.filter(|instance| selectors.matches(instance)).collect();
+    let mut selected = inventory.instances;
+    selected.retain(|instance| selectors.matches(instance));
     selectors.check_unambiguous()?;
     if !args.expired {
-        return Ok(found(selected));
+        return Ok(without_errors(selected));
     }
     let clouds = context.clouds();
     let mut expired = find_expired(&|kind| clouds.get(kind), selected).await;
-    let gaps = inventory.gaps.into_iter();
-    expired.errors.extend(gaps.map(|gap| {
-        gap.error
-            .with_kind(ErrorKind::Incomplete)
-            .context("what is past its time is not known")
-    }));
+    for gap in inventory.gaps {
+        let error = gap.error.with_kind(ErrorKind::Incomplete);
+        expired.errors.push(error.context("what is past its time is not known"));
+    }
     Ok(expired)
 }
 
@@ -277,53 +257,43 @@ fn confirm(plan: &TerminationPlan, context: &mut Context) -> anyhow::Result<()> 
     }
     for instance in to_terminate.iter().take(MAX_SIMPLE_CONFIRM) {
         let name = display_name(instance.name.as_deref().unwrap_or("-"));
-        context
-            .printer
-            .note(&format!("  {}  {name}  {}", instance.reference, instance.state));
+        let line = format!("  {}  {name}  {}", instance.reference, instance.state);
+        context.printer.note(&line);
     }
     for skipped in plan.skipped() {
-        context
-            .printer
-            .note(&format!("  left out: {}", skipped.to_error().message()));
+        let line = format!("  left out: {}", skipped.to_error().message());
+        context.printer.note(&line);
     }
     let needs_number = to_terminate.len() > MAX_SIMPLE_CONFIRM;
-    let question = if needs_number {
-        format!("terminate {targets} for good? Type the number to confirm:")
-    } else {
-        format!("terminate {targets} for good? [y/N]")
+    let (instruction, hint) = match needs_number {
+        true => ("Type the number to confirm:", "answer with their number, or pass -y"),
+        false => ("[y/N]", "answer y, or pass -y"),
     };
+    let question = format!("terminate {targets} for good? {instruction}");
     let answer = context.prompt(&question)?.unwrap_or_default();
-    let is_confirmed = if needs_number {
-        answer == to_terminate.len().to_string()
-    } else {
-        matches!(answer.to_lowercase().as_str(), "y" | "yes")
+    let is_confirmed = match needs_number {
+        true => answer == to_terminate.len().to_string(),
+        false => matches!(answer.to_lowercase().as_str(), "y" | "yes"),
     };
-    if is_confirmed {
-        return Ok(());
+    match is_confirmed {
+        true => Ok(()),
+        false => Err(Error::new(ErrorKind::Refused, "not confirmed; nothing was terminated")
+            .with_hint(hint)
+            .into()),
     }
-    Err(Error::new(ErrorKind::Refused, "not confirmed; nothing was terminated")
-        .with_hint(if needs_number {
-            "answer with their number, or pass -y"
-        } else {
-            "answer y, or pass -y"
-        })
-        .into())
 }
 
 /// Checks that a script passes `--expect` to terminate many instances by label.
 ///
 /// # Errors
 /// `InvalidSpec` if it is missing and there is no terminal to ask on.
-fn check_number(args: &Args, plan: &TerminationPlan, context: &Context) -> Result<()> {
+fn check_expected_number(args: &Args, plan: &TerminationPlan, context: &Context) -> Result<()> {
+    let to_terminate = plan.to_terminate();
     let is_by_label = !args.selectors.is_empty() && !args.expired;
-    if !is_by_label
-        || args.expect.is_some()
-        || plan.to_terminate().len() <= MAX_SIMPLE_CONFIRM
-        || context.printer.terminal().input
-    {
+    let needs_expect = is_by_label && to_terminate.len() > MAX_SIMPLE_CONFIRM && !context.printer.terminal().input;
+    if !needs_expect || args.expect.is_some() {
         return Ok(());
     }
-    let to_terminate = plan.to_terminate();
     // Protected instances count as selected.
     let selected = to_terminate.len() + plan.skipped().len();
     Err(Error::invalid(format!(

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 
 use super::instance_args::{DEFAULT_TIMEOUT, InstanceArgs, find_instances};
-use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery, parse_duration};
+use crate::cloud::{Error, ErrorKind, Instance, parse_duration};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{SSH_PORT, WaitGoal, WaitResult, run_first_listing, wait_for};
@@ -42,7 +42,7 @@ pub enum GoalValue {
 }
 
 impl GoalValue {
-    fn to_goal(self, ssh_port: u16) -> WaitGoal {
+    fn to_wait_goal(self, ssh_port: u16) -> WaitGoal {
         match self {
             Self::Running => WaitGoal::Running,
             Self::Stopped => WaitGoal::Stopped,
@@ -54,7 +54,7 @@ impl GoalValue {
 
 /// Waits for each VM.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    context.printer.check(&INSTANCES)?;
+    context.printer.check_format(&INSTANCES)?;
     let started = Instant::now();
     let search = find_instances(&args.targets.references, context);
     let Some(resolved) = run_first_listing(args.timeout, search).await else {
@@ -67,39 +67,34 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         return Err(Error::new(ErrorKind::Network, message).into());
     };
     let mut resolved = resolved?;
-    let goal = args.goal.to_goal(args.ssh_port);
+    let goal = args.goal.to_wait_goal(args.ssh_port);
     if goal == WaitGoal::Terminated {
         resolved.add_terminating();
     }
-    let mut incomplete = None;
+    let mut missing_error = None;
     match resolved.missing_error() {
         // An instance that does not exist has reached the goal.
         Some(error) if goal == WaitGoal::Terminated && error.kind() == ErrorKind::NotFound => {
-            note_missing(&resolved.missing, context);
+            for reference in &resolved.missing {
+                context.printer.note(&format!("{reference} does not exist"));
+            }
         }
         // A location that did not answer may have one of the instances. The others are waited for.
         Some(error) if error.kind() == ErrorKind::Incomplete && !resolved.instances.is_empty() => {
-            incomplete = Some(error);
+            missing_error = Some(error);
         }
         Some(error) => return Err(error.into()),
         None => {}
     }
     let remaining = args.timeout.saturating_sub(started.elapsed());
     let mut waited = wait_with_steps(with_goal(goal, &resolved.instances), remaining, context).await;
-    waited.errors.extend(incomplete);
-    let status = ExitStatus::from_batch(waited.reached.len(), &waited.errors);
-    let now = context.now();
-    let shown: Vec<Instance> = waited.reached.into_iter().chain(waited.unreached).collect();
-    context
-        .printer
-        .print_report(&Report::from_instances(&shown, waited.errors), &INSTANCES, now)?;
-    Ok(status)
-}
-
-fn note_missing(missing: &[InstanceQuery], context: &mut Context) {
-    for reference in missing {
-        context.printer.note(&format!("{reference} does not exist"));
+    if let Some(error) = missing_error {
+        waited.errors.push(error);
     }
+    let status = ExitStatus::from_batch(waited.reached.len(), &waited.errors);
+    let shown: Vec<Instance> = waited.reached.into_iter().chain(waited.unreached).collect();
+    context.print_report(&Report::from_instances(&shown, waited.errors), &INSTANCES)?;
+    Ok(status)
 }
 
 /// Gives each instance the same goal.
@@ -118,7 +113,10 @@ pub(super) async fn wait_with_steps(
     let shutdown = context.shutdown.clone();
     let (printer, clouds) = context.printer_and_clouds();
     let mut on_reached = |goal: WaitGoal, instance: &Instance| {
-        let name = instance.name.as_deref().filter(|_| shows_names).unwrap_or_default();
+        let name = match &instance.name {
+            Some(name) if shows_names => name.as_str(),
+            _ => "",
+        };
         let address = instance.public_ip.as_deref().unwrap_or_default();
         let detail = format!("{}s   {name} {address}", started.elapsed().as_secs());
         printer.report_step(goal.as_str(), detail.trim_end());

@@ -2,6 +2,7 @@
 
 use futures_util::future::join_all;
 
+use super::instance_args::print_batch;
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{IDENTITIES, Record, Report};
@@ -12,7 +13,7 @@ pub struct Args {}
 
 /// Shows the identity of the credentials of each cloud.
 pub async fn run(_: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    context.printer.check(&IDENTITIES)?;
+    context.printer.check_format(&IDENTITIES)?;
     let providers = context.providers_to_query()?;
     let mut report = Report::default();
     let answers = join_all(providers.iter().map(|provider| provider.identity())).await;
@@ -22,8 +23,5 @@ pub async fn run(_: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
             Err(error) => report.errors.push(error.at(provider.kind())),
         }
     }
-    let status = ExitStatus::from_batch(report.items.len(), &report.errors);
-    let now = context.now();
-    context.printer.print_report(&report, &IDENTITIES, now)?;
-    Ok(status)
+    print_batch(&report, &IDENTITIES, context)
 }

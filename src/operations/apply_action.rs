@@ -61,7 +61,7 @@ pub(super) async fn send(
 ) -> Vec<TargetOutcome> {
     let calls = group_by_provider(targets).into_iter().map(async |(kind, instances)| {
         let references: Vec<_> = instances.iter().map(|instance| instance.reference.clone()).collect();
-        let may_start = || shutdown.status().is_none();
+        let may_start = || shutdown.signal_status().is_none();
         let tracker = BatchTracker::new(&may_start);
         let provider = connect(kind);
         let call = provider.apply(action, &references, &tracker);

@@ -94,7 +94,7 @@ pub async fn wait_for(
             return result;
         }
         let remaining = deadline.saturating_duration_since(Instant::now());
-        if remaining.is_zero() || shutdown.status().is_some() {
+        if remaining.is_zero() || shutdown.signal_status().is_some() {
             break;
         }
         // A random part of the pause keeps many pipelines from listing at the same time.

@@ -119,15 +119,17 @@ pub fn format_error(error: &Error, infos: Option<CloudInfos>) -> Vec<String> {
         None => escape(error.message()),
     }];
     if let Some(code) = error.code() {
-        let request = error.request_id().map(|id| format!(" (request {})", escape(id)));
-        lines.push(format!("  {}{}", escape(code), request.unwrap_or_default()));
+        lines.push(match error.request_id() {
+            Some(id) => format!("  {} (request {})", escape(code), escape(id)),
+            None => format!("  {}", escape(code)),
+        });
     }
     for leftover in error.leftovers() {
-        let is_named = matches!(
-            (leftover, error.subject()),
-            (Leftover::Instance(instance), Some(Subject::Instance(subject))) if instance == subject
-        );
-        if !is_named {
+        let is_in_message = match (leftover, error.subject()) {
+            (Leftover::Instance(instance), Some(Subject::Instance(subject))) => instance == subject,
+            _ => false,
+        };
+        if !is_in_message {
             lines.push(format!("  it may exist: {}", escape(&leftover.to_string())));
         }
     }

@@ -7,11 +7,10 @@ use crate::cloud::{CloudInfo, ExpiryEnforcer, Instance};
 
 /// Says when VMs expire: `expires in 2h (guest timer)`. For several VMs it is the first to expire; `None` if none has a TTL.
 pub fn format_expiry(instances: &[Instance], now: Timestamp) -> Option<String> {
-    let expires_at = |instance: &Instance| instance.expires_at.filter(|_| !instance.state.is_gone());
-    let first = instances
-        .iter()
-        .filter(|instance| expires_at(instance).is_some())
-        .min_by_key(|instance| expires_at(instance))?;
+    let alive = instances.iter().filter(|instance| !instance.state.is_gone());
+    let first = alive
+        .filter(|instance| instance.expires_at.is_some())
+        .min_by_key(|instance| instance.expires_at)?;
     let time = time_left(now, first.expires_at?);
     let by = match first.expiry_enforcer {
         Some(ExpiryEnforcer::Cloud) => " (by its cloud)",
@@ -19,23 +18,26 @@ pub fn format_expiry(instances: &[Instance], now: Timestamp) -> Option<String> {
         Some(ExpiryEnforcer::Tag) => " (only by `cloudctl terminate --expired`)",
         None => "",
     };
-    let verb = if instances.len() > 1 {
-        "the first expires"
-    } else {
-        "expires"
-    };
-    Some(format!("{verb} in {time}{by}"))
+    match instances.len() {
+        1 => Some(format!("expires in {time}{by}")),
+        _ => Some(format!("the first expires in {time}{by}")),
+    }
 }
 
 /// Warns about VMs that only `terminate --expired` terminates; `None` if there are none.
 pub fn no_enforcer_warning(instances: &[Instance]) -> Option<String> {
-    let unenforced: Vec<_> = instances
-        .iter()
-        .filter(|instance| instance.expiry_enforcer == Some(ExpiryEnforcer::Tag) && !instance.state.is_gone())
+    let alive = instances.iter().filter(|instance| !instance.state.is_gone());
+    let unenforced: Vec<_> = alive
+        .filter(|instance| instance.expiry_enforcer == Some(ExpiryEnforcer::Tag))
         .map(|instance| instance.reference.to_string())
         .collect();
-    let ended = "at its time but `cloudctl terminate --expired`, which is for you to run";
-    (!unenforced.is_empty()).then(|| format!("nothing ends {} {ended}", unenforced.join(", ")))
+    if unenforced.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "nothing ends {} at its time but `cloudctl terminate --expired`, which is for you to run",
+        unenforced.join(", ")
+    ))
 }
 
 /// The command that connects to a VM: `connect: ssh ubuntu@203.0.113.7`.
@@ -50,9 +52,9 @@ pub fn ssh_hint(user: Option<&str>, address: &str, port: u16) -> String {
 /// The command that asks the cloud for the password of a Windows VM; `None` where there is none.
 pub fn password_hint(cloud: &CloudInfo, instance: &Instance, has_key: bool) -> Option<String> {
     let command = (cloud.password_command)(instance)?;
-    match cloud.password_needs_key.filter(|_| !has_key) {
-        Some(problem) => Some(problem.to_owned()),
-        None => Some(format!("password, some minutes after it runs: {command}")),
+    match cloud.missing_password_key_note {
+        Some(note) if !has_key => Some(note.to_owned()),
+        _ => Some(format!("password, some minutes after it runs: {command}")),
     }
 }
 

@@ -6,96 +6,53 @@ use crate::cloud::{CloudInfos, ErrorKind, InstanceState, ProviderKind, join_with
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
+/// A list of fields: the name, the schema and the description of each.
+macro_rules! fields {
+    ($($name:ident: $schema:tt, $description:expr;)*) => {
+        vec![$((stringify!($name), json!($schema), $description)),*]
+    };
+}
+
 /// The schema of an instance: an entry of `items`, and a line of `-o jsonl`.
 pub fn instance_schema(infos: CloudInfos) -> Value {
     let text_or_null = json!(["string", "null"]);
     let number_or_null = json!(["number", "null"]);
+    // ISO 8601 in UTC.
+    let time = json!({"type": ["string", "null"], "format": "date-time"});
     let states = InstanceState::ALL.map(InstanceState::as_str);
     let clouds = ProviderKind::ALL.map(ProviderKind::as_str);
-    let owners = infos.iter().filter(|info| info.needs_credentials);
-    let owners = join_with_or(owners.map(|info| format!("{} ({})", info.account_noun, info.kind)));
+    let clouds_with_accounts = infos.iter().filter(|info| info.needs_credentials);
+    let owners = join_with_or(clouds_with_accounts.map(|info| format!("{} ({})", info.account_noun, info.kind)));
     object(
         "VM",
         "A VM as its cloud described it at the moment of asking. Null is not known, never no.",
-        vec![
-            ("provider", json!({"enum": clouds}), "The cloud it is on"),
-            (
-                "account",
-                json!({"type": text_or_null}),
-                &format!("The {owners} that owns it"),
-            ),
-            ("region", json!({"type": "string"}), "The region it is in"),
-            ("zone", json!({"type": text_or_null}), "The zone it is in"),
-            ("id", json!({"type": "string"}), "The cloud's own id"),
-            (
-                "ref",
-                json!({"type": "string"}),
-                "Its full name for all commands: provider/region/id",
-            ),
-            ("name", json!({"type": text_or_null}), "Its name"),
-            ("state", json!({"enum": states}), "Its state"),
-            (
-                "native_state",
-                json!({"type": "string"}),
-                "Its state in the cloud's own word",
-            ),
-            (
-                "machine_type",
-                json!({"type": text_or_null}),
-                "Machine type in the cloud's own word",
-            ),
-            (
-                "cpus",
-                json!({"type": ["integer", "null"], "minimum": 0}),
-                "Virtual CPUs",
-            ),
-            (
-                "memory_gib",
-                json!({"type": number_or_null, "minimum": 0}),
-                "Memory in GiB",
-            ),
-            (
-                "architecture",
-                json!({"enum": ["x86_64", "arm64", null]}),
-                "Instruction set",
-            ),
-            (
-                "image",
-                json!({"type": text_or_null}),
-                "The image it was made from, in the cloud's own word",
-            ),
-            (
-                "spot",
-                json!({"type": "boolean"}),
-                "Whether it runs on spare capacity that the cloud can take back",
-            ),
-            ("public_ip", json!({"type": text_or_null}), "Public IPv4 address"),
-            ("private_ip", json!({"type": text_or_null}), "Private IPv4 address"),
-            (
-                "labels",
-                json!({"type": "object", "additionalProperties": {"type": "string"}}),
-                "The user's own labels",
-            ),
-            ("created_at", time(), "When it was first made"),
-            ("expires_at", time(), "When it will be ended"),
-            (
-                "expiry_enforcer",
-                json!({"enum": ["cloud", "guest", "tag", null]}),
-                "Who ends it then",
-            ),
-            ("managed", json!({"type": "boolean"}), "Whether cloudctl made it"),
-            (
-                "protected",
-                json!({"type": ["boolean", "null"]}),
-                "Whether it is protected against termination",
-            ),
-            (
-                "price_usd_per_hour",
-                json!({"type": number_or_null, "minimum": 0}),
-                "Price in USD per hour",
-            ),
-            ("native", json!(true), "What only this cloud has to say of it"),
-        ],
+        fields! {
+            provider: {"enum": clouds}, "The cloud it is on";
+            account: {"type": text_or_null}, &format!("The {owners} that owns it");
+            region: {"type": "string"}, "The region it is in";
+            zone: {"type": text_or_null}, "The zone it is in";
+            id: {"type": "string"}, "The cloud's own id";
+            ref: {"type": "string"}, "Its full name for all commands: provider/region/id";
+            name: {"type": text_or_null}, "Its name";
+            state: {"enum": states}, "Its state";
+            native_state: {"type": "string"}, "Its state in the cloud's own word";
+            machine_type: {"type": text_or_null}, "Machine type in the cloud's own word";
+            cpus: {"type": ["integer", "null"], "minimum": 0}, "Virtual CPUs";
+            memory_gib: {"type": number_or_null, "minimum": 0}, "Memory in GiB";
+            architecture: {"enum": ["x86_64", "arm64", null]}, "Instruction set";
+            image: {"type": text_or_null}, "The image it was made from, in the cloud's own word";
+            spot: {"type": "boolean"}, "Whether it runs on spare capacity that the cloud can take back";
+            public_ip: {"type": text_or_null}, "Public IPv4 address";
+            private_ip: {"type": text_or_null}, "Private IPv4 address";
+            labels: {"type": "object", "additionalProperties": {"type": "string"}}, "The user's own labels";
+            created_at: time, "When it was first made";
+            expires_at: time, "When it will be ended";
+            expiry_enforcer: {"enum": ["cloud", "guest", "tag", null]}, "Who ends it then";
+            managed: {"type": "boolean"}, "Whether cloudctl made it";
+            protected: {"type": ["boolean", "null"]}, "Whether it is protected against termination";
+            price_usd_per_hour: {"type": number_or_null, "minimum": 0}, "Price in USD per hour";
+            native: true, "What only this cloud has to say of it";
+        },
     )
 }
 
@@ -106,39 +63,20 @@ pub fn error_schema() -> Value {
     object(
         "error",
         "What went wrong, beside the results.",
-        vec![
-            (
-                "location",
-                json!({"type": text_or_null}),
-                "Where, such as aws/us-east-1",
-            ),
-            ("kind", json!({"enum": kinds}), "What to act on"),
-            ("code", json!({"type": text_or_null}), "The cloud's own error code"),
-            (
-                "request_id",
-                json!({"type": text_or_null}),
-                "The cloud's request id, which its support asks for",
-            ),
-            ("message", json!({"type": "string"}), "What failed"),
-            ("hint", json!({"type": "string"}), "The next step"),
-            (
-                "leftover",
-                json!({"type": text_or_null}),
-                "What exists, or may exist, although this failed: a VM in full form, or a disk; the first of leftovers",
-            ),
-            (
-                "leftovers",
-                json!({"type": "array", "items": {"type": "string"}}),
+        fields! {
+            location: {"type": text_or_null}, "Where, such as aws/us-east-1";
+            kind: {"enum": kinds}, "What to act on";
+            code: {"type": text_or_null}, "The cloud's own error code";
+            request_id: {"type": text_or_null}, "The cloud's request id, which its support asks for";
+            message: {"type": "string"}, "What failed";
+            hint: {"type": "string"}, "The next step";
+            leftover: {"type": text_or_null},
+                "What exists, or may exist, although this failed: a VM in full form, or a disk; the first of leftovers";
+            leftovers: {"type": "array", "items": {"type": "string"}},
                 "All that exists, or may exist, although this failed: VMs in full form, disks, firewall rules, security \
-                 groups",
-            ),
-        ],
+                 groups";
+        },
     )
-}
-
-/// The schema of a time: ISO 8601 in UTC.
-fn time() -> Value {
-    json!({"type": ["string", "null"], "format": "date-time"})
 }
 
 fn object(title: &str, description: &str, fields: Vec<(&'static str, Value, &str)>) -> Value {

@@ -18,8 +18,8 @@ mod table;
 mod terminal_text;
 
 pub use columns::account::{CONTEXTS, DOCTOR, IDENTITIES, SETTINGS};
-pub use columns::catalog::{CATALOGUES, COSTS, MACHINE_TYPES, PRICES, UPDATES};
-pub use columns::{Column, ColumnSet, IMAGES, INSTANCES, PLANS, REGIONS};
+pub use columns::catalog::{CATALOG_PARTS, COSTS, MACHINE_TYPES, PRICES, UPDATES};
+pub use columns::{Column, ColumnSet, IMAGES, INSTANCES, PREVIEWS, REGIONS};
 pub use diagnostics::format_error;
 pub use hints::hint_for;
 pub use instance_notes::{format_expiry, no_enforcer_warning, password_hint, ssh_hint};

@@ -65,14 +65,11 @@ pub(super) fn write_csv(out: &mut dyn Write, fields: &[&str], records: &[Record]
     // Written to memory first, so that the error for a closed pipe is not hidden.
     let mut writer = csv::Writer::from_writer(Vec::new());
     // Columns that are computed for people, such as `age`, are in no record.
-    let fields: Vec<&str> = fields
-        .iter()
-        .copied()
-        .filter(|field| !matches!(*field, "age" | "expires"))
-        .collect();
-    writer.write_record(&fields)?;
+    let mut columns = fields.to_vec();
+    columns.retain(|field| !matches!(*field, "age" | "expires"));
+    writer.write_record(&columns)?;
     for record in records {
-        writer.write_record(fields.iter().map(|field| csv_cell(record.get(field))))?;
+        writer.write_record(columns.iter().map(|field| csv_cell(record.get(field))))?;
     }
     let text = writer.into_inner().map_err(|error| error.into_error())?;
     out.write_all(&text)
@@ -93,10 +90,9 @@ fn csv_cell(value: &Value) -> String {
 
 fn escape_formula(text: String) -> String {
     // A spreadsheet in Japanese or Chinese also reads the wide forms as formulas.
-    if text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) {
-        format!("'{text}")
-    } else {
-        text
+    match text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) {
+        true => format!("'{text}"),
+        false => text,
     }
 }
 
@@ -125,14 +121,12 @@ pub enum Format {
     Columns(Vec<String>),
 }
 
-const NAMES: &str = "table, wide, json, jsonl, yaml, csv, name, id, ref or columns=a,b";
+fn unknown_format_error(input: &str) -> Error {
+    Error::invalid(format!("unknown output format {}", quoted(input)))
+        .with_hint("use table, wide, json, jsonl, yaml, csv, name, id, ref or columns=a,b")
+}
 
 impl Format {
-    /// Whether stdout gets an envelope, which has errors too.
-    pub fn uses_envelope(&self) -> bool {
-        matches!(self, Self::Json | Self::Yaml)
-    }
-
     /// Whether results can be printed as they come, because each is independent and their order has no meaning.
     pub fn streams(&self) -> bool {
         matches!(self, Self::Jsonl)
@@ -148,29 +142,25 @@ impl FromStr for Format {
     type Err = Error;
 
     fn from_str(input: &str) -> Result<Self> {
-        Ok(match input {
-            "table" => Self::Table,
-            "wide" => Self::Wide,
-            "json" => Self::Json,
-            "jsonl" => Self::Jsonl,
-            "yaml" => Self::Yaml,
-            "csv" => Self::Csv,
-            "name" => Self::Name,
-            "id" => Self::Id,
-            "ref" => Self::Ref,
-            _ => match input
-                .strip_prefix("columns=")
-                .map(|list| list.split(',').map(str::trim))
-            {
-                Some(names) if names.clone().all(|name| !name.is_empty()) => {
-                    Self::Columns(names.map(str::to_owned).collect())
-                }
-                _ => {
-                    return Err(Error::invalid(format!("unknown output format {}", quoted(input)))
-                        .with_hint(format!("use {NAMES}")));
-                }
-            },
-        })
+        if let Some(list) = input.strip_prefix("columns=") {
+            let names: Vec<_> = list.split(',').map(|name| name.trim().to_owned()).collect();
+            return match names.iter().any(String::is_empty) {
+                true => Err(unknown_format_error(input)),
+                false => Ok(Self::Columns(names)),
+            };
+        }
+        match input {
+            "table" => Ok(Self::Table),
+            "wide" => Ok(Self::Wide),
+            "json" => Ok(Self::Json),
+            "jsonl" => Ok(Self::Jsonl),
+            "yaml" => Ok(Self::Yaml),
+            "csv" => Ok(Self::Csv),
+            "name" => Ok(Self::Name),
+            "id" => Ok(Self::Id),
+            "ref" => Ok(Self::Ref),
+            _ => Err(unknown_format_error(input)),
+        }
     }
 }
 

@@ -10,18 +10,6 @@ use crate::cloud::{
     format_duration,
 };
 
-/// The fields of an error entry, in order.
-pub(super) const ERROR_FIELDS: [&str; 8] = [
-    "location",
-    "kind",
-    "code",
-    "request_id",
-    "message",
-    "hint",
-    "leftover",
-    "leftovers",
-];
-
 /// One result: its fields by name, in the order of the output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record(Vec<(&'static str, Value)>);
@@ -34,10 +22,10 @@ impl Record {
 
     /// The value of a field; null if the record does not have it.
     pub fn get(&self, name: &str) -> &Value {
-        self.0
-            .iter()
-            .find(|(field, _)| *field == name)
-            .map_or(&Value::Null, |(_, value)| value)
+        match self.0.iter().find(|(field, _)| *field == name) {
+            Some((_, value)) => value,
+            None => &Value::Null,
+        }
     }
 
     /// The fields in order.
@@ -80,28 +68,24 @@ impl Record {
 
     /// The record of an error.
     pub fn from_error(error: &Error, infos: Option<CloudInfos>) -> Self {
-        let values = [
-            json!(error.location().map(ToString::to_string)),
-            json!(error.kind().as_str()),
-            json!(error.code()),
-            json!(error.request_id()),
-            json!(error.message()),
-            json!(hint_for(error, infos)),
-            json!(error.leftovers().first().map(ToString::to_string)),
-            json!(error.leftovers().iter().map(ToString::to_string).collect::<Vec<_>>()),
-        ];
-        Self(ERROR_FIELDS.into_iter().zip(values).collect())
+        let leftovers: Vec<_> = error.leftovers().iter().map(ToString::to_string).collect();
+        Self(vec![
+            ("location", json!(error.location().map(ToString::to_string))),
+            ("kind", json!(error.kind().as_str())),
+            ("code", json!(error.code())),
+            ("request_id", json!(error.request_id())),
+            ("message", json!(error.message())),
+            ("hint", json!(hint_for(error, infos))),
+            ("leftover", json!(leftovers.first())),
+            ("leftovers", json!(leftovers)),
+        ])
     }
 }
 
 impl From<&Instance> for Record {
     fn from(instance: &Instance) -> Self {
-        Self(
-            InstanceField::ALL
-                .iter()
-                .map(|field| (field.name(), field.value(instance)))
-                .collect(),
-        )
+        let fields = InstanceField::ALL.iter();
+        Self(fields.map(|field| (field.name(), field.value(instance))).collect())
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
-use super::columns::ColumnSet;
+use super::columns::{Column, ColumnSet};
 use super::output_formats::{Format, write_csv, write_json, write_jsonl, write_yaml};
 use super::output_record::{Record, Report};
 use super::redaction::Redactor;
@@ -72,29 +72,29 @@ impl Printer {
     ///
     /// # Errors
     /// `InvalidSpec` for a column or single field that such records do not have.
-    pub fn check(&self, view: &ColumnSet) -> Result<()> {
-        let missing = |what: &str| {
-            Err(Error::invalid(format!("this command has no {what} to print")).with_hint("use -o table or -o json"))
+    pub fn check_format(&self, view: &ColumnSet) -> Result<()> {
+        let no_such_field = |noun: &str| {
+            Err(Error::invalid(format!("this command has no {noun} to print")).with_hint("use -o table or -o json"))
         };
         match self.format() {
             Format::Columns(names) => view.check_columns(&names),
-            Format::Name if view.name.is_none() => missing("names"),
-            Format::Ref if view.reference.is_none() => missing("references"),
+            Format::Name if view.name.is_none() => no_such_field("names"),
+            Format::Ref if view.reference.is_none() => no_such_field("references"),
             _ => Ok(()),
         }
     }
 
     /// Whether the format shows at least one of these fields of records with these columns.
     pub fn shows_any(&self, view: &ColumnSet, fields: &[&str]) -> bool {
+        let is_in_table = |columns: &[Column]| {
+            let mut shown = columns.iter();
+            shown.any(|column| fields.iter().any(|field| column.shows(field)))
+        };
         match self.format() {
             Format::Json | Format::Jsonl | Format::Yaml | Format::Csv => true,
             Format::Columns(names) => names.iter().any(|name| fields.contains(&name.as_str())),
-            Format::Table => fields
-                .iter()
-                .any(|field| view.columns.iter().any(|column| column.shows(field))),
-            Format::Wide => fields
-                .iter()
-                .any(|field| view.wide.iter().any(|column| column.shows(field))),
+            Format::Table => is_in_table(view.columns),
+            Format::Wide => is_in_table(view.wide_columns()),
             Format::Name | Format::Id | Format::Ref => false,
         }
     }
@@ -167,7 +167,7 @@ impl Printer {
             Format::Table if items.is_empty() => {}
             Format::Table => write_table(out, view.columns, items, &layout)?,
             Format::Wide if items.is_empty() => {}
-            Format::Wide => write_table(out, view.wide, items, &layout)?,
+            Format::Wide => write_table(out, view.wide_columns(), items, &layout)?,
             Format::Columns(names) => write_named(out, &names, items, &layout)?,
             Format::Json => write_json(out, items, errors)?,
             Format::Jsonl => write_jsonl(out, items)?,
@@ -206,17 +206,16 @@ impl Printer {
     /// Reports the failure of a whole command: on stderr, and in the envelope if the format has one.
     pub fn report_failure(&mut self, error: Error) {
         self.report_error(&error);
-        if self.format().uses_envelope() {
-            let errors = self.error_records(&[error]);
-            let format = self.format();
-            let out = &mut *self.streams.stdout;
-            // An error of this write cannot be reported anywhere; the exit code shows the failure.
-            let _ = match format {
-                Format::Yaml => write_yaml(out, &[], errors),
-                _ => write_json(out, &[], errors),
-            };
-            let _ = self.streams.stdout.flush();
-        }
+        let errors = self.error_records(&[error]);
+        let format = self.format();
+        let out = &mut *self.streams.stdout;
+        // An error of this write cannot be reported anywhere; the exit code shows the failure.
+        let _ = match format {
+            Format::Json => write_json(out, &[], errors),
+            Format::Yaml => write_yaml(out, &[], errors),
+            _ => Ok(()),
+        };
+        let _ = out.flush();
     }
 
     /// Turns errors into records without secrets.

@@ -28,12 +28,17 @@ impl Redactor {
         credentials: impl IntoIterator<Item = &'a str>,
         arguments: impl IntoIterator<Item = &'a str>,
     ) -> Self {
-        let values = arguments.into_iter().flat_map(|argument| {
-            let after_equals = argument.match_indices('=').take(2);
-            let after_equals = after_equals.map(|(at, _)| &argument[at + 1..]);
-            std::iter::once(argument).chain(after_equals)
-        });
-        let values = values.filter(|value| may_be_secret(value));
+        let mut values = Vec::new();
+        for argument in arguments {
+            values.push(argument);
+            values.extend(
+                argument
+                    .match_indices('=')
+                    .take(2)
+                    .map(|(index, _)| &argument[index + 1..]),
+            );
+        }
+        values.retain(|value| may_be_secret(value));
         let mut secrets: Vec<String> = credentials.into_iter().chain(values).flat_map(split_secret).collect();
         // The longest first: it may contain another.
         secrets.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
@@ -60,11 +65,13 @@ impl Redactor {
 
 /// Splits a secret into its lines, each unchanged and escaped: a message may show a single line.
 fn split_secret(value: &str) -> Vec<String> {
-    let lines = value.split(char::is_control).map(str::trim);
-    let lines = lines.filter(|line| line.chars().count() >= MIN_SECRET_LENGTH);
-    lines
-        .flat_map(|line| [line.to_owned(), line.escape_debug().to_string()])
-        .collect()
+    let mut texts = Vec::new();
+    for line in value.split(char::is_control).map(str::trim) {
+        if line.chars().count() >= MIN_SECRET_LENGTH {
+            texts.extend([line.to_owned(), line.escape_debug().to_string()]);
+        }
+    }
+    texts
 }
 
 /// Replaces blocks of keys. A block without an end reaches to the end of the text.
@@ -76,12 +83,11 @@ fn redact_key_blocks(text: &str) -> Cow<'_, str> {
         return text.into();
     };
     let (before, block) = text.split_at(start);
-    let after = block.find(END).and_then(|end| {
-        let last = &block[end + END.len()..];
-        last.find("-----").map(|at| &last[at + 5..])
-    });
-    let rest = after.map(redact_key_blocks).unwrap_or_default();
-    format!("{before}{PLACEHOLDER}{rest}").into()
+    let last_line = block.split_once(END).map(|(_, last_line)| last_line);
+    match last_line.and_then(|last_line| last_line.split_once("-----")) {
+        Some((_, after)) => format!("{before}{PLACEHOLDER}{}", redact_key_blocks(after)).into(),
+        None => format!("{before}{PLACEHOLDER}").into(),
+    }
 }
 
 #[cfg(test)]

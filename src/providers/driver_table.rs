@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::catalog::OfflineCatalog;
 use crate::cloud::{Clock, CloudInfo, Provider, Result};
-use crate::settings::{ResolvedSetting, Settings, VendorSetting};
+use crate::settings::{CloudToolSetting, ResolvedSetting, Settings};
 
 /// What cloudctl knows about a cloud without a call, and how it connects to it.
 #[derive(Clone, Copy)]
@@ -17,7 +17,7 @@ pub struct Driver {
     /// none: it is queried only if the user names it.
     pub has_credentials: fn(&Settings) -> bool,
     /// The settings of the cloud's own tools, and how cloudctl handles each.
-    pub vendor_settings: &'static [VendorSetting],
+    pub vendor_settings: &'static [CloudToolSetting],
     /// The values of those settings in this run, each with its source. Sends no call. Fails with `InvalidSpec` if a
     /// configuration file cannot be read, and with `Unauthenticated` if a credentials file cannot.
     pub resolved_settings: fn(&Settings) -> Result<Vec<ResolvedSetting>>,

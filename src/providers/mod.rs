@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use crate::catalog::Catalog;
 use crate::cloud::{CloudInfo, CloudInfos, ProviderKind};
-use crate::settings::VendorSetting;
+use crate::settings::CloudToolSetting;
 
 pub use driver_table::Driver;
 
@@ -44,7 +44,7 @@ impl Drivers {
     }
 
     /// Each cloud with the settings of its own tools.
-    pub fn vendor_settings(&self) -> Vec<(&'static CloudInfo, &'static [VendorSetting])> {
+    pub fn vendor_settings(&self) -> Vec<(&'static CloudInfo, &'static [CloudToolSetting])> {
         let settings = self.0.iter().map(|driver| (driver.info, driver.vendor_settings));
         settings.collect()
     }

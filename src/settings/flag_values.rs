@@ -56,6 +56,14 @@ impl ProviderChoice {
         let clouds = ProviderKind::ALL.map(ProviderKind::as_str);
         clouds.into_iter().chain(["any"]).collect()
     }
+
+    /// The cloud, if it is one.
+    pub fn kind(self) -> Option<ProviderKind> {
+        match self {
+            Self::One(kind) => Some(kind),
+            Self::Any => None,
+        }
+    }
 }
 
 impl FromStr for ProviderChoice {

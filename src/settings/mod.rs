@@ -16,12 +16,12 @@ mod flag_values;
 mod sourced_value;
 mod text_file;
 
-pub use cloud_tool_setting::{ResolvedSetting, SettingPlace, Topic, Treatment, VendorSetting, refuse_unsupported};
+pub use cloud_tool_setting::{CloudToolSetting, ResolvedSetting, SettingPlace, Topic, Treatment, refuse_unsupported};
 pub use cloud_tool_settings_help::{settings_page, settings_text};
-pub use config_file::{ConfigFile, ContextEntry, parse_toml};
+pub use config_file::{ConfigFile, ContextEntry, key_in_toml_line};
 pub use environment::{Environment, is_cloud_setting, is_setting};
 pub use flag_values::{ProviderChoice, one_of};
-pub use sourced_value::Located;
+pub use sourced_value::SourcedValue;
 pub use text_file::{NotText, io_reason, utf8_text};
 
 /// The flags that mean the same for every command.
@@ -84,6 +84,13 @@ pub enum Source {
     Unset,
 }
 
+impl Source {
+    /// Whether it is a flag of the command line.
+    pub fn is_flag(&self) -> bool {
+        matches!(self, Self::Flag(_))
+    }
+}
+
 impl std::fmt::Display for Source {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -114,12 +121,20 @@ impl<T> Default for Setting<T> {
 }
 
 impl<T> Setting<T> {
-    /// Uses this value and source if the setting has no value yet.
-    fn or(self, value: Option<T>, source: Source) -> Self {
-        if self.value.is_some() || value.is_none() {
-            return self;
+    /// Creates a setting from its value in one source; it is not set if there is none.
+    fn from_source(value: Option<T>, source: Source) -> Self {
+        match value {
+            Some(_) => Self { value, source },
+            None => Self::default(),
         }
-        Self { value, source }
+    }
+
+    /// This setting if it is set, else another.
+    fn or(self, other: Self) -> Self {
+        match self.value {
+            Some(_) => self,
+            None => other,
+        }
     }
 }
 
@@ -167,128 +182,70 @@ impl Settings {
         may_lack_context: bool,
     ) -> Result<Self> {
         environment.check_readable(|name| name.starts_with("CLOUDCTL_"))?;
-        let explicit_path = environment
-            .get("CLOUDCTL_CONFIG")
-            .map(|path| environment.expand_path(path));
-        let config_path = explicit_path.clone().or_else(|| {
-            Some(
-                environment
-                    .xdg_folder("XDG_CONFIG_HOME", ".config")?
-                    .join("cloudctl/config.toml"),
-            )
-        });
-        let config = match &config_path {
-            // A file that is named must exist: it may set the only account that may be changed.
-            Some(path) => ConfigFile::read(path, explicit_path.is_some(), infos)?,
-            None => ConfigFile::default(),
+        let (config_path, config) = read_config_file(&environment, infos)?;
+        let file_name = match &config_path {
+            Some(path) => environment.display_path(path),
+            None => String::new(),
         };
-        // Values from `$(…)` in a shell and from CI files can have white space around them.
-        let text_of = |name: &str| environment.get(name).map(|text| text.trim().to_owned());
-        let variable = |name: &'static str| (text_of(name), Source::Variable(name));
-        let flag = |value: &Option<String>, name| Setting::default().or(value.clone(), Source::Flag(name));
-        let with_variable = |setting: Setting<String>, name| {
-            let (value, source) = variable(name);
-            setting.or(value, source)
-        };
+        let in_file = |keys: &[&str]| Source::Context(config.describe_location(&file_name, keys));
+        let flag = |value: &Option<String>, name| Setting::from_source(value.clone(), Source::Flag(name));
+        let variable = |name| text_in_variable(&environment, name);
 
-        let shown_path = config_path
-            .as_deref()
-            .map_or(String::new(), |path| environment.display_path(path));
-        let in_file = |keys: &[&str]| Source::Context(config.describe_location(&shown_path, keys));
-        let context = with_variable(flag(&args.context, "--context"), "CLOUDCTL_CONTEXT")
-            .or(config.current.clone(), in_file(&["current"]));
-        let entry = match &context.value {
-            Some(name) if config.contexts.contains_key(name) => config.contexts[name].clone(),
-            Some(name) if !may_lack_context => {
-                let error = config.unknown_context(name);
-                return Err(match &context.source {
-                    Source::Flag(_) => error,
-                    source => error.context(source),
-                });
-            }
-            _ => ContextEntry::default(),
-        };
-        let name = context.value.as_deref().unwrap_or_default();
-        let in_context = |keys: &[&str]| in_file(&[&["contexts", name], keys].concat());
-        let list = |values: &[String]| (!values.is_empty()).then(|| values.to_vec());
+        let context = flag(&args.context, "--context")
+            .or(variable("CLOUDCTL_CONTEXT"))
+            .or(Setting::from_source(config.current.clone(), in_file(&["current"])));
+        let entry = find_context(&config, &context, may_lack_context)?;
+        let context_name = context.value.as_deref().unwrap_or_default();
+        let in_context = |keys: &[&str]| in_file(&[&["contexts", context_name], keys].concat());
 
-        let in_variable: Option<Vec<ProviderChoice>> = environment
-            .get("CLOUDCTL_PROVIDER")
-            .map(|text| parse_list(text)?.iter().map(|name| name.parse()).collect::<Result<_>>())
-            .transpose()
-            .map_err(|error: Error| error.context("CLOUDCTL_PROVIDER"))?;
-        let choice = Setting::default()
-            .or(
-                (!args.providers.is_empty()).then(|| args.providers.clone()),
-                Source::Flag("--provider"),
-            )
-            .or(in_variable, Source::Variable("CLOUDCTL_PROVIDER"));
-        let any_provider = choice
+        let choices = choose_providers(args, &environment)?;
+        let any_provider = choices
             .value
-            .as_ref()
-            .is_some_and(|choice| choice.contains(&ProviderChoice::Any));
-        let kind = |choice: &ProviderChoice| match choice {
-            ProviderChoice::One(kind) => Some(*kind),
-            ProviderChoice::Any => None,
-        };
-        let providers = Setting {
-            value: choice
-                .value
-                .filter(|_| !any_provider)
-                .map(|choice| choice.iter().filter_map(kind).collect()),
-            source: choice.source,
-        };
-        let providers = match any_provider {
-            true => providers,
-            false => {
-                let key = if entry.providers.is_some() {
-                    "providers"
-                } else {
-                    "provider"
-                };
-                providers.or(entry.configured_providers(), in_context(&[key]))
+            .as_deref()
+            .is_some_and(|choices| choices.contains(&ProviderChoice::Any));
+        let providers = match choices.value {
+            Some(_) if any_provider => Setting {
+                value: None,
+                source: choices.source,
+            },
+            Some(choices_by_name) => Setting {
+                value: Some(choices_by_name.into_iter().filter_map(ProviderChoice::kind).collect()),
+                source: choices.source,
+            },
+            None if entry.providers.is_some() => {
+                Setting::from_source(entry.providers.clone(), in_context(&["providers"]))
             }
+            None => Setting::from_source(entry.configured_providers(), in_context(&["provider"])),
         };
-        // A flag sets the whole location: a region on the command line is not combined with a zone from a variable.
-        let has_location_flag = !args.regions.is_empty() || args.zone.is_some();
-        let location_variable = |name: &'static str| match has_location_flag {
-            true => None,
-            false => environment.get(name),
-        };
-        let in_region_variable = location_variable("CLOUDCTL_REGION")
-            .map(parse_list)
-            .transpose()
-            .map_err(|error| error.context("CLOUDCTL_REGION"))?;
-        let regions = Setting::default()
-            .or(list(&args.regions), Source::Flag("--region"))
-            .or(in_region_variable, Source::Variable("CLOUDCTL_REGION"));
+
+        let (regions, zone) = choose_location(args, &environment)?;
 
         let mut clouds = BTreeMap::new();
-        for (info, key) in infos
-            .iter()
-            .flat_map(|info| info.settings.iter().map(move |key| (info, key)))
-        {
-            let setting = match &key.variable {
-                Some(variable) => with_variable(Setting::default(), variable.name),
-                None => Setting::default(),
-            };
-            let in_entry = entry.clouds.get(&(info.kind, key.name)).cloned();
-            let source = in_context(&[info.kind.as_str(), key.name]);
-            clouds.insert((info.kind, key.name), setting.or(in_entry, source));
+        for info in infos.iter() {
+            for key in info.settings {
+                let in_variable = match &key.variable {
+                    Some(key_variable) => variable(key_variable.name),
+                    None => Setting::default(),
+                };
+                let in_entry = entry.clouds.get(&(info.kind, key.name)).cloned();
+                let source = in_context(&[info.kind.as_str(), key.name]);
+                clouds.insert(
+                    (info.kind, key.name),
+                    in_variable.or(Setting::from_source(in_entry, source)),
+                );
+            }
         }
 
         Ok(Self {
             providers,
             any_provider,
-            create_provider: Setting::default().or(entry.provider, in_context(&["provider"])),
+            create_provider: Setting::from_source(entry.provider, in_context(&["provider"])),
             regions,
-            zone: flag(&args.zone, "--zone").or(
-                location_variable("CLOUDCTL_ZONE").map(|zone| zone.trim().to_owned()),
-                Source::Variable("CLOUDCTL_ZONE"),
-            ),
-            output: with_variable(flag(&args.output, "--output"), "CLOUDCTL_OUTPUT")
-                .or(entry.output, in_context(&["output"])),
-            ttl: with_variable(Setting::default(), "CLOUDCTL_TTL").or(entry.ttl, in_context(&["ttl"])),
+            zone,
+            output: flag(&args.output, "--output")
+                .or(variable("CLOUDCTL_OUTPUT"))
+                .or(Setting::from_source(entry.output, in_context(&["output"]))),
+            ttl: variable("CLOUDCTL_TTL").or(Setting::from_source(entry.ttl, in_context(&["ttl"]))),
             quiet: args.quiet,
             clouds,
             context,
@@ -313,12 +270,86 @@ impl Settings {
     }
 }
 
-/// Parses a list in a variable: entries separated by commas, without white space around them.
-fn parse_list(text: &str) -> Result<Vec<String>> {
+/// Finds and reads the configuration file. Its path is `None` without a home folder.
+fn read_config_file(environment: &Environment, infos: CloudInfos) -> Result<(Option<PathBuf>, ConfigFile)> {
+    if let Some(path) = environment.get("CLOUDCTL_CONFIG") {
+        let path = environment.expand_path(path);
+        // A file that is named must exist: it may set the only account that may be changed.
+        let config = ConfigFile::read(&path, true, infos)?;
+        return Ok((Some(path), config));
+    }
+    let Some(folder) = environment.xdg_folder("XDG_CONFIG_HOME", ".config") else {
+        return Ok((None, ConfigFile::default()));
+    };
+    let path = folder.join("cloudctl/config.toml");
+    let config = ConfigFile::read(&path, false, infos)?;
+    Ok((Some(path), config))
+}
+
+/// Finds the context in use; an empty one if none is named, or if it `may_lack_context` and is not in the file.
+fn find_context(config: &ConfigFile, context: &Setting<String>, may_lack_context: bool) -> Result<ContextEntry> {
+    let Some(name) = &context.value else {
+        return Ok(ContextEntry::default());
+    };
+    if let Some(entry) = config.contexts.get(name) {
+        return Ok(entry.clone());
+    }
+    if may_lack_context {
+        return Ok(ContextEntry::default());
+    }
+    let error = config.unknown_context(name);
+    Err(match context.source.is_flag() {
+        true => error,
+        false => error.context(&context.source),
+    })
+}
+
+/// The values of `--provider`, or of its variable.
+fn choose_providers(args: &GlobalArgs, environment: &Environment) -> Result<Setting<Vec<ProviderChoice>>> {
+    let names = list_in_variable(environment, "CLOUDCTL_PROVIDER")?;
+    let mut choices = Vec::new();
+    for name in names.value.unwrap_or_default() {
+        let choice = name.parse::<ProviderChoice>();
+        choices.push(choice.map_err(|error| error.context("CLOUDCTL_PROVIDER"))?);
+    }
+    let in_variable = Setting::from_source(non_empty(&choices), names.source);
+    Ok(Setting::from_source(non_empty(&args.providers), Source::Flag("--provider")).or(in_variable))
+}
+
+/// The regions and the zone. A flag sets the whole location: a region on the command line is not combined with a zone from a
+/// variable.
+fn choose_location(args: &GlobalArgs, environment: &Environment) -> Result<(Setting<Vec<String>>, Setting<String>)> {
+    if !args.regions.is_empty() || args.zone.is_some() {
+        let regions = Setting::from_source(non_empty(&args.regions), Source::Flag("--region"));
+        return Ok((regions, Setting::from_source(args.zone.clone(), Source::Flag("--zone"))));
+    }
+    let regions = list_in_variable(environment, "CLOUDCTL_REGION")?;
+    Ok((regions, text_in_variable(environment, "CLOUDCTL_ZONE")))
+}
+
+fn non_empty<T: Clone>(values: &[T]) -> Option<Vec<T>> {
+    match values {
+        [] => None,
+        values => Some(values.to_vec()),
+    }
+}
+
+/// The text in a variable. Values from `$(…)` in a shell and from CI files can have white space around them.
+fn text_in_variable(environment: &Environment, name: &'static str) -> Setting<String> {
+    let text = environment.get(name).map(|text| text.trim().to_owned());
+    Setting::from_source(text, Source::Variable(name))
+}
+
+/// The list in a variable: entries separated by commas, without white space around them.
+fn list_in_variable(environment: &Environment, name: &'static str) -> Result<Setting<Vec<String>>> {
+    let Some(text) = environment.get(name) else {
+        return Ok(Setting::default());
+    };
     let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
     let entries: Vec<_> = entries.map(str::to_owned).collect();
-    match entries.is_empty() {
-        true => Err(Error::invalid("there is nothing in the list").with_hint("name at least one, or unset it")),
-        false => Ok(entries),
+    if entries.is_empty() {
+        let error = Error::invalid("there is nothing in the list").with_hint("name at least one, or unset it");
+        return Err(error.context(name));
     }
+    Ok(Setting::from_source(Some(entries), Source::Variable(name)))
 }

@@ -9,7 +9,7 @@ const VARIABLE: &str = "variable ";
 
 /// A value of a setting of a cloud's own tools, with its source.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Located {
+pub struct SourcedValue {
     /// The value.
     pub value: String,
     /// Where it is set: `variable AWS_REGION`, `~/.aws/config:12`, `~/.config/…/config_default:2, [core]`.
@@ -17,21 +17,23 @@ pub struct Located {
 }
 
 /// Shows only the source. The value can be a credential.
-impl fmt::Debug for Located {
+impl fmt::Debug for SourcedValue {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.source)
     }
 }
 
-impl Located {
+impl SourcedValue {
     /// Reads an environment variable, without white space around its value; `None` if nothing is left.
     pub fn from_variable(environment: &Environment, name: &str) -> Option<Self> {
-        let located = Self::from_exact_variable(environment, name)?;
-        let value = located.value.trim();
-        (!value.is_empty()).then(|| Self {
-            value: value.to_owned(),
-            ..located.clone()
-        })
+        let exact = Self::from_exact_variable(environment, name)?;
+        match exact.value.trim() {
+            "" => None,
+            trimmed => Some(Self {
+                value: trimmed.to_owned(),
+                source: exact.source,
+            }),
+        }
     }
 
     /// Reads an environment variable with white space, for a variable that an SDK reads itself.
@@ -50,9 +52,9 @@ impl Located {
 
 impl Setting<String> {
     /// The value with its source, if it is set.
-    pub fn located(&self) -> Option<Located> {
-        self.value.clone().map(|value| Located {
-            value,
+    pub fn sourced_value(&self) -> Option<SourcedValue> {
+        Some(SourcedValue {
+            value: self.value.clone()?,
             source: self.source.to_string(),
         })
     }

@@ -56,7 +56,7 @@ static INFO: CloudInfo = CloudInfo {
     key_user: |_| None,
     key_label: key_fingerprint,
     password_command: |_| None,
-    password_needs_key: None,
+    missing_password_key_note: None,
 };
 
 const DRIVER: Driver = Driver {

@@ -3,7 +3,7 @@
 
 use cloudctl::cloud::ProviderKind;
 use cloudctl::providers::{Driver, Drivers};
-use cloudctl::settings::{SettingPlace, Treatment, VendorSetting};
+use cloudctl::settings::{CloudToolSetting, SettingPlace, Treatment};
 
 use crate::aws_credentials::{Answers, assumed, list, sandbox_at, signer};
 use crate::support::sandbox::{Run, Sandbox};
@@ -23,7 +23,7 @@ fn aws() -> Driver {
 
 /// A row, and a sandbox and an EC2 to try it in.
 struct Trial {
-    row: &'static VendorSetting,
+    row: &'static CloudToolSetting,
     sandbox: Sandbox,
     emulator: ec2::Emulator,
     config: String,
@@ -31,7 +31,7 @@ struct Trial {
 
 impl Trial {
     /// Without credentials.
-    fn bare(row: &'static VendorSetting) -> Self {
+    fn bare(row: &'static CloudToolSetting) -> Self {
         let emulator = ec2::Emulator::start();
         Self {
             row,
@@ -42,7 +42,7 @@ impl Trial {
     }
 
     /// With keys in the environment.
-    fn new(row: &'static VendorSetting) -> Self {
+    fn new(row: &'static CloudToolSetting) -> Self {
         let mut trial = Self::bare(row);
         trial
             .sandbox
@@ -52,7 +52,7 @@ impl Trial {
     }
 
     /// Without an address of EC2.
-    fn without_address(row: &'static VendorSetting) -> Self {
+    fn without_address(row: &'static CloudToolSetting) -> Self {
         let mut trial = Self::new(row);
         trial.sandbox.unset("AWS_ENDPOINT_URL").set("AWS_MAX_ATTEMPTS", "1");
         trial
@@ -125,7 +125,7 @@ fn body_of_first(server: &Server<Answers>) -> String {
 }
 
 /// A role that the row's setting is about, and what STS was asked.
-fn role(row: &'static VendorSetting, value: &str, lines: &str) -> (Trial, Server<Answers>) {
+fn role(row: &'static CloudToolSetting, value: &str, lines: &str) -> (Trial, Server<Answers>) {
     let sts = Answers::start(200, assumed("AssumeRole", "ASIAROLEROLEROLEROLE"));
     let mut trial = Trial::bare(row).with(lines).with(&format!(
         "[profile base]\naws_access_key_id = {ID}\naws_secret_access_key = s\n"
@@ -135,7 +135,7 @@ fn role(row: &'static VendorSetting, value: &str, lines: &str) -> (Trial, Server
     (trial, sts)
 }
 
-fn web_identity(row: &'static VendorSetting) {
+fn web_identity(row: &'static CloudToolSetting) {
     let sts = Answers::start(200, assumed("AssumeRoleWithWebIdentity", "ASIATOKENTOKENTOKENT"));
     let mut trial = Trial::bare(row);
     let token = trial.sandbox.write("token", "a-web-token\n");
@@ -160,7 +160,7 @@ fn web_identity(row: &'static VendorSetting) {
     assert!(body.contains("role%2Frow"), "{body}");
 }
 
-fn sso(row: &'static VendorSetting) {
+fn sso(row: &'static CloudToolSetting) {
     let mut trial = Trial::bare(row);
     let lines = [
         ("sso_start_url", "https://acme.awsapps.com/start"),
@@ -219,7 +219,7 @@ const SHA1_OF_START_URL: &str = "40169cea58ca6cbf23fb27b2542923fb5f524af0";
 const SHA1_OF_ACME: &str = "293abb6b76d7791c0732cc517d38c4b5c734b87f";
 
 /// The trial of a row; nothing if there is none.
-fn trial_of(row: &'static VendorSetting) -> Option<fn(&'static VendorSetting)> {
+fn trial_of(row: &'static CloudToolSetting) -> Option<fn(&'static CloudToolSetting)> {
     Some(match row.name {
         "AWS_PROFILE" | "AWS_DEFAULT_PROFILE" => |row| {
             let mut trial = Trial::bare(row).with("[profile row]\naws_access_key_id = A\naws_secret_access_key = s\n");
@@ -554,7 +554,7 @@ fn trial_of(row: &'static VendorSetting) -> Option<fn(&'static VendorSetting)> {
     })
 }
 
-fn sso_address(row: &'static VendorSetting) {
+fn sso_address(row: &'static CloudToolSetting) {
     let portal = Answers::start(401, "{\"message\":\"Session token not found or invalid\"}");
     let mut trial = Trial::bare(row).with(
         "sso_start_url = https://acme.awsapps.com/start\nsso_region = eu-west-1\nsso_account_id = 123456789012\n\

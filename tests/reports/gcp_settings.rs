@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use cloudctl::cloud::ProviderKind;
 use cloudctl::providers::Drivers;
-use cloudctl::settings::{SettingPlace, Treatment, VendorSetting};
+use cloudctl::settings::{CloudToolSetting, SettingPlace, Treatment};
 use serde_json::{Value, json};
 
 use crate::fixed_answer_server::{StandIn, cloud, cloud_without_credentials, header};
@@ -14,7 +14,7 @@ use cloud_emulators::gce;
 
 const CONFIGURATION: &str = "home/.config/gcloud/configurations/config_default";
 
-fn table() -> &'static [VendorSetting] {
+fn table() -> &'static [CloudToolSetting] {
     Drivers::default().get(ProviderKind::Gcp).vendor_settings
 }
 

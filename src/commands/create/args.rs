@@ -10,6 +10,9 @@ use crate::commands::instance_args::DEFAULT_TIMEOUT;
 use crate::operations::{Fallback, SSH_PORT};
 use crate::settings::one_of;
 
+/// What names standard input instead of a file.
+pub(super) const STANDARD_INPUT: &str = "-";
+
 /// Create a VM, or several
 ///
 /// The name is the key: running the same command again gives the same VM and never a second one. Where it goes is
@@ -25,7 +28,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) cpus: Option<u32>,
     /// At least so much memory in GiB
-    #[arg(long, value_name = "GIB", value_parser = memory_argument)]
+    #[arg(long, value_name = "GIB", value_parser = parse_memory)]
     pub(super) memory: Option<f64>,
     /// Instruction set
     #[arg(long, value_name = "ARCH", value_parser = one_of::<Architecture>(&["x86_64", "arm64"]))]
@@ -103,7 +106,7 @@ pub struct Args {
     pub(super) file: Option<PathBuf>,
     /// The user data that was read from standard input.
     #[arg(skip)]
-    pub(super) input: Option<Secret<Vec<u8>>>,
+    pub(super) user_data_input: Option<Secret<Vec<u8>>>,
     /// What to wait for [default: running]
     #[arg(long, value_name = "STATE")]
     pub(super) wait: Option<WaitValue>,
@@ -119,7 +122,7 @@ pub struct Args {
 }
 
 /// Parses an amount of memory in GiB.
-pub(in crate::commands) fn memory_argument(text: &str) -> Result<f64> {
+pub(in crate::commands) fn parse_memory(text: &str) -> Result<f64> {
     parse_positive(text).ok_or_else(|| {
         Error::invalid(format!("invalid memory {}", quoted(text))).with_hint("give it in GiB, such as 16 or 0.5")
     })
@@ -134,9 +137,11 @@ pub(super) fn parse_usd(text: &str) -> Result<f64> {
 
 /// Parses a finite number above zero.
 fn parse_positive(text: &str) -> Option<f64> {
-    text.parse()
-        .ok()
-        .filter(|number: &f64| number.is_finite() && *number > 0.0)
+    let number: f64 = text.parse().ok()?;
+    match number.is_finite() && number > 0.0 {
+        true => Some(number),
+        false => None,
+    }
 }
 
 /// What `create` waits for.

@@ -19,20 +19,25 @@ use crate::cloud::{Error, ErrorKind, Instance, InstanceName, Leftover, Result};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::deduplicate_providers;
-use crate::output::{INSTANCES, PLANS, Report};
+use crate::output::{INSTANCES, PREVIEWS, Report};
 
 pub use self::args::Args;
-pub(super) use self::args::memory_argument;
+pub(super) use self::args::parse_memory;
 pub(super) use self::spec_file::schema::spec_schema;
-pub(super) use self::vm_request::own_key;
+pub(super) use self::vm_request::read_default_key;
 
 /// Creates the VMs that do not exist yet.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    context.printer.check(if args.dry_run { &PLANS } else { &INSTANCES })?;
-    let files = match args.file.as_deref() {
+    context
+        .printer
+        .check_format(if args.dry_run { &PREVIEWS } else { &INSTANCES })?;
+    let files = match &args.file {
         Some(path) => {
-            let home_path = path.to_str().map(|path| context.settings.environment.expand_path(path));
-            SpecFile::read(home_path.as_deref().unwrap_or(path), context)?
+            let expanded_path = match path.to_str() {
+                Some(text) => context.settings.environment.expand_path(text),
+                None => path.clone(),
+            };
+            SpecFile::read(&expanded_path, context)?
         }
         None => vec![SpecFile::default()],
     };
@@ -55,9 +60,8 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     }
     check_all_accounts(&requests, context).await?;
     if requests.iter().any(|request| !request.has_ttl_choice) && is_in_pipeline(context) {
-        context
-            .printer
-            .note("no --ttl is given: VMs that this job leaves behind run until they are terminated");
+        let note = "no --ttl is given: VMs that this job leaves behind run until they are terminated";
+        context.printer.note(note);
     }
     // A signal must not end the process before the VMs that exist are printed.
     let _critical_section = context.shutdown.enter_critical_section()?;
@@ -69,7 +73,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     });
     let alive = instances.iter().filter(|instance| !instance.state.is_gone()).count();
     let status = match ExitStatus::from_batch(alive, &errors) {
-        _ if alive > 0 && context.shutdown.status().is_some() => ExitStatus::UNKNOWN,
+        _ if alive > 0 && context.shutdown.signal_status().is_some() => ExitStatus::UNKNOWN,
         // One VM that exists and is not ready is no partial success.
         ExitStatus::PARTIAL if names.len() == 1 => ExitStatus::from_kind(errors[0].kind()),
         status => status,
@@ -95,11 +99,8 @@ async fn check_all_accounts(requests: &[VmRequest], context: &Context) -> Result
 
 /// Whether this runs in a pipeline: <https://docs.github.com/en/actions/reference/workflows-and-actions/variables>
 fn is_in_pipeline(context: &Context) -> bool {
-    context
-        .settings
-        .environment
-        .get("CI")
-        .is_some_and(|value| value != "false")
+    let environment = &context.settings.environment;
+    environment.get("CI").is_some_and(|value| value != "false")
 }
 
 /// The names of all requested VMs.
@@ -115,7 +116,7 @@ fn collect_names(requests: &[VmRequest]) -> Result<Vec<InstanceName>> {
     let mut seen = BTreeSet::new();
     match names.iter().find(|name| !seen.insert(name.as_str())) {
         None => Ok(names),
-        Some(twice) => Err(Error::invalid(format!("two VMs would be called {twice}"))
+        Some(repeated) => Err(Error::invalid(format!("two VMs would be called {repeated}"))
             .with_hint("a group's members are called NAME-1 to NAME-N: give the VM or the group another name")),
     }
 }
@@ -134,15 +135,11 @@ fn instances_left_over(error: &Error) -> Vec<Instance> {
 
 /// Prints the result. If stdout is closed, names the VMs on stderr.
 fn print_result(instances: &[Instance], errors: Vec<Error>, context: &mut Context) -> anyhow::Result<()> {
-    let now = context.now();
-    let printed = context
-        .printer
-        .print_report(&Report::from_instances(instances, errors), &INSTANCES, now);
+    let printed = context.print_report(&Report::from_instances(instances, errors), &INSTANCES);
     if printed.is_err() || context.printer.is_closed() {
         for instance in instances {
-            context
-                .printer
-                .warn(&format!("stdout cannot be written; {} exists", instance.reference));
+            let warning = format!("stdout cannot be written; {} exists", instance.reference);
+            context.printer.warn(&warning);
         }
     }
     Ok(printed?)

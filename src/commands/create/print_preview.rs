@@ -6,7 +6,7 @@ use crate::cloud::Error;
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::preview_by_name;
-use crate::output::{PLANS, Record, Report};
+use crate::output::{PREVIEWS, Record, Report};
 
 /// Prints what would be created, and creates nothing. The exit code is that of the refusal if there is one, and otherwise
 /// the one that creating would have.
@@ -30,9 +30,11 @@ pub(super) async fn print_previews(
         present.extend(preview.present);
     }
     note_existing(present.iter(), context);
-    let status = refused.unwrap_or_else(|| ExitStatus::from_batch(report.items.len() + present.len(), &report.errors));
-    let now = context.now();
-    context.printer.print_report(&report, &PLANS, now)?;
+    let status = match refused {
+        Some(status) => status,
+        None => ExitStatus::from_batch(report.items.len() + present.len(), &report.errors),
+    };
+    context.print_report(&report, &PREVIEWS)?;
     context.printer.note("dry run: nothing was created");
     Ok(status)
 }

@@ -24,28 +24,26 @@ pub(super) async fn create_all(requests: &[VmRequest], context: &mut Context) ->
     let mut work = futures_util::stream::iter(requests.iter().zip(&placements))
         .map(|(request, placement)| create_by_name(&request.create, placement, &shutdown))
         .buffered(CONCURRENT_REQUESTS);
-    let mut names = requests.iter().map(|request| &request.create.spec.name);
     let (mut instances, mut errors) = (Vec::new(), Vec::new());
     let mut not_started = 0;
-    while let Some(report) = work.next().await {
-        let name = names.next();
+    for request in requests {
+        // The reports are in the order of the requests.
+        let Some(report) = work.next().await else { break };
         print_created(&report, started, context);
         let price = report.selected.and_then(|selected| selected.offer.usd_per_hour);
-        instances.extend(report.instances.into_iter().map(|created| {
+        for created in report.instances {
             let mut instance = created.instance;
             if instance.price_usd_per_hour.is_none() && !created.already_existed {
                 instance.price_usd_per_hour = price;
             }
-            instance
-        }));
+            instances.push(instance);
+        }
         for error in report.errors {
             match error.kind() {
-                ErrorKind::Interrupted if requests.len() > 1 => not_started += 1,
+                _ if requests.len() == 1 => errors.push(error),
+                ErrorKind::Interrupted => not_started += 1,
                 // Of several requests the error must name its own.
-                _ => errors.push(match name.filter(|_| requests.len() > 1) {
-                    Some(name) => error.with_subject(name),
-                    None => error,
-                }),
+                _ => errors.push(error.with_subject(&request.create.spec.name)),
             }
         }
     }
@@ -64,14 +62,13 @@ pub(super) async fn create_all(requests: &[VmRequest], context: &mut Context) ->
 const MAX_PRINTED: usize = 10;
 
 /// Says which VMs exist already.
-pub(super) fn note_existing<'a>(present: impl ExactSizeIterator<Item = &'a Instance>, context: &mut Context) {
-    if present.len() > MAX_PRINTED {
-        let count = present.len();
-        return context
-            .printer
-            .note(&format!("{count} VMs exist already with this spec"));
+pub(super) fn note_existing<'a>(existing: impl ExactSizeIterator<Item = &'a Instance>, context: &mut Context) {
+    if existing.len() > MAX_PRINTED {
+        let note = format!("{} VMs exist already with this spec", existing.len());
+        context.printer.note(&note);
+        return;
     }
-    for instance in present {
+    for instance in existing {
         let name = instance.name.as_deref().unwrap_or_default();
         let text = format!("{name} exists already with this spec: {}", instance.reference);
         context.printer.note(&text);
@@ -80,36 +77,33 @@ pub(super) fn note_existing<'a>(present: impl ExactSizeIterator<Item = &'a Insta
 
 fn print_created(report: &CreateReport, started: Instant, context: &mut Context) {
     for refusal in &report.refusals {
-        let location = match &refusal.location {
-            Some(_) => format!(" in {refusal}"),
-            None => String::new(),
-        };
         let error = &refusal.error;
+        let text = match &refusal.location {
+            Some(_) => format!("no room in {refusal}: {error}"),
+            None => format!("no room: {error}"),
+        };
         let leftovers: Vec<_> = error.leftovers().iter().map(ToString::to_string).collect();
         match leftovers.is_empty() {
-            true => context.printer.note(&format!("no room{location}: {error}")),
-            false => context.printer.warn(&format!(
-                "no room{location}: {error}; left over: {}",
-                leftovers.join(", ")
-            )),
+            true => context.printer.note(&text),
+            false => context
+                .printer
+                .warn(&format!("{text}; left over: {}", leftovers.join(", "))),
         }
     }
     note_selected(report.selected.as_ref(), context);
     let seconds = started.elapsed().as_secs();
     let (existing, created): (Vec<_>, Vec<_>) = report.instances.iter().partition(|instance| instance.already_existed);
     note_existing(existing.iter().map(|existing| &existing.instance), context);
-    match created.as_slice() {
-        several if several.len() > MAX_PRINTED => context
-            .printer
-            .report_step("created", &format!("{seconds}s   {} VMs", several.len())),
-        few => {
-            for CreatedInstance { instance, .. } in few {
-                let machine_type = instance.machine_type.as_deref().unwrap_or_default();
-                let zone = instance.zone.as_deref().unwrap_or(&instance.region);
-                let text = format!("{seconds}s   {}   {machine_type}   {zone}", instance.reference);
-                context.printer.report_step("created", &text);
-            }
-        }
+    if created.len() > MAX_PRINTED {
+        let detail = format!("{seconds}s   {} VMs", created.len());
+        context.printer.report_step("created", &detail);
+        return;
+    }
+    for CreatedInstance { instance, .. } in created {
+        let machine_type = instance.machine_type.as_deref().unwrap_or_default();
+        let zone = instance.zone.as_deref().unwrap_or(&instance.region);
+        let detail = format!("{seconds}s   {}   {machine_type}   {zone}", instance.reference);
+        context.printer.report_step("created", &detail);
     }
 }
 
@@ -125,9 +119,11 @@ pub(super) fn note_selected(selected: Option<&SelectedOffer>, context: &mut Cont
         Some(format!("{name} in {} at {price}", offer.error_location()))
     };
     let Some(best) = describe(&selected.offer) else { return };
-    let next = selected.next_best.as_ref().and_then(describe);
-    let next = next.map(|next| format!("; next is {next}")).unwrap_or_default();
-    context.printer.note(&format!("the cheapest that fits is {best}{next}"));
+    let mut note = format!("the cheapest that fits is {best}");
+    if let Some(next) = selected.next_best.as_ref().and_then(describe) {
+        note.push_str(&format!("; next is {next}"));
+    }
+    context.printer.note(&note);
 }
 
 /// How many VMs get a login hint; more are printed as a list only.
@@ -159,26 +155,33 @@ fn print_login_hint(request: &VmRequest, instance: &Instance, context: &mut Cont
 
 /// Says how to get the password of a Windows VM.
 fn print_password_hint(spec: &InstanceSpec, instance: &Instance, context: &mut Context) {
-    let has_key = spec.ssh_key.is_some() || spec.default_ssh_key.is_some();
-    let is_rsa_key = |key: &str| key.starts_with("ssh-rsa ");
-    let default_key_is_left_out = spec.default_ssh_key.as_deref().is_some_and(|key| !is_rsa_key(key));
     let cloud = context.info(instance.provider);
-    // The driver warned that it leaves out a default key that cannot encrypt the password: the hint would be wrong.
-    let driver_warned_already = default_key_is_left_out && cloud.password_needs_key.is_some();
-    if let Some(text) = password_hint(cloud, instance, has_key).filter(|_| !driver_warned_already) {
+    let is_rsa_key = |key: &str| key.starts_with("ssh-rsa ");
+    if let Some(default_key) = &spec.default_ssh_key
+        && !is_rsa_key(default_key)
+        && cloud.missing_password_key_note.is_some()
+    {
+        // The driver warned that it leaves this key out, because it cannot encrypt the password: the hint would be wrong.
+        return;
+    }
+    if let Some(text) = password_hint(cloud, instance, has_key(spec)) {
         context.printer.note(&text);
     }
+}
+
+fn has_key(spec: &InstanceSpec) -> bool {
+    spec.ssh_key.is_some() || spec.default_ssh_key.is_some()
 }
 
 /// Says how to log in by SSH, if the VM has a key and an address.
 fn print_ssh_hint(request: &VmRequest, alias: Option<&ImageAlias>, instance: &Instance, context: &mut Context) {
     let spec = &request.create.spec;
-    let has_key = spec.ssh_key.is_some() || spec.default_ssh_key.is_some();
-    let address = instance.public_ip.as_deref().or(instance.private_ip.as_deref());
-    let can_log_in = has_key || request.wait == WaitValue::Ssh;
-    let Some(address) = address.filter(|_| can_log_in) else {
+    let Some(address) = instance.public_ip.as_deref().or(instance.private_ip.as_deref()) else {
         return;
     };
+    if !has_key(spec) && request.wait != WaitValue::Ssh {
+        return;
+    }
     let cloud = context.info(instance.provider);
     let image_user = alias.and_then(|alias| alias.login_user(cloud)).map(str::to_owned);
     let user = image_user.or_else(|| (cloud.key_user)(public_key(spec)));

@@ -25,50 +25,51 @@ const KEY_TYPES: [&str; 7] = [
     "sk-ecdsa-sha2-nistp256@openssh.com",
 ];
 
+/// The problem of a text that is no key.
+const NOT_OPENSSH: &str = "is not a public key in OpenSSH's form";
+
 /// The default key files in the home folder, in the order in which they are tried. The ECDSA key is last, because EC2
 /// does not import it: <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html>
 const DEFAULT_KEY_FILES: [&str; 3] = [".ssh/id_ed25519.pub", ".ssh/id_rsa.pub", ".ssh/id_ecdsa.pub"];
 
-/// Reads the key that the option's value `given` names; `None` if it is `none`. A value that looks like a path, or whose
+/// Reads the key that the option's `value` names; `None` if it is `none`. A value that looks like a path, or whose
 /// file `path` exists, is a public key file. Any other value is the name of a key pair.
 ///
 /// # Errors
 /// `InvalidSpec` for a file that cannot be read, or that has no key, a private key, a damaged key or several keys.
-pub(super) fn from_option(given: &str, path: &Path) -> Result<Option<SshKey>> {
-    if given == NO_KEY {
+pub(super) fn from_option(value: &str, path: &Path) -> Result<Option<SshKey>> {
+    if value == NO_KEY {
         return Ok(None);
     }
     // The value may be the key itself: `--ssh-key "$(cat ~/.ssh/id_ed25519.pub)"`.
-    let line = given.trim();
-    if line
-        .split_whitespace()
-        .next()
-        .is_some_and(|word| KEY_TYPES.contains(&word))
-    {
+    let line = value.trim();
+    let first_word = line.split_whitespace().next().unwrap_or_default();
+    if KEY_TYPES.contains(&first_word) {
         return match check_key(line) {
             Ok(()) => Ok(Some(SshKey::PublicKey(line.to_owned()))),
             Err(problem) => Err(Error::invalid(format!("the value of --ssh-key {problem}"))
                 .with_hint("pass the .pub file that ssh-keygen wrote")),
         };
     }
-    if is_content(given) && !path.is_file() {
-        return Err(Error::invalid(format!("--ssh-key is {}", path_text(given)))
+    if is_content(value) && !path.is_file() {
+        return Err(Error::invalid(format!("--ssh-key is {}", path_text(value)))
             .with_hint("pass the name of a public key's file, such as ~/.ssh/id_ed25519.pub"));
     }
-    let looks_like_path = given.contains(['/', '\\']) || path.extension().is_some_and(|extension| extension == "pub");
+    let looks_like_path = value.contains(['/', '\\']) || path.extension().is_some_and(|extension| extension == "pub");
     if !looks_like_path && !path.is_file() {
-        return Ok(Some(SshKey::Name(given.to_owned())));
+        return Ok(Some(SshKey::Name(value.to_owned())));
     }
-    read_key_file(path).map(SshKey::PublicKey).map(Some)
+    Ok(Some(SshKey::PublicKey(read_key_file(path)?)))
 }
 
 /// Finds the user's default public key. Also returns an error for each key file that cannot be used.
-pub(super) fn default_key(home: Option<PathBuf>) -> (Option<String>, Vec<Error>) {
+pub(super) fn find_default_key(home: Option<PathBuf>) -> (Option<String>, Vec<Error>) {
     let mut unusable = Vec::new();
-    for path in home
-        .iter()
-        .flat_map(|home| DEFAULT_KEY_FILES.map(|name| home.join(name)))
-    {
+    let Some(home) = home else {
+        return (None, unusable);
+    };
+    for name in DEFAULT_KEY_FILES {
+        let path = home.join(name);
         if !path.exists() {
             continue;
         }
@@ -83,13 +84,10 @@ pub(super) fn default_key(home: Option<PathBuf>) -> (Option<String>, Vec<Error>)
 /// Reads the only public key of a file, in OpenSSH's one-line form.
 fn read_key_file(path: &Path) -> Result<String> {
     let shown_path = path_text(path);
-    let invalid_file = |problem: &str| {
-        Error::invalid(format!("{shown_path} {problem}")).with_hint("make one with ssh-keygen and pass the .pub file")
-    };
-    let read_error = |error: io::Error| {
-        Error::invalid(format!("cannot read the key file {shown_path}: {error}"))
-            .with_hint("make one with ssh-keygen and pass the .pub file")
-    };
+    let file_error =
+        |message: String| Error::invalid(message).with_hint("make one with ssh-keygen and pass the .pub file");
+    let invalid_file = |problem: &str| file_error(format!("{shown_path} {problem}"));
+    let read_error = |error: io::Error| file_error(format!("cannot read the key file {shown_path}: {error}"));
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(read_error)?;
     file.take(MAX_KEY_BYTES + 1)
@@ -104,18 +102,16 @@ fn read_key_file(path: &Path) -> Result<String> {
     if text.contains("PRIVATE KEY") || text.starts_with("PuTTY-User-Key-File-") {
         let public_path = format!("{}.pub", path.display());
         let public_file = path_text(&public_path);
-        return Err(
-            Error::invalid(format!("{shown_path} is a private key")).with_hint(match Path::new(&public_path).is_file() {
-                true => format!("pass the public key beside it: --ssh-key {public_file}"),
-                false => format!(
-                    "make the public key with `ssh-keygen -y -f {shown_path}`, and pass its file: --ssh-key {public_file}"
-                ),
-            }),
-        );
+        let hint = match Path::new(&public_path).is_file() {
+            true => format!("pass the public key beside it: --ssh-key {public_file}"),
+            false => format!(
+                "make the public key with `ssh-keygen -y -f {shown_path}`, and pass its file: --ssh-key {public_file}"
+            ),
+        };
+        return Err(invalid_file("is a private key").with_hint(hint));
     }
     if text.contains("BEGIN SSH2 PUBLIC KEY") {
-        return Err(invalid_file("is not a public key in OpenSSH's form")
-            .with_hint(format!("convert it with `ssh-keygen -i -f {shown_path}`")));
+        return Err(invalid_file(NOT_OPENSSH).with_hint(format!("convert it with `ssh-keygen -i -f {shown_path}`")));
     }
     let mut lines = text
         .lines()
@@ -137,10 +133,12 @@ fn read_key_file(path: &Path) -> Result<String> {
 /// <https://www.rfc-editor.org/rfc/rfc4253#section-6.6>
 fn check_key(line: &str) -> std::result::Result<(), &'static str> {
     let mut words = line.split_whitespace();
-    let (key_type, body) = (words.next().unwrap_or_default(), words.next());
-    let Some(body) = body.filter(|_| KEY_TYPES.contains(&key_type) && !line.chars().any(char::is_control)) else {
-        return Err("is not a public key in OpenSSH's form");
+    let (Some(key_type), Some(body)) = (words.next(), words.next()) else {
+        return Err(NOT_OPENSSH);
     };
+    if !KEY_TYPES.contains(&key_type) || line.chars().any(char::is_control) {
+        return Err(NOT_OPENSSH);
+    }
     let decoded = base64::engine::general_purpose::STANDARD.decode(body).ok();
     let Some(fields) = decoded.as_deref().and_then(split_fields) else {
         return Err("is a damaged public key: its body does not decode");
@@ -196,13 +194,13 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path_of = |name: &str| home.path().join(name);
         std::fs::create_dir(path_of(".ssh")).unwrap();
-        assert_eq!(default_key(Some(home.path().to_owned())).0, None);
+        assert_eq!(find_default_key(Some(home.path().to_owned())).0, None);
         let line = format!("ssh-ed25519 {BODY} me");
         // The name of the file does not decide the type of the key.
         std::fs::write(path_of(".ssh/id_rsa.pub"), &line).unwrap();
         std::fs::write(path_of(".ssh/id_ed25519.pub"), "ssh-ed25519 AAAA").unwrap();
-        let (key, unusable) = default_key(Some(home.path().to_owned()));
+        let (key, unusable) = find_default_key(Some(home.path().to_owned()));
         assert_eq!((key, unusable.len()), (Some(line), 1));
-        assert_eq!(default_key(None).0, None);
+        assert_eq!(find_default_key(None).0, None);
     }
 }

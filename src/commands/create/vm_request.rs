@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::args::{Args, WaitValue};
+use super::args::{Args, STANDARD_INPUT, WaitValue};
 use super::requested_locations::{RegionArgs, find_locations, find_providers};
 use super::spec_file::merge::SpecFile;
 use super::ssh_key;
@@ -25,9 +25,6 @@ use crate::operations::{CreateRequest, Fallback, PlacementRules, ProviderLocatio
 
 /// More than any cloud accepts (Compute Engine: 256 KiB). Each driver checks its own limit.
 const MAX_USER_DATA: u64 = 1024 * 1024;
-
-/// The name of standard input on the command line.
-const INPUT: &str = "-";
 
 /// The TTL of a VM that does not expire.
 const NO_TTL: &str = "never";
@@ -63,22 +60,23 @@ impl VmTemplate {
         let environment = context.settings.environment.clone();
         let expand = |name: &str| environment.expand_path(name);
         let in_folder = |name: &str| file.folder.join(expand(name));
-        let requested_key = args.ssh_key.as_ref().or(file.ssh_key.as_ref());
-        let ssh_key = match (&args.ssh_key, &file.ssh_key) {
-            (Some(key), _) => ssh_key::from_option(key, &expand(key))?,
-            (None, Some(key)) => ssh_key::from_option(key, &in_folder(key))?,
-            (None, None) => None,
-        };
-        let default_ssh_key = match requested_key {
-            Some(_) => None,
-            None => own_key(context),
+        let (ssh_key, default_ssh_key) = match (&args.ssh_key, &file.ssh_key) {
+            (Some(key), _) => (ssh_key::from_option(key, &expand(key))?, None),
+            (None, Some(key)) => (ssh_key::from_option(key, &in_folder(key))?, None),
+            (None, None) => (None, read_default_key(context)),
         };
         let user_data = match (&args.user_data, &file.user_data) {
-            (Some(source), _) if source != INPUT => Some(read_user_data_file(expand(source))?),
-            (None, Some(source)) if source != INPUT => Some(read_user_data_file(in_folder(source))?),
+            (Some(source), _) if source != STANDARD_INPUT => Some(read_user_data_file(expand(source))?),
+            (None, Some(source)) if source != STANDARD_INPUT => Some(read_user_data_file(in_folder(source))?),
             (None, None) => None,
-            _ => args.input.clone(),
+            _ => args.user_data_input,
         };
+        let mut ingress_rules = match args.ingress_rules.is_empty() {
+            true => file.open.unwrap_or_default(),
+            false => args.ingress_rules,
+        };
+        ingress_rules.sort();
+        ingress_rules.dedup();
         let no_location = Location {
             region: String::new(),
             zone: None,
@@ -95,15 +93,7 @@ impl VmTemplate {
                     architecture: args.arch.or(file.arch),
                     gpu: args.gpu.or(file.gpu),
                 },
-                ingress_rules: {
-                    let mut rules = match args.ingress_rules.is_empty() {
-                        true => file.open.unwrap_or_default(),
-                        false => args.ingress_rules,
-                    };
-                    rules.sort();
-                    rules.dedup();
-                    rules
-                },
+                ingress_rules,
                 image: args.image.or(file.image),
                 disk_gib: args.disk.or(file.disk.map(NonZeroU32::get)),
                 disk_type: args.disk_type.or(file.disk_type),
@@ -112,10 +102,9 @@ impl VmTemplate {
                 user_data,
                 network: args.network.or(file.network),
                 subnet: args.subnet.or(file.subnet),
-                firewalls: if args.firewalls.is_empty() {
-                    file.firewall.unwrap_or_default()
-                } else {
-                    args.firewalls
+                firewalls: match args.firewalls.is_empty() {
+                    true => file.firewall.unwrap_or_default(),
+                    false => args.firewalls,
                 },
                 public_ip: !(args.no_public_ip || file.no_public_ip.unwrap_or_default()),
                 identity: args.identity.or(file.identity),
@@ -127,11 +116,6 @@ impl VmTemplate {
                 ..InstanceSpec::new(name, no_location)
             },
         })
-    }
-
-    /// The requested machine type.
-    fn machine_type(&self) -> Option<&str> {
-        self.spec.machine_type.as_deref()
     }
 
     /// Returns the spec of the VM or the group, without a location.
@@ -161,10 +145,11 @@ fn choose_ttl(args: &Args, file: &SpecFile, context: &Context) -> Result<Option<
     if text == NO_TTL {
         return Ok(None);
     }
-    parse_ttl(text).map(Some).map_err(|error| match source {
-        Some(source) => error.context(source),
-        None => error,
-    })
+    match (parse_ttl(text), source) {
+        (Ok(ttl), _) => Ok(Some(ttl)),
+        (Err(error), Some(source)) => Err(error.context(source)),
+        (Err(error), None) => Err(error),
+    }
 }
 
 /// Chooses the name, and the number of members if it is the name of a group.
@@ -206,7 +191,7 @@ fn parse_labels(texts: &[String], context: &mut Context) -> Result<Labels> {
             context.printer.note(&format!("the label without its quotes: {text}"));
         }
         if labels.contains_key(&label.key) {
-            return Err(repeated_key_error("the label", &label.key));
+            return Err(repeated_key_error("label", &label.key));
         }
         labels.insert(label.key, label.value);
     }
@@ -217,52 +202,49 @@ fn parse_labels(texts: &[String], context: &mut Context) -> Result<Labels> {
 fn parse_native_options(texts: &[String]) -> Result<BTreeMap<String, Value>> {
     let mut options = BTreeMap::new();
     for text in texts {
-        let (key, value) = split_key_and_value("native option", text)?;
+        let (key, value) = match text.split_once('=') {
+            Some((key, value)) if !key.is_empty() => (key, value),
+            _ => {
+                let error = Error::invalid(format!("invalid native option {}", quoted(text)));
+                return Err(error.with_hint("write it as key=value"));
+            }
+        };
         if options.insert(key.to_owned(), Value::from(value)).is_some() {
-            return Err(repeated_key_error("the native option", key));
+            return Err(repeated_key_error("native option", key));
         }
     }
     Ok(options)
 }
 
 fn repeated_key_error(option: &str, key: &str) -> Error {
-    Error::invalid(format!("{option} {} is given twice", quoted(key))).with_hint("give each key one value")
-}
-
-/// Splits `key=value`. `option` names the option in the error.
-fn split_key_and_value<'a>(option: &str, text: &'a str) -> Result<(&'a str, &'a str)> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key, value)),
-        _ => Err(Error::invalid(format!("invalid {option} {}", quoted(text))).with_hint("write it as key=value")),
-    }
+    Error::invalid(format!("the {option} {} is given twice", quoted(key))).with_hint("give each key one value")
 }
 
 /// Reads the user data from a file.
 fn read_user_data_file(path: PathBuf) -> Result<Secret<Vec<u8>>> {
-    if is_content(&path.to_string_lossy()) && !path.exists() {
-        return Err(Error::invalid(format!("--user-data is {}", path_text(&path)))
-            .with_hint("pass the name of a file that can be read, or - for standard input"));
-    }
-    let read_error = |error: io::Error| {
-        Error::invalid(format!("cannot read the user data file {}: {error}", path_text(&path)))
-            .with_hint("pass the name of a file that can be read, or - for standard input")
+    let file_error = |message: String| {
+        Error::invalid(message).with_hint("pass the name of a file that can be read, or - for standard input")
     };
+    let shown_path = path_text(&path);
+    if is_content(&path.to_string_lossy()) && !path.exists() {
+        return Err(file_error(format!("--user-data is {shown_path}")));
+    }
+    let read_error = |error: io::Error| file_error(format!("cannot read the user data file {shown_path}: {error}"));
     let mut bytes = Vec::new();
     File::open(&path)
         .map_err(read_error)?
         .take(MAX_USER_DATA + 1)
         .read_to_end(&mut bytes)
         .map_err(read_error)?;
-    check_user_data_size(bytes, &path_text(&path))
+    check_user_data_size(bytes, &shown_path)
 }
 
 /// Finds the user's default public key. A key that cannot be used is a note, not an error.
-pub(in crate::commands) fn own_key(context: &mut Context) -> Option<String> {
-    let (key, unusable) = ssh_key::default_key(context.settings.environment.home());
+pub(in crate::commands) fn read_default_key(context: &mut Context) -> Option<String> {
+    let (key, unusable) = ssh_key::find_default_key(context.settings.environment.home());
     for error in unusable {
-        context
-            .printer
-            .note(&format!("left out as a key to log in with: {error}"));
+        let note = format!("left out as a key to log in with: {error}");
+        context.printer.note(&note);
     }
     key
 }
@@ -273,26 +255,25 @@ pub(in crate::commands) fn own_key(context: &mut Context) -> Option<String> {
 /// `InvalidSpec` if the spec file comes from standard input too, or if the user data is larger than any cloud accepts.
 pub(super) fn read_user_data_input(args: Args, files: &[SpecFile], context: &mut Context) -> Result<Args> {
     let is_used = match &args.user_data {
-        Some(source) => source == INPUT,
-        None => files.iter().any(|file| file.user_data.as_deref() == Some(INPUT)),
+        Some(source) => source == STANDARD_INPUT,
+        None => files
+            .iter()
+            .any(|file| file.user_data.as_deref() == Some(STANDARD_INPUT)),
     };
     if !is_used {
         return Ok(args);
     }
-    if args.file.as_deref() == Some(Path::new(INPUT)) {
+    if args.file.as_deref() == Some(Path::new(STANDARD_INPUT)) {
         let error = Error::invalid("the spec file and the user data are both to come from standard input");
         return Err(error.with_hint("put one of the two into a file"));
     }
-    let input = Some(read_user_data_from_input(context)?);
-    Ok(Args { input, ..args })
-}
-
-/// Reads the user data from standard input.
-fn read_user_data_from_input(context: &mut Context) -> Result<Secret<Vec<u8>>> {
-    let bytes = context
-        .read_input(MAX_USER_DATA + 1)
-        .map_err(|error| Error::invalid(format!("cannot read user data from standard input: {error}")))?;
-    check_user_data_size(bytes, "standard input")
+    let read = context.read_input(MAX_USER_DATA + 1);
+    let bytes = read.map_err(|error| Error::invalid(format!("cannot read user data from standard input: {error}")))?;
+    let user_data_input = Some(check_user_data_size(bytes, "standard input")?);
+    Ok(Args {
+        user_data_input,
+        ..args
+    })
 }
 
 /// Refuses user data that is larger than any cloud accepts.
@@ -331,12 +312,11 @@ impl VmRequest {
     /// `InvalidSpec`, naming the flag, key or file that is invalid; the errors of [`find_locations`].
     pub(super) async fn build(args: &Args, file: SpecFile, context: &mut Context) -> Result<Self> {
         let file = file.without_overridden_lifetime(args);
-        let fallback = if args.fallback.is_empty() {
-            file.fallback.as_deref().unwrap_or_default()
-        } else {
-            args.fallback.as_slice()
+        let fallback_values = match args.fallback.is_empty() {
+            true => file.fallback.as_deref().unwrap_or_default(),
+            false => args.fallback.as_slice(),
         };
-        let fallback: Vec<_> = fallback.iter().copied().map(Fallback::from).collect();
+        let fallback: Vec<_> = fallback_values.iter().copied().map(Fallback::from).collect();
         let budget = args.budget.or(file.budget);
         let has_ttl_choice =
             budget.is_some() || args.ttl.is_some() || file.ttl.is_some() || context.settings.ttl.value.is_some();
@@ -395,7 +375,7 @@ impl VmRequest {
 
 /// Checks that a requested machine type is used on one cloud only. Other clouds do not have it.
 fn check_machine_type(template: &VmTemplate, fallback: &[Fallback], providers: usize) -> Result<()> {
-    let Some(machine_type) = template.machine_type() else {
+    let Some(machine_type) = &template.spec.machine_type else {
         return Ok(());
     };
     if providers > 1 {

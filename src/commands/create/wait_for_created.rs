@@ -22,8 +22,8 @@ pub(super) async fn wait_for_all(
     let goals = collect_goals(requests);
     let (mut finished, mut targets) = (Vec::new(), Vec::new());
     for instance in instances {
-        let goal = instance.name.as_deref().and_then(|name| goals.get(name).copied());
-        match goal.unwrap_or(Some(WaitGoal::Running)) {
+        let name = instance.name.as_deref().unwrap_or_default();
+        match goals.get(name).copied().unwrap_or(Some(WaitGoal::Running)) {
             None => finished.push(instance),
             // A stopped instance does not start by itself.
             Some(_) if matches!(instance.state, InstanceState::Stopping | InstanceState::Stopped) => {
@@ -61,12 +61,12 @@ fn collect_goals(requests: &[VmRequest]) -> HashMap<String, Option<WaitGoal>> {
 
 /// Copies the known prices: a new listing of an instance has none.
 fn copy_prices(instances: &mut [Instance], known: &[Instance]) {
-    for instance in instances
-        .iter_mut()
-        .filter(|instance| instance.price_usd_per_hour.is_none())
-    {
-        let same = known.iter().find(|known| known.reference == instance.reference);
-        instance.price_usd_per_hour = same.and_then(|known| known.price_usd_per_hour);
+    for instance in instances {
+        if instance.price_usd_per_hour.is_none()
+            && let Some(same) = known.iter().find(|known| known.reference == instance.reference)
+        {
+            instance.price_usd_per_hour = same.price_usd_per_hour;
+        }
     }
 }
 

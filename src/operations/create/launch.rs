@@ -75,7 +75,7 @@ async fn launch_into(
 ) -> Result<()> {
     let mut rest = spec.clone();
     for generation in first_generation..first_generation.saturating_add(MAX_GENERATIONS) {
-        shutdown.check()?;
+        shutdown.check_no_signal()?;
         let call = provider.create(&rest, generation);
         let Some(outcome) = shutdown.finish_in_grace_period(call).await else {
             return find_after_interrupt(instances, &rest.instance_names()?, search_scopes, shutdown).await;

@@ -1,6 +1,13 @@
 //! The columns of each kind of record: which ones, how their cells are formatted, and in which order a narrow terminal drops
 //! them.
 
+/// A list of field names.
+macro_rules! field_names {
+    ($($name:ident)*) => {
+        &[$(stringify!($name)),*]
+    };
+}
+
 pub(super) mod account;
 pub(super) mod catalog;
 
@@ -10,7 +17,7 @@ use crate::cloud::{Error, Result, did_you_mean, quoted};
 #[derive(Debug)]
 pub struct Column {
     pub(super) header: &'static str,
-    pub(super) fill: CellFormat,
+    pub(super) format: CellFormat,
     /// Columns with the highest number are dropped first, those with 0 never.
     pub(super) drop_order: u8,
 }
@@ -18,7 +25,7 @@ pub struct Column {
 impl Column {
     /// Whether it shows this field.
     pub(super) fn shows(&self, name: &str) -> bool {
-        match &self.fill {
+        match &self.format {
             CellFormat::Full(fields) | CellFormat::Name(fields) => fields.contains(&name),
             CellFormat::Truncated(field) | CellFormat::Age(field) | CellFormat::TimeLeft(field) => *field == name,
         }
@@ -46,8 +53,8 @@ pub(super) enum CellFormat {
 pub struct ColumnSet {
     /// The columns of `table`.
     pub columns: &'static [Column],
-    /// The columns of `wide`.
-    pub wide: &'static [Column],
+    /// The columns of `wide`, if they are others.
+    pub wide: Option<&'static [Column]>,
     /// The field that `-q` and `-o id` print.
     pub key: &'static str,
     /// The field that `-o name` prints, if there is one.
@@ -58,44 +65,55 @@ pub struct ColumnSet {
     pub fields: &'static [&'static str],
 }
 
-pub(super) const fn full(header: &'static str, fields: &'static [&'static str], drop_order: u8) -> Column {
+impl ColumnSet {
+    /// The columns of `wide`.
+    pub(super) fn wide_columns(&self) -> &'static [Column] {
+        self.wide.unwrap_or(self.columns)
+    }
+
+    /// Checks names given to `-o columns=`.
+    ///
+    /// # Errors
+    /// `InvalidSpec` that names the unknown column and all known ones.
+    pub fn check_columns(&self, names: &[String]) -> Result<()> {
+        let Some(unknown) = names.iter().find(|name| !self.fields.contains(&name.as_str())) else {
+            return Ok(());
+        };
+        let known = self.fields.join(", ");
+        let hint = match did_you_mean(unknown, self.fields.iter().copied()) {
+            Some(meant) => format!("did you mean {meant}? There are {known}"),
+            None => format!("use columns of {known}"),
+        };
+        Err(Error::invalid(format!("unknown column {}", quoted(unknown))).with_hint(hint))
+    }
+}
+
+const fn column(header: &'static str, format: CellFormat, drop_order: u8) -> Column {
     Column {
         header,
-        fill: CellFormat::Full(fields),
+        format,
         drop_order,
     }
 }
 
-pub(super) const fn name(fields: &'static [&'static str]) -> Column {
-    Column {
-        header: "NAME",
-        fill: CellFormat::Name(fields),
-        drop_order: 0,
-    }
+const fn full(header: &'static str, fields: &'static [&'static str], drop_order: u8) -> Column {
+    column(header, CellFormat::Full(fields), drop_order)
 }
 
-pub(super) const fn truncated(header: &'static str, field: &'static str, drop_order: u8) -> Column {
-    Column {
-        header,
-        fill: CellFormat::Truncated(field),
-        drop_order,
-    }
+const fn name(fields: &'static [&'static str]) -> Column {
+    column("NAME", CellFormat::Name(fields), 0)
 }
 
-pub(super) const fn age(header: &'static str, field: &'static str, drop_order: u8) -> Column {
-    Column {
-        header,
-        fill: CellFormat::Age(field),
-        drop_order,
-    }
+const fn truncated(header: &'static str, field: &'static str, drop_order: u8) -> Column {
+    column(header, CellFormat::Truncated(field), drop_order)
 }
 
-pub(super) const fn time_left(header: &'static str, field: &'static str, drop_order: u8) -> Column {
-    Column {
-        header,
-        fill: CellFormat::TimeLeft(field),
-        drop_order,
-    }
+const fn age(header: &'static str, field: &'static str, drop_order: u8) -> Column {
+    column(header, CellFormat::Age(field), drop_order)
+}
+
+const fn time_left(header: &'static str, field: &'static str, drop_order: u8) -> Column {
+    column(header, CellFormat::TimeLeft(field), drop_order)
 }
 
 /// Instances.
@@ -111,7 +129,7 @@ pub const INSTANCES: ColumnSet = ColumnSet {
         age("AGE", "created_at", 6),
         time_left("EXPIRES", "expires_at", 7),
     ],
-    wide: &[
+    wide: Some(&[
         name(&["name"]),
         full("ID", &["id"], 0),
         truncated("PROVIDER", "provider", 2),
@@ -132,154 +150,77 @@ pub const INSTANCES: ColumnSet = ColumnSet {
         truncated("ENDS BY", "expiry_enforcer", 7),
         truncated("USD/H", "price_usd_per_hour", 17),
         truncated("LABELS", "labels", 8),
-    ],
+    ]),
     key: "id",
     name: Some("name"),
     reference: Some("ref"),
-    fields: &[
-        "provider",
-        "account",
-        "region",
-        "zone",
-        "id",
-        "ref",
-        "name",
-        "state",
-        "native_state",
-        "machine_type",
-        "cpus",
-        "memory_gib",
-        "architecture",
-        "image",
-        "spot",
-        "public_ip",
-        "private_ip",
-        "labels",
-        "created_at",
-        "expires_at",
-        "expiry_enforcer",
-        "managed",
-        "protected",
-        "price_usd_per_hour",
-        "native",
-        "age",
-        "expires",
-    ],
+    fields: field_names! {
+        provider account region zone id ref name state native_state machine_type cpus memory_gib architecture
+        image spot public_ip private_ip labels created_at expires_at expiry_enforcer managed protected
+        price_usd_per_hour native age expires
+    },
 };
 
-const PLAN_COLUMNS: &[Column] = &[
-    full("NAME", &["name"], 0),
-    truncated("PROVIDER", "provider", 1),
-    full("ZONE", &["zone", "region"], 0),
-    truncated("TYPE", "machine_type", 0),
-    truncated("CPUS", "cpus", 4),
-    truncated("GIB", "memory_gib", 4),
-    truncated("GPU", "gpu", 7),
-    full("IMAGE", &["image_name", "image"], 3),
-    truncated("DISK GIB", "disk_gib", 4),
-    truncated("DISK TYPE", "disk_type", 5),
-    truncated("SPOT", "spot", 6),
-    truncated("USD/H", "price_usd_per_hour", 2),
-    truncated("TTL", "ttl", 5),
-    truncated("USD/TTL", "price_usd_for_ttl", 5),
-];
-
 /// Previews of `create --dry-run`.
-pub const PLANS: ColumnSet = ColumnSet {
-    columns: PLAN_COLUMNS,
-    wide: PLAN_COLUMNS,
+pub const PREVIEWS: ColumnSet = ColumnSet {
+    columns: &[
+        full("NAME", &["name"], 0),
+        truncated("PROVIDER", "provider", 1),
+        full("ZONE", &["zone", "region"], 0),
+        truncated("TYPE", "machine_type", 0),
+        truncated("CPUS", "cpus", 4),
+        truncated("GIB", "memory_gib", 4),
+        truncated("GPU", "gpu", 7),
+        full("IMAGE", &["image_name", "image"], 3),
+        truncated("DISK GIB", "disk_gib", 4),
+        truncated("DISK TYPE", "disk_type", 5),
+        truncated("SPOT", "spot", 6),
+        truncated("USD/H", "price_usd_per_hour", 2),
+        truncated("TTL", "ttl", 5),
+        truncated("USD/TTL", "price_usd_for_ttl", 5),
+    ],
+    wide: None,
     key: "name",
     name: Some("name"),
     reference: None,
-    fields: &[
-        "provider",
-        "name",
-        "region",
-        "zone",
-        "machine_type",
-        "cpus",
-        "memory_gib",
-        "gpu",
-        "architecture",
-        "image",
-        "image_name",
-        "disk_gib",
-        "disk_type",
-        "spot",
-        "price_usd_per_hour",
-        "ttl",
-        "price_usd_for_ttl",
-    ],
+    fields: field_names! {
+        provider name region zone machine_type cpus memory_gib gpu architecture image image_name disk_gib
+        disk_type spot price_usd_per_hour ttl price_usd_for_ttl
+    },
 };
-
-const IMAGE_COLUMNS: &[Column] = &[
-    full("ALIAS", &["alias"], 0),
-    truncated("PROVIDER", "provider", 1),
-    truncated("ARCH", "architecture", 2),
-    truncated("LOGIN", "login_user", 3),
-    full("ID", &["id"], 0),
-    truncated("NAME", "name", 5),
-    truncated("MIN GIB", "disk_gib", 4),
-    age("AGE", "created_at", 6),
-];
 
 /// The images of the image aliases.
 pub const IMAGES: ColumnSet = ColumnSet {
-    columns: IMAGE_COLUMNS,
-    wide: IMAGE_COLUMNS,
+    columns: &[
+        full("ALIAS", &["alias"], 0),
+        truncated("PROVIDER", "provider", 1),
+        truncated("ARCH", "architecture", 2),
+        truncated("LOGIN", "login_user", 3),
+        full("ID", &["id"], 0),
+        truncated("NAME", "name", 5),
+        truncated("MIN GIB", "disk_gib", 4),
+        age("AGE", "created_at", 6),
+    ],
+    wide: None,
     key: "id",
     name: Some("alias"),
     reference: None,
-    fields: &[
-        "provider",
-        "region",
-        "alias",
-        "architecture",
-        "login_user",
-        "id",
-        "name",
-        "disk_gib",
-        "created_at",
-        "age",
-    ],
+    fields: field_names! { provider region alias architecture login_user id name disk_gib created_at age },
 };
-
-const REGION_COLUMNS: &[Column] = &[
-    full("NAME", &["name"], 0),
-    truncated("AREA", "area", 0),
-    truncated("PROVIDER", "provider", 0),
-];
 
 /// Regions.
 pub const REGIONS: ColumnSet = ColumnSet {
-    columns: REGION_COLUMNS,
-    wide: REGION_COLUMNS,
+    columns: &[
+        full("NAME", &["name"], 0),
+        truncated("AREA", "area", 0),
+        truncated("PROVIDER", "provider", 0),
+    ],
+    wide: None,
     key: "name",
     name: Some("name"),
     reference: None,
-    fields: &["provider", "name", "area"],
+    fields: field_names! { provider name area },
 };
-
-impl ColumnSet {
-    /// Checks names given to `-o columns=`.
-    ///
-    /// # Errors
-    /// `InvalidSpec` that names the unknown column and all known ones.
-    pub fn check_columns(&self, names: &[String]) -> Result<()> {
-        match names.iter().find(|name| !self.fields.contains(&name.as_str())) {
-            None => Ok(()),
-            Some(unknown) => {
-                let all = self.fields.join(", ");
-                Err(Error::invalid(format!("unknown column {}", quoted(unknown))).with_hint(
-                    match did_you_mean(unknown, self.fields.iter().copied()) {
-                        Some(meant) => format!("did you mean {meant}? There are {all}"),
-                        None => format!("use columns of {all}"),
-                    },
-                ))
-            }
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -30,7 +30,7 @@ pub(super) static INFO: CloudInfo = CloudInfo {
     key_user: |_| None,
     key_label: |key| Some(PublicKey::parse(key).ok()?.name),
     password_command,
-    password_needs_key: Some(
+    missing_password_key_note: Some(
         "no password: ec2 encrypts it with the key of the VM, and this one is made without; make it anew with \
          --ssh-key and the file of an RSA key",
     ),

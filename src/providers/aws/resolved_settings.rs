@@ -9,7 +9,7 @@ use super::configuration::endpoints::Endpoints;
 use super::configuration::region_names::choose_region_for_global_calls;
 use super::credentials::credential_source::CredentialSource;
 use crate::cloud::{ProviderKind, Result};
-use crate::settings::{Located, ResolvedSetting, Settings};
+use crate::settings::{ResolvedSetting, Settings, SourcedValue};
 
 /// The settings of this run with their sources. Sends no call.
 pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec<ResolvedSetting>> {
@@ -19,8 +19,8 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     let connection = Connection::from_configuration(&configuration)?;
     let retry_limit = ReadRetryLimit::from_configuration(&configuration)?;
     let profile = &configuration.profile;
-    let resolved = |name, located| ResolvedSetting::from_located(name, located, "not set");
-    let region = match settings.cloud_setting(ProviderKind::Aws, REGION).located() {
+    let resolved = |name, located| ResolvedSetting::new(name, located, "not set");
+    let region = match settings.cloud_setting(ProviderKind::Aws, REGION).sourced_value() {
         Some(region) => Some(region),
         None => configuration.region()?,
     };
@@ -34,12 +34,12 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
         Err(error) => (None, error.message().to_owned()),
     };
     let proxy = |proxy: Option<Proxy>| {
-        proxy.map(|proxy| Located {
+        proxy.map(|proxy| SourcedValue {
             value: proxy.address(),
             source: proxy.source,
         })
     };
-    let authorities = connection.authorities.map(|authorities| Located {
+    let authorities = connection.authorities.map(|authorities| SourcedValue {
         value: authorities.file,
         source: authorities.source,
     });

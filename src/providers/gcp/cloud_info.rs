@@ -30,7 +30,7 @@ pub(super) static INFO: CloudInfo = CloudInfo {
     key_user: |key| Some(login_user(key.unwrap_or_default())),
     key_label: key_fingerprint,
     password_command,
-    password_needs_key: None,
+    missing_password_key_note: None,
 };
 
 /// <https://cloud.google.com/compute/docs/regions-zones>

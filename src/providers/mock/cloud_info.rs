@@ -49,7 +49,7 @@ pub(super) static INFO: CloudInfo = CloudInfo {
     key_user: |_| None,
     key_label: key_fingerprint,
     password_command: |_| None,
-    password_needs_key: None,
+    missing_password_key_note: None,
 };
 
 fn area_of(region: &str) -> Option<Area> {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
-use std::str::FromStr;
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
@@ -11,10 +10,17 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use serde_json::Value;
 
 use crate::cloud::{
-    Architecture, Error, Gpu, IngressRule, ProviderKind, Result as CloudResult, is_content, path_text, quoted,
-    redact_value,
+    Architecture, Error, Gpu, IngressRule, Result as CloudResult, is_content, path_text, quoted, redact_value,
 };
-use crate::commands::create::args::{memory_argument, parse_usd};
+use crate::commands::create::args::{parse_memory, parse_usd};
+use crate::settings::ProviderChoice;
+
+/// The methods of a visitor for these types of values, all with the same body.
+macro_rules! visit_scalars {
+    (($self:ident, $value:ident) -> $result:ty $body:block $($method:ident: $type:ty;)*) => {
+        $(fn $method<E: serde::de::Error>($self, $value: $type) -> Result<$result, E> $body)*
+    };
+}
 
 /// Turns an error into one of the file's format. Such an error has no hint, so the hint goes into the message.
 fn with_hint<E: serde::de::Error>(error: Error) -> E {
@@ -96,24 +102,13 @@ impl<'de> Visitor<'de> for UniqueKeysValueVisitor {
         formatter.write_str("a value")
     }
 
-    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::from(number))
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Value, E> {
-        Ok(Value::from(number))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Value, E> {
-        Ok(Value::from(number))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::from(text))
+    visit_scalars! {
+        (self, value) -> Value { Ok(Value::from(value)) }
+        visit_bool: bool;
+        visit_i64: i64;
+        visit_u64: u64;
+        visit_f64: f64;
+        visit_str: &str;
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<Value, E> {
@@ -167,27 +162,35 @@ impl<'de> Visitor<'de> for WordsVisitor {
 
 /// Reads text of one line. Empty text is an error.
 pub(crate) fn read_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let check = |text: &str| match text {
-        "" => Err(Error::invalid("this key has no value")),
-        text if is_content(text) => Err(Error::invalid(format!(
+    let content_error = |text: &str| {
+        Error::invalid(format!(
             "{} with several lines, or the content of a file, which this key does not take",
             redact_value(text)
-        ))),
-        text => Ok(text.to_owned()),
+        ))
     };
-    deserializer.deserialize_str(FromText(check)).map(Some)
+    deserializer
+        .deserialize_str(FromText(|text: &str| check_text(text, content_error)))
+        .map(Some)
 }
 
 /// Reads the name of a file.
 pub(crate) fn read_file_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let check = |text: &str| match text {
-        "" => Err(Error::invalid("this key has no value")),
-        text if is_content(text) => {
-            Err(Error::invalid(path_text(text)).with_hint("put it into a file, and name that file here"))
-        }
-        text => Ok(text.to_owned()),
-    };
-    deserializer.deserialize_str(FromText(check)).map(Some)
+    let content_error =
+        |text: &str| Error::invalid(path_text(text)).with_hint("put it into a file, and name that file here");
+    deserializer
+        .deserialize_str(FromText(|text: &str| check_text(text, content_error)))
+        .map(Some)
+}
+
+/// Refuses empty text, and the content of a file.
+fn check_text(text: &str, content_error: fn(&str) -> Error) -> CloudResult<String> {
+    if text.is_empty() {
+        return Err(Error::invalid("this key has no value"));
+    }
+    match is_content(text) {
+        true => Err(content_error(text)),
+        false => Ok(text.to_owned()),
+    }
 }
 
 /// Reads GPUs as `--gpu` does.
@@ -197,7 +200,7 @@ pub(crate) fn read_gpu<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
 
 /// Reads an amount of memory in GiB.
 pub(crate) fn read_memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-    deserializer.deserialize_f64(FromNumber(memory_argument)).map(Some)
+    deserializer.deserialize_f64(FromNumber(parse_memory)).map(Some)
 }
 
 /// Reads an amount of money in USD.
@@ -230,16 +233,11 @@ impl<T, F: Fn(&str) -> CloudResult<T>> Visitor<'_> for FromNumber<F> {
         formatter.write_str("a number")
     }
 
-    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<T, E> {
-        (self.0)(&number.to_string()).map_err(with_hint)
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<T, E> {
-        (self.0)(&number.to_string()).map_err(with_hint)
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<T, E> {
-        (self.0)(&number.to_string()).map_err(with_hint)
+    visit_scalars! {
+        (self, number) -> T { (self.0)(&number.to_string()).map_err(with_hint) }
+        visit_f64: f64;
+        visit_i64: i64;
+        visit_u64: u64;
     }
 }
 
@@ -296,32 +294,15 @@ impl<'de> Visitor<'de> for WithoutNullVisitor {
         Err(E::custom("this key has no value"))
     }
 
-    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<WithoutNull, E> {
-        Ok(WithoutNull)
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<WithoutNull, E> {
-        Ok(WithoutNull)
-    }
-
-    fn visit_i128<E: serde::de::Error>(self, _: i128) -> Result<WithoutNull, E> {
-        Ok(WithoutNull)
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<WithoutNull, E> {
-        Ok(WithoutNull)
-    }
-
-    fn visit_u128<E: serde::de::Error>(self, _: u128) -> Result<WithoutNull, E> {
-        Ok(WithoutNull)
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<WithoutNull, E> {
-        Ok(WithoutNull)
-    }
-
-    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<WithoutNull, E> {
-        Ok(WithoutNull)
+    visit_scalars! {
+        (self, _value) -> WithoutNull { Ok(WithoutNull) }
+        visit_bool: bool;
+        visit_i64: i64;
+        visit_i128: i128;
+        visit_u64: u64;
+        visit_u128: u128;
+        visit_f64: f64;
+        visit_str: &str;
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<WithoutNull, A::Error> {
@@ -362,27 +343,20 @@ impl Visitor<'_> for IngressRuleVisitor {
         formatter.write_str("a port, or PORT/CIDR")
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<IngressRuleValue, E> {
-        IngressRule::from_str(text).map(IngressRuleValue).map_err(with_hint)
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<IngressRuleValue, E> {
-        self.visit_str(&number.to_string())
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<IngressRuleValue, E> {
-        self.visit_str(&number.to_string())
+    visit_scalars! {
+        (self, value) -> IngressRuleValue {
+            let text = value.to_string();
+            text.parse().map(IngressRuleValue).map_err(with_hint)
+        }
+        visit_str: &str;
+        visit_u64: u64;
+        visit_i64: i64;
     }
 }
 
 /// The schema of a provider: its name, or `any`.
 pub(crate) fn provider_schema(_: &mut SchemaGenerator) -> Schema {
-    let names: Vec<_> = ProviderKind::ALL
-        .iter()
-        .map(|kind| kind.as_str())
-        .chain(["any"])
-        .collect();
-    json_schema!({"type": "string", "enum": names})
+    json_schema!({"type": "string", "enum": ProviderChoice::words()})
 }
 
 /// The schema of one word or a list of words.
@@ -397,7 +371,7 @@ pub(crate) fn architecture_schema(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// The schema of a number above zero.
-pub(crate) fn amount_schema(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn positive_number_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "number", "exclusiveMinimum": 0})
 }
 

@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::field_values;
 use super::field_values::{
-    amount_schema, architecture_schema, gpu_schema, ingress_rules_schema, provider_schema, read_value, words_schema,
+    architecture_schema, gpu_schema, ingress_rules_schema, positive_number_schema, provider_schema, read_value,
+    words_schema,
 };
 use crate::cloud::{Architecture, Gpu, IngressRule};
 use crate::commands::create::args::{Args, FallbackValue, WaitValue};
@@ -55,20 +56,20 @@ macro_rules! spec_file {
         impl Document {
             /// Splits the file into the keys next to the list, and the list.
             pub(crate) fn split(self) -> (SpecFile, Option<Vec<SpecFile>>) {
-                let common = SpecFile {
+                let common_keys = SpecFile {
                     $($key: self.$key,)*
                     folder: PathBuf::new(),
                     source: String::new(),
                 };
-                (common, self.vm)
+                (common_keys, self.vm)
             }
         }
 
         impl SpecFile {
-            /// Fills each missing key from `other`.
-            fn or(self, other: &Self) -> Self {
+            /// Fills each missing key from `defaults`.
+            fn or(self, defaults: Self) -> Self {
                 Self {
-                    $($key: self.$key.or_else(|| other.$key.clone()),)*
+                    $($key: self.$key.or(defaults.$key),)*
                     ..self
                 }
             }
@@ -86,15 +87,15 @@ spec_file! {
     #[serde(rename = "type")]
     machine_type("field_values::read_text"): String,
     cpus("read_value"): NonZeroU32,
-    #[schemars(schema_with = "amount_schema")]
+    #[schemars(schema_with = "positive_number_schema")]
     memory("field_values::read_memory"): f64,
     #[schemars(schema_with = "architecture_schema")]
     arch("read_value"): Architecture,
     #[schemars(schema_with = "gpu_schema")]
     gpu("field_values::read_gpu"): Gpu,
-    #[schemars(schema_with = "amount_schema")]
+    #[schemars(schema_with = "positive_number_schema")]
     max_price("field_values::read_usd"): f64,
-    #[schemars(schema_with = "amount_schema")]
+    #[schemars(schema_with = "positive_number_schema")]
     budget("field_values::read_usd"): f64,
     image("field_values::read_text"): String,
     disk("read_value"): NonZeroU32,
@@ -132,9 +133,9 @@ impl SpecFile {
         if self.ttl.is_some() || self.budget.is_some() {
             (defaults.ttl, defaults.budget) = (None, None);
         }
-        self.label = merge_maps(self.label, defaults.label.as_ref());
-        self.native = merge_maps(self.native, defaults.native.as_ref());
-        self.or(&defaults)
+        add_missing(&mut self.label, defaults.label.take());
+        add_missing(&mut self.native, defaults.native.take());
+        self.or(defaults)
     }
 
     /// Removes the TTL and the budget if a flag sets the lifetime.
@@ -146,17 +147,9 @@ impl SpecFile {
     }
 }
 
-/// Merges two maps. The values of `own` override the defaults.
-fn merge_maps<T: Clone>(
-    own: Option<BTreeMap<String, T>>,
-    defaults: Option<&BTreeMap<String, T>>,
-) -> Option<BTreeMap<String, T>> {
-    match (own, defaults) {
-        (Some(own), Some(defaults)) => {
-            let mut all = defaults.clone();
-            all.extend(own);
-            Some(all)
-        }
-        (own, _) => own,
+/// Adds the defaults whose keys are not in the map.
+fn add_missing<T>(map: &mut Option<BTreeMap<String, T>>, defaults: Option<BTreeMap<String, T>>) {
+    for (key, value) in defaults.unwrap_or_default() {
+        map.get_or_insert_default().entry(key).or_insert(value);
     }
 }

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::field_values::WithoutNull;
 use crate::cloud::{Error, Result, did_you_mean, is_safe_key, may_be_secret, redact_parser_message, redact_value};
+use crate::settings::key_in_toml_line;
 
 /// The format of a spec file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,29 +90,22 @@ fn convert_toml_error(error: &toml::de::Error, text: &str) -> ParserError {
 }
 
 fn convert_json_error(error: &serde_json::Error) -> ParserError {
-    let (line, column) = (error.line(), error.column());
-    let message = error.to_string();
-    let suffix = format!(" at line {line} column {column}");
-    ParserError {
-        message: message.strip_suffix(&suffix).unwrap_or(&message).to_owned(),
-        line,
-        column,
-    }
+    without_position(&error.to_string(), error.line(), error.column())
 }
 
 fn convert_yaml_error(error: &yaml_serde::Error) -> ParserError {
     let message = error.to_string();
-    let Some(location) = error.location() else {
-        return ParserError {
-            message,
-            line: 1,
-            column: 1,
-        };
-    };
-    let (line, column) = (location.line(), location.column());
+    match error.location() {
+        Some(location) => without_position(&message, location.line(), location.column()),
+        None => without_position(&message, 1, 1),
+    }
+}
+
+/// Removes the position from the end of a parser's message.
+fn without_position(message: &str, line: usize, column: usize) -> ParserError {
     let suffix = format!(" at line {line} column {column}");
     ParserError {
-        message: message.strip_suffix(&suffix).unwrap_or(&message).to_owned(),
+        message: message.strip_suffix(&suffix).unwrap_or(message).to_owned(),
         line,
         column,
     }
@@ -146,7 +140,7 @@ fn to_spec_error(
     }
     // YAML's parser puts the path of the key before its message. The other parsers do not name the key.
     let key = match format {
-        Format::Toml => find_key_in_toml(text, *line),
+        Format::Toml => key_in_toml_line(text, *line),
         Format::Json => find_key_in_json(text, *line, *column),
         Format::Yaml => None,
     };
@@ -155,12 +149,6 @@ fn to_spec_error(
     Error::invalid(format!("{position}: {key_prefix}{}", redact_parser_message(message))).with_hint(
         "the keys are the long flags of `cloudctl create --help`, and `cloudctl schema spec` has their types",
     )
-}
-
-/// Finds the key on a line.
-fn find_key_in_toml(text: &str, line: usize) -> Option<&str> {
-    let (key, _) = text.lines().nth(line.checked_sub(1)?)?.split_once('=')?;
-    Some(key.trim())
 }
 
 /// Finds the last key before a position.

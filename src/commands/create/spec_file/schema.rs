@@ -10,8 +10,7 @@ use crate::settings::GlobalArgs;
 
 /// Builds the schema: <https://json-schema.org/draft/2020-12/json-schema-core>
 pub(crate) fn spec_schema() -> Value {
-    let generator = SchemaSettings::draft2020_12().into_generator();
-    let mut schema = generator.into_root_schema_for::<Document>().to_value();
+    let mut schema = document_schema();
     let help = flag_help();
     if let Some(root) = schema.as_object_mut() {
         root.insert("title".to_owned(), "VMs to create with cloudctl".into());
@@ -30,10 +29,16 @@ pub(crate) fn spec_schema() -> Value {
 
 /// Lists the keys of a file.
 pub(crate) fn list_keys() -> Vec<String> {
+    match document_schema().get("properties") {
+        Some(Value::Object(properties)) => properties.keys().cloned().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The schema without the help of the flags.
+fn document_schema() -> Value {
     let generator = SchemaSettings::draft2020_12().into_generator();
-    let schema = generator.into_root_schema_for::<Document>().to_value();
-    let properties = schema.get("properties").and_then(Value::as_object);
-    properties.map(|map| map.keys().cloned().collect()).unwrap_or_default()
+    generator.into_root_schema_for::<Document>().to_value()
 }
 
 /// Returns the help of each flag by its long name.
@@ -122,11 +127,9 @@ mod tests {
         let command_flags = [
             "file", "timeout", "dry-run", "ssh-port", "output", "quiet", "context", "verbose",
         ];
-        for flag in flag_help()
-            .keys()
-            .filter(|flag| !command_flags.contains(&flag.as_str()))
-        {
-            assert!(spec_keys.contains(flag), "--{flag}");
+        for flag in flag_help().keys() {
+            let is_command_flag = command_flags.contains(&flag.as_str());
+            assert!(is_command_flag || spec_keys.contains(flag), "--{flag}");
         }
     }
 }

@@ -4,17 +4,17 @@
 
 use super::{Configuration, invalid_value_error, setting_name};
 use crate::cloud::{Error, Result, quoted};
-use crate::settings::{Located, SettingPlace, Topic, Treatment, VendorSetting, refuse_unsupported};
+use crate::settings::{CloudToolSetting, SettingPlace, SourcedValue, Topic, Treatment, refuse_unsupported};
 
 /// Writes a table of settings: for each topic its settings, one after the other.
 macro_rules! aws_cli_settings {
     ($($topic:ident { $($kind:ident $name:literal $treatment:ident $text:literal)* })*) => {
-        &[$($(VendorSetting::$kind(Topic::$topic, $name, Treatment::$treatment($text)),)*)*]
+        &[$($(CloudToolSetting::$kind(Topic::$topic, $name, Treatment::$treatment($text)),)*)*]
     };
 }
 
 /// All settings, by topic.
-pub(in crate::providers) const AWS_CLI_SETTINGS: &[VendorSetting] = aws_cli_settings! {
+pub(in crate::providers) const AWS_CLI_SETTINGS: &[CloudToolSetting] = aws_cli_settings! {
     Credentials {
         variable "AWS_PROFILE" Honoured "the profile to use; one that does not exist is an error"
         variable "AWS_DEFAULT_PROFILE" Honoured "the same; an error if AWS_PROFILE names another"
@@ -169,7 +169,7 @@ pub(crate) fn check_aws_cli_settings(configuration: &Configuration) -> Result<()
 }
 
 /// Checks that a setting, if it is set, has one of the allowed values.
-fn check_allowed(setting: Option<Located>, key: &str, allowed: &[&str], expected: &str) -> Result<()> {
+fn check_allowed(setting: Option<SourcedValue>, key: &str, allowed: &[&str], expected: &str) -> Result<()> {
     match setting {
         Some(setting) if !allowed.contains(&setting.value.to_ascii_lowercase().as_str()) => {
             Err(invalid_value_error(&setting, key, expected))

@@ -14,7 +14,7 @@ use super::{Configuration, setting_name};
 use crate::cloud::{Error, Result, path_text};
 use crate::providers::common::certificates::has_system_authorities;
 use crate::providers::common::server_address::{has_valid_port, is_host, shown_address, shown_proxy};
-use crate::settings::{Located, io_reason};
+use crate::settings::{SourcedValue, io_reason};
 
 /// The proxies, the hosts that are reached without a proxy, and the trusted authorities.
 #[derive(Clone, Debug, Default)]
@@ -23,7 +23,7 @@ pub(crate) struct Connection {
     pub(crate) https_proxy: Option<Proxy>,
     pub(crate) no_proxy: NoProxyList,
     /// The setting that `no_proxy` comes from.
-    pub(crate) no_proxy_setting: Option<Located>,
+    pub(crate) no_proxy_setting: Option<SourcedValue>,
     /// The authorities that are trusted instead of the system's.
     pub(crate) authorities: Option<Authorities>,
     /// Why `SSL_CERT_FILE` or `SSL_CERT_DIR` gives no authorities. It is shown only if there are no others and one is
@@ -121,7 +121,7 @@ impl Connection {
     }
 }
 
-fn parse_proxy(setting: &Located) -> Result<Proxy> {
+fn parse_proxy(setting: &SourcedValue) -> Result<Proxy> {
     let refused = |why: &str| {
         let shown = shown_address(&setting.value);
         Error::invalid(format!("{} is {shown}, which {why}", setting_name(setting, "")))
@@ -179,7 +179,7 @@ fn find_ssl_variable_error(configuration: &Configuration) -> Option<Error> {
     Some(Error::invalid(message))
 }
 
-fn load_bundle(configuration: &Configuration, setting: &Located) -> Result<Authorities> {
+fn load_bundle(configuration: &Configuration, setting: &SourcedValue) -> Result<Authorities> {
     let name = setting_name(setting, "ca_bundle");
     let path = configuration.environment.expand_path(&setting.value);
     let pem = read_bundle(&path).map_err(|why| {

@@ -7,7 +7,7 @@ use http::Uri;
 use super::{Configuration, setting_name};
 use crate::cloud::{Error, Result, quoted};
 use crate::providers::common::server_address::{has_valid_port, is_host, shown_address};
-use crate::settings::Located;
+use crate::settings::SourcedValue;
 
 /// The services that cloudctl calls: the end of their variables' names, and their keys in a `services` section.
 pub(crate) const SERVICES: [(&str, &str); 3] = [("EC2", "ec2"), ("STS", "sts"), ("PRICING", "pricing")];
@@ -17,11 +17,11 @@ const SSO_SERVICES: [(&str, &str); 2] = [("SSO", "sso"), ("SSO_OIDC", "sso_oidc"
 /// The custom address of each service that has one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Endpoints {
-    pub(crate) ec2: Option<Located>,
-    pub(crate) sts: Option<Located>,
-    pub(crate) pricing: Option<Located>,
-    pub(crate) use_fips: Option<Located>,
-    pub(crate) use_dual_stack: Option<Located>,
+    pub(crate) ec2: Option<SourcedValue>,
+    pub(crate) sts: Option<SourcedValue>,
+    pub(crate) pricing: Option<SourcedValue>,
+    pub(crate) use_fips: Option<SourcedValue>,
+    pub(crate) use_dual_stack: Option<SourcedValue>,
 }
 
 impl Endpoints {
@@ -30,7 +30,7 @@ impl Endpoints {
     /// # Errors
     /// `InvalidSpec` that names the setting, for an invalid address or one that another setting excludes.
     pub(crate) fn from_configuration(configuration: &Configuration) -> Result<Self> {
-        let on = |switch: Option<(bool, Located)>| switch.and_then(|(is_on, setting)| is_on.then_some(setting));
+        let on = |switch: Option<(bool, SourcedValue)>| switch.and_then(|(is_on, setting)| is_on.then_some(setting));
         let ignored = configuration.switch("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")?;
         let use_fips = on(configuration.switch("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")?);
         let use_dual_stack = on(configuration.switch("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")?);
@@ -107,7 +107,7 @@ pub(crate) fn check_single_sign_on(configuration: &Configuration) -> Result<()> 
 }
 
 /// Refuses a switch for AWS's own addresses beside a custom address.
-fn check_is_off(switch: &Option<Located>, key: &str, kind: &str, custom: &Located) -> Result<()> {
+fn check_is_off(switch: &Option<SourcedValue>, key: &str, kind: &str, custom: &SourcedValue) -> Result<()> {
     let Some(switch) = switch else { return Ok(()) };
     Err(Error::invalid(format!(
         "{} asks for AWS's own {kind} endpoints, and {} sets another address",
@@ -118,7 +118,7 @@ fn check_is_off(switch: &Option<Located>, key: &str, kind: &str, custom: &Locate
 }
 
 /// Finds the address of a service: its own variable, the variable for all services, its own key, the key for all.
-fn find_endpoint(configuration: &Configuration, variable: &str, key: &str) -> Result<Option<Located>> {
+fn find_endpoint(configuration: &Configuration, variable: &str, key: &str) -> Result<Option<SourcedValue>> {
     let setting = configuration
         .variable(&format!("AWS_ENDPOINT_URL_{variable}"))
         .or_else(|| configuration.variable("AWS_ENDPOINT_URL"));
@@ -133,7 +133,7 @@ fn find_endpoint(configuration: &Configuration, variable: &str, key: &str) -> Re
 }
 
 /// Finds the address of a service in the `services` section that the profile names.
-fn find_in_services(configuration: &Configuration, key: &str) -> Result<Option<Located>> {
+fn find_in_services(configuration: &Configuration, key: &str) -> Result<Option<SourcedValue>> {
     let Some(named) = configuration.key("services") else {
         return Ok(None);
     };
@@ -145,7 +145,7 @@ fn find_in_services(configuration: &Configuration, key: &str) -> Result<Option<L
         );
         return Err(Error::invalid(message).with_hint(format!("add a section [services {name}]")));
     };
-    Ok(section.get_nested(key, "endpoint_url").map(|setting| Located {
+    Ok(section.get_nested(key, "endpoint_url").map(|setting| SourcedValue {
         value: setting.value.clone(),
         source: format!("{}, [services {}]", setting.source, named.value),
     }))
@@ -166,7 +166,7 @@ fn refuse_in_services(configuration: &Configuration, key: &str) -> Result<()> {
 }
 
 /// Checks an address: it has a scheme, a host, optionally a port and a path, and nothing else.
-fn check_address(setting: &Located) -> Result<()> {
+fn check_address(setting: &SourcedValue) -> Result<()> {
     let refused = |why: &str| {
         let shown = shown_address(&setting.value);
         Error::invalid(format!(

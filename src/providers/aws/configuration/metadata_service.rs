@@ -9,7 +9,7 @@ use aws_config::provider_config::ProviderConfig;
 use super::endpoints::find_address_problem;
 use super::{Configuration, invalid_value_error};
 use crate::cloud::{Error, Result};
-use crate::settings::Located;
+use crate::settings::SourcedValue;
 
 const MAX_SECONDS: u32 = 600;
 
@@ -24,11 +24,11 @@ pub(crate) fn can_ask_metadata_service(configuration: &Configuration) -> Result<
     Ok(!is_metadata_disabled(configuration) && (endpoint.is_some() || runs_on_ec2()))
 }
 
-fn find_endpoint(configuration: &Configuration) -> Option<Located> {
+fn find_endpoint(configuration: &Configuration) -> Option<SourcedValue> {
     configuration.setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint")
 }
 
-fn invalid_endpoint_error(setting: &Located) -> Error {
+fn invalid_endpoint_error(setting: &SourcedValue) -> Error {
     let expected = "an address such as http://169.254.169.254";
     invalid_value_error(setting, "ec2_metadata_service_endpoint", expected)
 }

@@ -17,7 +17,7 @@ pub(super) mod region_names;
 use self::cloudctl_keys::PROFILE;
 use self::profile_files::{ProfileFiles, Section};
 use crate::cloud::{Error, ErrorKind, ProviderKind, Result, closest, quoted};
-use crate::settings::{Environment, Located, Settings};
+use crate::settings::{Environment, Settings, SourcedValue};
 
 /// The variables that name a profile. The SDKs read the first, the AWS CLI reads both.
 const PROFILE_VARIABLES: [&str; 2] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
@@ -101,20 +101,20 @@ impl Configuration {
     }
 
     /// A variable's value, without white space around it.
-    pub(super) fn variable(&self, name: &str) -> Option<Located> {
-        Located::from_variable(&self.environment, name)
+    pub(super) fn variable(&self, name: &str) -> Option<SourcedValue> {
+        SourcedValue::from_variable(&self.environment, name)
     }
 
     /// A key of the profile of this run.
-    pub(super) fn key(&self, name: &str) -> Option<Located> {
-        self.section()?.get(name).map(|setting| Located {
+    pub(super) fn key(&self, name: &str) -> Option<SourcedValue> {
+        self.section()?.get(name).map(|setting| SourcedValue {
             value: setting.value.clone(),
             source: format!("{}, [{}]", setting.source, section_name(&self.profile.name)),
         })
     }
 
     /// The variable's value; without it the key's.
-    pub(super) fn setting(&self, variable: &str, key: &str) -> Option<Located> {
+    pub(super) fn setting(&self, variable: &str, key: &str) -> Option<SourcedValue> {
         self.variable(variable).or_else(|| self.key(key))
     }
 
@@ -122,7 +122,7 @@ impl Configuration {
     ///
     /// # Errors
     /// `InvalidSpec` for any other value.
-    pub(super) fn switch(&self, variable: &str, key: &str) -> Result<Option<(bool, Located)>> {
+    pub(super) fn switch(&self, variable: &str, key: &str) -> Result<Option<(bool, SourcedValue)>> {
         let Some(setting) = self.setting(variable, key) else {
             return Ok(None);
         };
@@ -137,7 +137,7 @@ impl Configuration {
     ///
     /// # Errors
     /// `InvalidSpec` if it cannot be part of a host's name.
-    pub(super) fn region(&self) -> Result<Option<Located>> {
+    pub(super) fn region(&self) -> Result<Option<SourcedValue>> {
         let region = self
             .variable("AWS_REGION")
             .or_else(|| self.variable("AWS_DEFAULT_REGION"))
@@ -152,7 +152,7 @@ impl Configuration {
 }
 
 /// The name of a setting for messages: `AWS_REGION`, `~/.aws/config:2, [default]: region`.
-pub(super) fn setting_name(setting: &Located, key: &str) -> String {
+pub(super) fn setting_name(setting: &SourcedValue, key: &str) -> String {
     match setting.variable_name() {
         Some(variable) => variable.to_owned(),
         None => format!("{}: {key}", setting.source),
@@ -160,7 +160,7 @@ pub(super) fn setting_name(setting: &Located, key: &str) -> String {
 }
 
 /// The error for a setting with an invalid value.
-pub(super) fn invalid_value_error(setting: &Located, key: &str, expected: &str) -> Error {
+pub(super) fn invalid_value_error(setting: &SourcedValue, key: &str, expected: &str) -> Error {
     let name = setting_name(setting, key);
     Error::invalid(format!("{name} is {}, which is not {expected}", quoted(&setting.value)))
         .with_hint("correct it, or unset it")

@@ -8,22 +8,22 @@
 use std::collections::BTreeMap;
 
 use crate::cloud::{Error, ErrorKind, Result, may_be_secret, path_text};
-use crate::settings::{Environment, Located, NotText, io_reason, utf8_text};
+use crate::settings::{Environment, NotText, SourcedValue, io_reason, utf8_text};
 
 /// The keys of a section. A profile has the keys of both files.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Section {
-    keys: BTreeMap<String, Located>,
+    keys: BTreeMap<String, SourcedValue>,
     /// Indented keys below a key without a value: `ec2.endpoint_url`.
-    nested: BTreeMap<(String, String), Located>,
+    nested: BTreeMap<(String, String), SourcedValue>,
 }
 
 impl Section {
-    pub(crate) fn get(&self, key: &str) -> Option<&Located> {
+    pub(crate) fn get(&self, key: &str) -> Option<&SourcedValue> {
         self.keys.get(key).filter(|setting| !setting.value.is_empty())
     }
 
-    pub(crate) fn get_nested(&self, key: &str, below: &str) -> Option<&Located> {
+    pub(crate) fn get_nested(&self, key: &str, below: &str) -> Option<&SourcedValue> {
         let setting = self.nested.get(&(key.to_owned(), below.to_owned()));
         setting.filter(|setting| !setting.value.is_empty())
     }
@@ -45,7 +45,7 @@ impl Section {
         let (name, below) = line
             .split_once(['=', ':'])
             .ok_or("an indented line without a key and a value")?;
-        let setting = Located {
+        let setting = SourcedValue {
             value: strip_comment(below).to_owned(),
             source: source.to_owned(),
         };
@@ -161,7 +161,7 @@ impl ProfileFiles {
                 return Err(invalid_line_error("a key stands before the first section"));
             };
             let value = strip_comment(text).to_owned();
-            section.keys.insert(name.clone(), Located { value, source });
+            section.keys.insert(name.clone(), SourcedValue { value, source });
             key = Some(name);
         }
         // `[profile default]` overrides `[default]`, wherever it stands.

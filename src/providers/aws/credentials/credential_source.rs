@@ -12,7 +12,7 @@ use crate::providers::aws::configuration::endpoints::{check_single_sign_on, find
 use crate::providers::aws::configuration::metadata_service::can_ask_metadata_service;
 use crate::providers::aws::configuration::profile_files::Section;
 use crate::providers::aws::configuration::{Configuration, invalid_value_error, is_host_label, section_name};
-use crate::settings::{Located, Settings};
+use crate::settings::{Settings, SourcedValue};
 
 const NO_KEYS_HINT: &str = "sign in with `aws configure` or `aws sso login`, or set AWS_PROFILE";
 
@@ -28,15 +28,15 @@ pub(crate) enum CredentialSource {
     WebIdentity(WebIdentity),
     Sso {
         profile: String,
-        account: Located,
-        role: Located,
-        start_url: Located,
-        region: Located,
+        account: SourcedValue,
+        role: SourcedValue,
+        start_url: SourcedValue,
+        region: SourcedValue,
         session: Option<String>,
     },
     Process {
         profile: String,
-        command: Located,
+        command: SourcedValue,
     },
     Container,
     InstanceMetadata,
@@ -46,11 +46,11 @@ pub(crate) enum CredentialSource {
 #[derive(Clone, Debug)]
 pub(crate) struct Role {
     pub(crate) profile: String,
-    pub(crate) arn: Located,
+    pub(crate) arn: SourcedValue,
     pub(crate) external_id: Option<String>,
     pub(crate) session_name: Option<String>,
     pub(crate) seconds: Option<i32>,
-    pub(crate) mfa_serial: Option<Located>,
+    pub(crate) mfa_serial: Option<SourcedValue>,
     pub(crate) source: CredentialSource,
 }
 
@@ -58,8 +58,8 @@ pub(crate) struct Role {
 #[derive(Clone, Debug)]
 pub(crate) struct WebIdentity {
     pub(crate) profile: Option<String>,
-    pub(crate) arn: Located,
-    pub(crate) token_file: Located,
+    pub(crate) arn: SourcedValue,
+    pub(crate) token_file: SourcedValue,
     pub(crate) session_name: Option<String>,
 }
 
@@ -108,7 +108,7 @@ impl fmt::Display for CredentialSource {
 impl CredentialSource {
     /// Where the source is set, for `context show`.
     pub(crate) fn origin(&self, configuration: &Configuration) -> String {
-        let key = |setting: &Located, profile: &str| format!("{}, [{}]", setting.source, section_name(profile));
+        let key = |setting: &SourcedValue, profile: &str| format!("{}, [{}]", setting.source, section_name(profile));
         match self {
             Self::Environment => "variable AWS_ACCESS_KEY_ID".to_owned(),
             Self::Keys { profile, section } => match section.get("aws_access_key_id") {
@@ -240,7 +240,7 @@ impl CredentialSource {
         configuration: &Configuration,
         name: &str,
         section: &Section,
-        arn: &Located,
+        arn: &SourcedValue,
         seen: &mut Vec<String>,
     ) -> Result<Self> {
         Ok(Self::Role(Box::new(Role {
@@ -259,7 +259,7 @@ impl CredentialSource {
         configuration: &Configuration,
         name: &str,
         section: &Section,
-        arn: &Located,
+        arn: &SourcedValue,
         seen: &mut Vec<String>,
     ) -> Result<Self> {
         match (section.get("source_profile"), section.get("credential_source")) {

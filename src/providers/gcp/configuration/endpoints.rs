@@ -1,6 +1,6 @@
 //! The APIs of Google that cloudctl calls, and their addresses.
 
-use super::gcloud_config::{GcloudConfiguration, Located};
+use super::gcloud_config::{GcloudConfiguration, SourcedValue};
 use crate::cloud::{Error, Result};
 use crate::providers::common::server_address::{is_host, shown_address};
 
@@ -23,7 +23,7 @@ impl GoogleApi {
     }
 
     /// Returns the address that gcloud's settings name for this API.
-    pub(crate) fn address_setting(&self, gcloud: &GcloudConfiguration) -> Option<Located> {
+    pub(crate) fn address_setting(&self, gcloud: &GcloudConfiguration) -> Option<SourcedValue> {
         gcloud.setting("api_endpoint_overrides", self.name)
     }
 }
@@ -33,8 +33,8 @@ impl GoogleApi {
 ///
 /// # Errors
 /// `InvalidSpec` that names the setting, for text that is not the address of an API.
-pub(crate) fn parse_endpoint(setting: &Located, api: &GoogleApi) -> Result<String> {
-    let Located { value, source } = setting;
+pub(crate) fn parse_endpoint(setting: &SourcedValue, api: &GoogleApi) -> Result<String> {
+    let SourcedValue { value, source } = setting;
     let endpoint_error = |why: &str| {
         let shown = shown_address(value);
         let example = format!("http://127.0.0.1:8080{}/", api.base_path);
@@ -75,7 +75,7 @@ mod tests {
 
     fn parse(value: &str) -> Result<String> {
         let (value, source) = (value.to_owned(), "variable X".to_owned());
-        parse_endpoint(&Located { value, source }, GoogleApi::COMPUTE)
+        parse_endpoint(&SourcedValue { value, source }, GoogleApi::COMPUTE)
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::io::ErrorKind as IoErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::cloud::{Error, Result, quoted};
-pub(crate) use crate::settings::Located;
+pub(crate) use crate::settings::SourcedValue;
 use crate::settings::{Environment, io_reason, utf8_text};
 
 /// The properties that `gcloud` would use.
@@ -64,19 +64,19 @@ impl GcloudConfiguration {
     }
 
     /// Returns a property, such as `("compute", "zone")`, and where it is set.
-    pub(crate) fn setting(&self, section: &str, key: &str) -> Option<Located> {
+    pub(crate) fn setting(&self, section: &str, key: &str) -> Option<SourcedValue> {
         let variable = variable_name(section, key);
-        Located::from_variable(&self.environment, &variable).or_else(|| self.file_setting(section, key))
+        SourcedValue::from_variable(&self.environment, &variable).or_else(|| self.file_setting(section, key))
     }
 
     /// Returns a property that a file sets, ignoring the variables.
-    pub(crate) fn file_setting(&self, section: &str, key: &str) -> Option<Located> {
+    pub(crate) fn file_setting(&self, section: &str, key: &str) -> Option<SourcedValue> {
         let property = self.properties.get(&(section.to_owned(), key.to_owned()))?;
         if property.value.is_empty() {
             return None;
         }
         let file = self.environment.display_path(&property.path);
-        Some(Located {
+        Some(SourcedValue {
             value: property.value.clone(),
             source: format!("{file}:{}, [{section}]", property.line),
         })

@@ -4,11 +4,11 @@
 use http::uri::{Authority, Uri};
 
 use super::endpoints::{GoogleApi, parse_endpoint};
-use super::gcloud_config::{GcloudConfiguration, Located};
+use super::gcloud_config::{GcloudConfiguration, SourcedValue};
 use super::setting_values::{QuotaProject, resolve_impersonation, resolve_universe};
 use crate::cloud::{Error, Result};
 use crate::providers::common::server_address::{has_valid_port, is_host, shown_address};
-use crate::settings::{Environment, SettingPlace, Settings, Topic, Treatment, VendorSetting, refuse_unsupported};
+use crate::settings::{CloudToolSetting, Environment, SettingPlace, Settings, Topic, Treatment, refuse_unsupported};
 
 const USE_PROXY_VARIABLES: &str = "set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT instead, which gcloud takes too";
 const USE_SSL_CERT_FILE: &str = "set SSL_CERT_FILE to that PEM file, too: cloudctl's connections go by it";
@@ -19,12 +19,12 @@ const NO_RETRY_SETTING: &str = "unset it: cloudctl tries calls again by itself, 
 /// Writes a table of settings: for each topic its settings, one after the other.
 macro_rules! vendor_settings {
     ($($topic:ident { $($kind:ident $name:literal $treatment:ident $text:tt)* })*) => {
-        &[$($(VendorSetting::$kind(Topic::$topic, $name, Treatment::$treatment($text)),)*)*]
+        &[$($(CloudToolSetting::$kind(Topic::$topic, $name, Treatment::$treatment($text)),)*)*]
     };
 }
 
 /// All settings, by topic.
-pub(in crate::providers) const VENDOR_SETTINGS: &[VendorSetting] = vendor_settings! {
+pub(in crate::providers) const VENDOR_SETTINGS: &[CloudToolSetting] = vendor_settings! {
     Credentials {
         variable "GOOGLE_OAUTH_ACCESS_TOKEN" Honoured "this access token signs; it goes before all other credentials"
         variable "CLOUDSDK_AUTH_ACCESS_TOKEN" Honoured "this access token signs"
@@ -142,16 +142,20 @@ pub(crate) fn check_vendor_settings(settings: &Settings, gcloud: &GcloudConfigur
     Ok(())
 }
 
-fn find_setting(setting: &VendorSetting, environment: &Environment, gcloud: &GcloudConfiguration) -> Option<Located> {
+fn find_setting(
+    setting: &CloudToolSetting,
+    environment: &Environment,
+    gcloud: &GcloudConfiguration,
+) -> Option<SourcedValue> {
     if setting.place == SettingPlace::Variable {
-        return Located::from_variable(environment, setting.name);
+        return SourcedValue::from_variable(environment, setting.name);
     }
     let (section, key) = setting.name.split_once('/')?;
     let located = gcloud.setting(section, key)?;
     if located.variable_name().is_some() {
         return Some(located);
     }
-    Some(Located {
+    Some(SourcedValue {
         source: format!("{} ({})", setting.name, located.source),
         value: located.value,
     })
@@ -164,7 +168,7 @@ fn means_no(value: &str) -> bool {
 }
 
 /// Says whether a refused setting has a value that asks for what cloudctl does anyway.
-fn is_harmless(name: &str, setting: &Located, environment: &Environment) -> bool {
+fn is_harmless(name: &str, setting: &SourcedValue, environment: &Environment) -> bool {
     let is_one_of = |words: &[&str]| words.iter().any(|word| setting.value.eq_ignore_ascii_case(word));
     match name {
         "auth/disable_credentials"
@@ -182,7 +186,7 @@ fn is_harmless(name: &str, setting: &Located, environment: &Environment) -> bool
 }
 
 /// Lists the proxies that are set, those with precedence first.
-pub(crate) fn list_proxies(environment: &Environment) -> Vec<Located> {
+pub(crate) fn list_proxies(environment: &Environment) -> Vec<SourcedValue> {
     const VARIABLES: &[&str] = &[
         "HTTPS_PROXY",
         "https_proxy",
@@ -193,12 +197,12 @@ pub(crate) fn list_proxies(environment: &Environment) -> Vec<Located> {
     ];
     let proxies = VARIABLES.iter();
     proxies
-        .filter_map(|name| Located::from_exact_variable(environment, name))
+        .filter_map(|name| SourcedValue::from_exact_variable(environment, name))
         .collect()
 }
 
 /// Checks the address of a proxy. The SDK ignores one that it cannot parse.
-fn check_proxy(proxy: &Located) -> Result<()> {
+fn check_proxy(proxy: &SourcedValue) -> Result<()> {
     if proxy.value.parse().is_ok_and(|uri| is_proxy_address(&uri)) {
         return Ok(());
     }

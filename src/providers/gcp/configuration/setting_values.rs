@@ -4,7 +4,7 @@
 use http::HeaderValue;
 
 use super::endpoints::{GoogleApi, parse_endpoint};
-use super::gcloud_config::{GcloudConfiguration, Located};
+use super::gcloud_config::{GcloudConfiguration, SourcedValue};
 use crate::cloud::{Error, Result, quoted};
 use crate::settings::Settings;
 
@@ -14,7 +14,7 @@ pub(crate) const DEFAULT_UNIVERSE: &str = "googleapis.com";
 /// The most characters of a project id: a domain, a colon and 30 characters are fewer.
 const MAX_PROJECT_ID_LENGTH: usize = 300;
 
-pub(crate) fn check_project(project: &Located) -> Result<()> {
+pub(crate) fn check_project(project: &SourcedValue) -> Result<()> {
     let is_id_character = |c: char| c.is_ascii_alphanumeric() || "-.:_".contains(c);
     if project.value.len() <= MAX_PROJECT_ID_LENGTH && project.value.chars().all(is_id_character) {
         return Ok(());
@@ -30,7 +30,7 @@ pub(crate) fn check_project(project: &Located) -> Result<()> {
 /// The project that pays for calls, if it may differ from the project of the calls.
 pub(crate) enum QuotaProject {
     /// A named project.
-    Named(Located),
+    Named(SourcedValue),
     /// The project of the calls, and where this is set.
     Current(String),
 }
@@ -39,7 +39,7 @@ impl QuotaProject {
     /// # Errors
     /// `InvalidSpec` for text that is neither a project nor a supported word.
     pub(crate) fn resolve(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Self>> {
-        let variable = Located::from_variable(&settings.environment, "GOOGLE_CLOUD_QUOTA_PROJECT");
+        let variable = SourcedValue::from_variable(&settings.environment, "GOOGLE_CLOUD_QUOTA_PROJECT");
         let Some(setting) = variable.or_else(|| gcloud.setting("billing", "quota_project")) else {
             return Ok(None);
         };
@@ -84,7 +84,7 @@ impl Impersonation {
     ///
     /// # Errors
     /// `InvalidSpec` if one is not the address of a service account.
-    pub(crate) fn parse(setting: &Located) -> Result<Self> {
+    pub(crate) fn parse(setting: &SourcedValue) -> Result<Self> {
         let accounts = setting.value.split(',').map(str::trim);
         let accounts: Vec<&str> = accounts.filter(|account| !account.is_empty()).collect();
         let not_an_account = |text: &str| {
@@ -131,9 +131,9 @@ pub(crate) fn resolve_impersonation(gcloud: &GcloudConfiguration) -> Result<Opti
 ///
 /// # Errors
 /// `InvalidSpec` if it is not a domain.
-pub(crate) fn resolve_universe(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Located>> {
+pub(crate) fn resolve_universe(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<SourcedValue>> {
     // The SDK reads this variable too, with all white space in it.
-    let variable = Located::from_exact_variable(&settings.environment, "GOOGLE_CLOUD_UNIVERSE_DOMAIN");
+    let variable = SourcedValue::from_exact_variable(&settings.environment, "GOOGLE_CLOUD_UNIVERSE_DOMAIN");
     let Some(setting) = variable.or_else(|| gcloud.setting("core", "universe_domain")) else {
         return Ok(None);
     };
@@ -161,13 +161,13 @@ pub(crate) fn resolve_endpoint(
     gcloud: &GcloudConfiguration,
     api: &GoogleApi,
     universe: Option<&str>,
-) -> Result<Located> {
+) -> Result<SourcedValue> {
     match api.address_setting(gcloud) {
-        Some(setting) => Ok(Located {
+        Some(setting) => Ok(SourcedValue {
             value: parse_endpoint(&setting, api)?,
             source: setting.source,
         }),
-        None => Ok(Located {
+        None => Ok(SourcedValue {
             value: format!("https://{}.{}", api.name, universe.unwrap_or(DEFAULT_UNIVERSE)),
             source: "default".to_owned(),
         }),
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn text_that_is_no_service_account_is_refused() {
         for value in ["deployer", "a@b", "a@b.test/x", ",", "a b@c.test", "a@p.test,nope"] {
-            let setting = Located {
+            let setting = SourcedValue {
                 value: value.to_owned(),
                 source: "here".to_owned(),
             };

@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 
 use crate::cloud::{Error, ErrorKind, Result, Secret, may_be_secret, path_text, quoted};
-use crate::providers::gcp::configuration::gcloud_config::Located;
+use crate::providers::gcp::configuration::gcloud_config::SourcedValue;
 use crate::settings::Environment;
 
 const JSON_KEY_HINT: &str = "create a JSON key of the service account: `gcloud iam service-accounts keys create`";
@@ -71,7 +71,7 @@ pub(crate) struct CredentialsFile {
 }
 
 /// Formats the value of a setting that names a file, with the setting: `variable X: /key.json`.
-pub(crate) fn describe_setting(setting: &Located) -> String {
+pub(crate) fn describe_setting(setting: &SourcedValue) -> String {
     format!("{}: {}", setting.source, path_text(&setting.value))
 }
 
@@ -81,8 +81,8 @@ pub(crate) fn is_content(value: &str) -> bool {
 }
 
 /// Makes the error for a missing file that a setting names.
-pub(crate) fn missing_file_error(setting: &Located) -> Error {
-    let Located { value, source } = setting;
+pub(crate) fn missing_file_error(setting: &SourcedValue) -> Error {
+    let SourcedValue { value, source } = setting;
     let name = setting.variable_name().unwrap_or(source);
     if is_content(value) {
         let message = format!("{source} is {}", describe_content(value));

@@ -25,7 +25,7 @@ use self::credentials_file::{CredentialsFile, FileType};
 use self::metadata_server::{MetadataServer, MetadataToken};
 use self::workforce::WorkforceToken;
 use super::configuration::gcloud_config;
-use super::configuration::gcloud_config::{GcloudConfiguration, Located};
+use super::configuration::gcloud_config::{GcloudConfiguration, SourcedValue};
 use crate::cloud::{Error, ErrorKind, Result};
 use crate::settings::Environment;
 
@@ -51,11 +51,11 @@ pub(super) fn find_credentials(
     gcloud: &GcloudConfiguration,
 ) -> Result<Option<CredentialSource>> {
     for variable in ["GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN"] {
-        if let Some(token) = Located::from_variable(environment, variable) {
+        if let Some(token) = SourcedValue::from_variable(environment, variable) {
             return check_token(&token.value, token.source).map(Some);
         }
     }
-    let in_variable = |name| Located::from_variable(environment, name);
+    let in_variable = |name| SourcedValue::from_variable(environment, name);
     let in_file = |key| gcloud.file_setting("auth", key);
     if let Some(setting) = in_variable("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE") {
         return read_token_file(&setting, environment).map(Some);
@@ -115,7 +115,7 @@ fn check_token(token: &str, source: String) -> Result<CredentialSource> {
 }
 
 /// Reads the token in a file that a setting names.
-fn read_token_file(setting: &Located, environment: &Environment) -> Result<CredentialSource> {
+fn read_token_file(setting: &SourcedValue, environment: &Environment) -> Result<CredentialSource> {
     let path = &environment.expand_path(&setting.value);
     let shown = credentials_file::describe_setting(setting);
     let Some(text) = credentials_file::read_text(path, &shown)? else {
@@ -135,7 +135,7 @@ fn read_token_file(setting: &Located, environment: &Environment) -> Result<Crede
 }
 
 /// Reads the credentials file that a setting names. The file must exist.
-fn read_credentials_file(setting: &Located, environment: &Environment) -> Result<CredentialSource> {
+fn read_credentials_file(setting: &SourcedValue, environment: &Environment) -> Result<CredentialSource> {
     let shown = credentials_file::describe_setting(setting);
     let path = &environment.expand_path(&setting.value);
     let Some(text) = credentials_file::read_text(path, &shown)? else {
@@ -171,10 +171,10 @@ impl CredentialSource {
     }
 
     /// Returns the project that the credentials belong to or are billed to, and where it is named.
-    pub(super) fn project(&self) -> Option<Located> {
+    pub(super) fn project(&self) -> Option<SourcedValue> {
         let Self::File(file) = self else { return None };
         let value = file.text("project_id").or_else(|| file.text("quota_project_id"))?;
-        Some(Located {
+        Some(SourcedValue {
             value: value.to_owned(),
             source: file.source.clone(),
         })
@@ -203,17 +203,17 @@ impl CredentialSource {
     }
 
     /// Describes the credentials and where they were found, without a secret.
-    pub(super) fn description(&self) -> Located {
+    pub(super) fn description(&self) -> SourcedValue {
         match self {
-            Self::Token(_, source) => Located {
+            Self::Token(_, source) => SourcedValue {
                 value: "access token".to_owned(),
                 source: source.clone(),
             },
-            Self::File(file) => Located {
+            Self::File(file) => SourcedValue {
                 value: format!("{} in {}", file.file_type.name(), file.name),
                 source: file.source.clone(),
             },
-            Self::MetadataServer => Located {
+            Self::MetadataServer => SourcedValue {
                 value: "service account of this machine".to_owned(),
                 source: "metadata server".to_owned(),
             },

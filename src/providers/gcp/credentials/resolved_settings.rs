@@ -6,7 +6,7 @@ use crate::cloud::{Error, ProviderKind, Result, path_text, quoted};
 use crate::providers::common::server_address::shown_proxy;
 use crate::providers::gcp::configuration::cloudctl_keys::{PROJECT, REGION, ZONE};
 use crate::providers::gcp::configuration::endpoints::GoogleApi;
-use crate::providers::gcp::configuration::gcloud_config::{GcloudConfiguration, Located};
+use crate::providers::gcp::configuration::gcloud_config::{GcloudConfiguration, SourcedValue};
 use crate::providers::gcp::configuration::gcloud_settings::{check_vendor_settings, list_proxies};
 use crate::providers::gcp::configuration::setting_values::{
     DEFAULT_UNIVERSE, QuotaProject, check_project, resolve_endpoint, resolve_impersonation, resolve_universe,
@@ -21,8 +21,8 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     let credentials = find_credentials(environment, gcloud)?;
     let credentials = credentials.as_ref();
     let mut list = Vec::new();
-    let mut add = |name: &'static str, located: Option<Located>, source_if_unset: &str| {
-        list.push(ResolvedSetting::from_located(name, located, source_if_unset));
+    let mut add = |name: &'static str, located: Option<SourcedValue>, source_if_unset: &str| {
+        list.push(ResolvedSetting::new(name, located, source_if_unset));
     };
     let project_source_if_unset = match metadata_server::is_available(environment) {
         true => "metadata server",
@@ -33,27 +33,27 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     let description = credentials.map(CredentialSource::description);
     add("gcp.credentials", description, "not found");
     let account = credentials.and_then(|credentials| {
-        Some(Located {
+        Some(SourcedValue {
             value: credentials.principal()?,
             source: credentials.description().source,
         })
     });
     add("gcp.account", account, "the credentials do not say");
-    let impersonated = resolve_impersonation(gcloud)?.map(|impersonation| Located {
+    let impersonated = resolve_impersonation(gcloud)?.map(|impersonation| SourcedValue {
         value: impersonation.principal,
         source: impersonation.source,
     });
     add("gcp.impersonate", impersonated, "not set");
     let quota_project = QuotaProject::resolve(settings, gcloud)?.map(|quota| match quota {
         QuotaProject::Named(named) => named,
-        QuotaProject::Current(source) => Located {
+        QuotaProject::Current(source) => SourcedValue {
             value: "the project of the calls".to_owned(),
             source,
         },
     });
     add("gcp.quota_project", quota_project, "not set");
     for (name, key) in [("gcp.region", REGION), ("gcp.zone", ZONE)] {
-        let setting = settings.cloud_setting(ProviderKind::Gcp, key).located();
+        let setting = settings.cloud_setting(ProviderKind::Gcp, key).sourced_value();
         add(name, setting.or_else(|| gcloud.setting("compute", key)), "not set");
     }
     let universe_setting = resolve_universe(settings, gcloud)?;
@@ -65,24 +65,24 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     add("gcp.endpoint", Some(endpoint), "default");
     let universe_with_source = universe_setting
         .or_else(|| {
-            Some(Located {
+            Some(SourcedValue {
                 value: credentials?.universe()?.to_owned(),
                 source: credentials?.description().source,
             })
         })
-        .unwrap_or_else(|| Located {
+        .unwrap_or_else(|| SourcedValue {
             value: DEFAULT_UNIVERSE.to_owned(),
             source: "default".to_owned(),
         });
     add("gcp.universe", Some(universe_with_source), "default");
-    let mut authorities = Located::from_variable(environment, "SSL_CERT_FILE")
-        .or_else(|| Located::from_variable(environment, "SSL_CERT_DIR"));
+    let mut authorities = SourcedValue::from_variable(environment, "SSL_CERT_FILE")
+        .or_else(|| SourcedValue::from_variable(environment, "SSL_CERT_DIR"));
     if let Some(authorities) = &mut authorities {
         authorities.value = path_text(&authorities.value);
     }
     add("gcp.ca_certs", authorities, "the system's");
     let proxy = list_proxies(environment).into_iter().find_map(|proxy| {
-        Some(Located {
+        Some(SourcedValue {
             value: shown_proxy(&proxy.value.parse().ok()?),
             source: proxy.source,
         })
@@ -99,11 +99,11 @@ pub(crate) fn resolve_project(
     settings: &Settings,
     gcloud: &GcloudConfiguration,
     credentials: Option<&CredentialSource>,
-) -> Result<Option<Located>> {
-    let variable = |name| Located::from_variable(&settings.environment, name);
+) -> Result<Option<SourcedValue>> {
+    let variable = |name| SourcedValue::from_variable(&settings.environment, name);
     let project = settings
         .cloud_setting(ProviderKind::Gcp, PROJECT)
-        .located()
+        .sourced_value()
         .or_else(|| variable("GOOGLE_CLOUD_PROJECT"))
         .or_else(|| variable("CLOUDSDK_CORE_PROJECT"))
         .or_else(|| variable("GCLOUD_PROJECT"))
@@ -120,7 +120,7 @@ pub(crate) fn resolve_project(
 ///
 /// # Errors
 /// `InvalidSpec` if they belong to another one.
-pub(crate) fn check_universe(credentials: &CredentialSource, setting: Option<&Located>) -> Result<Option<String>> {
+pub(crate) fn check_universe(credentials: &CredentialSource, setting: Option<&SourcedValue>) -> Result<Option<String>> {
     let universe_of_file = match credentials {
         CredentialSource::File(_) => Some(credentials.universe().unwrap_or(DEFAULT_UNIVERSE)),
         CredentialSource::Token(..) | CredentialSource::MetadataServer => None,
@@ -148,7 +148,7 @@ pub(crate) fn check_universe(credentials: &CredentialSource, setting: Option<&Lo
 /// # Errors
 /// `InvalidSpec` if the credentials name another account.
 pub(crate) fn check_account(settings: &Settings, credentials: &CredentialSource) -> Result<()> {
-    let Some(account) = Located::from_variable(&settings.environment, "CLOUDSDK_CORE_ACCOUNT") else {
+    let Some(account) = SourcedValue::from_variable(&settings.environment, "CLOUDSDK_CORE_ACCOUNT") else {
         return Ok(());
     };
     match credentials.principal() {
