@@ -241,9 +241,7 @@ fn fetched_prices_are_stored_as_they_always_were() {
     let mut sandbox = sandbox();
     let _cloud = start_cloud(&mut sandbox, "prices");
     sandbox.run("catalog update -q").expect(0);
-    let text = sandbox
-        .read("home/.cache/cloudctl/prices.tsv")
-        .expect("the file of prices");
+    let text = read_file(&sandbox, "home/.cache/cloudctl/prices.tsv").expect("the file of prices");
     let mut normalizer = Normalizer::new(&sandbox.folder().to_string_lossy());
     check(
         "prices.txt",
