@@ -22,6 +22,7 @@ use cloudctl::settings::{Environment, Settings};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::support::command_line::split_words;
 use crate::support::sandbox::Sandbox;
 
 const KIND: ProviderKind = ProviderKind::Mock;
@@ -272,7 +273,7 @@ impl Clock for SystemClock {
 }
 
 /// Runs a command line over the tiny cloud, and gives what is on stdout.
-fn run(sandbox: &Sandbox, arguments: &[&str]) -> String {
+fn run(sandbox: &Sandbox, line: &str) -> String {
     let (stdout, stderr) = (Output::default(), Output::default());
     let home = ("HOME".to_owned(), sandbox.home().to_string_lossy().into_owned());
     let host = Host {
@@ -287,31 +288,20 @@ fn run(sandbox: &Sandbox, arguments: &[&str]) -> String {
         drivers: Drivers::default().with(DRIVER),
         panics: PanicReport::default(),
     };
-    let words = ["cloudctl"].iter().chain(arguments).map(|word| (*word).into());
+    let words = split_words(&format!("cloudctl {line}")).into_iter().map(Into::into);
     let status = cloudctl::run(words, host);
-    assert_eq!(status.code(), 0, "{arguments:?}: {}", stderr.text());
+    assert_eq!(status.code(), 0, "{line}: {}", stderr.text());
     stdout.text()
 }
 
 #[test]
 fn fourth_cloud_creates_lists_and_terminates() {
     let sandbox = Sandbox::new();
-    let create = [
-        "create",
-        "web-1",
-        "-p",
-        "mock",
-        "-r",
-        REGION,
-        "-l",
-        "team=chess",
-        "-o",
-        "ref",
-    ];
+    let create = &format!("create web-1 -p mock -r {REGION} -l team=chess -o ref");
     let reference = "mock/north/t-0\n";
-    assert_eq!(run(&sandbox, &create), reference);
-    assert_eq!(run(&sandbox, &create), reference, "a name is an idempotency key");
-    let listed: Value = serde_json::from_str(&run(&sandbox, &["list", "-p", "mock", "-o", "json"])).unwrap();
+    assert_eq!(run(&sandbox, create), reference);
+    assert_eq!(run(&sandbox, create), reference, "a name is an idempotency key");
+    let listed: Value = serde_json::from_str(&run(&sandbox, "list -p mock -o json")).unwrap();
     let [web] = listed["items"].as_array().unwrap().as_slice() else {
         panic!("{listed}")
     };
@@ -322,9 +312,9 @@ fn fourth_cloud_creates_lists_and_terminates() {
         (&web["managed"], &web["labels"]["team"]),
         (&true.into(), &"chess".into())
     );
-    run(&sandbox, &["terminate", "web-1", "-p", "mock", "--yes"]);
-    assert_eq!(run(&sandbox, &["list", "-p", "mock", "-o", "ref"]), "");
-    assert_eq!(run(&sandbox, &create), "mock/north/t-1\n", "the name is free again");
+    run(&sandbox, "terminate web-1 -p mock --yes");
+    assert_eq!(run(&sandbox, "list -p mock -o ref"), "");
+    assert_eq!(run(&sandbox, create), "mock/north/t-1\n", "the name is free again");
 }
 
 #[test]
@@ -332,19 +322,16 @@ fn fourth_cloud_has_settings_and_area_of_its_own() {
     let sandbox = Sandbox::new();
     let context = format!("current = \"a\"\n[contexts.a.mock]\n{DATACENTER} = \"cellar\"\n");
     sandbox.write("home/.config/cloudctl/config.toml", &context);
-    let shown: Value = serde_json::from_str(&run(&sandbox, &["context", "show", "-o", "json"])).unwrap();
+    let shown: Value = serde_json::from_str(&run(&sandbox, "context show -o json")).unwrap();
     let rows = shown["items"].as_array().unwrap();
     let row = rows.iter().find(|row| row["setting"] == "mock.datacenter").unwrap();
     assert_eq!(row["value"], "cellar");
     assert_eq!(row["source"], "~/.config/cloudctl/config.toml:3, [contexts.a.mock]");
-    let help = run(&sandbox, &["help", "context-file"]);
+    let help = run(&sandbox, "help context-file");
     assert!(
         help.ends_with("\n  [contexts.dev.mock]\n  datacenter = \"cellar\"\n"),
         "{help}"
     );
-    let regions = run(
-        &sandbox,
-        &["region", "list", "-p", "mock", "-r", "europe", "-o", "columns=name"],
-    );
+    let regions = run(&sandbox, "region list -p mock -r europe -o columns=name");
     assert!(regions.contains(REGION), "{regions}");
 }

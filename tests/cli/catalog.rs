@@ -10,14 +10,14 @@ fn text<'a>(item: &'a Value, field: &str) -> &'a str {
     item[field].as_str().unwrap_or_default()
 }
 
-fn items(sandbox: &Sandbox, arguments: &[&str]) -> Vec<Value> {
-    sandbox.run(&[arguments, &["-o", "json"]].concat()).expect(0).items()
+fn items(sandbox: &Sandbox, line: &str) -> Vec<Value> {
+    sandbox.run(&format!("{line} -o json")).expect(0).items()
 }
 
 #[test]
 fn prices_are_compared_without_credentials() {
     let sandbox = Sandbox::new();
-    let rows = items(&sandbox, &["price", "--cpus", "4", "--memory", "16"]);
+    let rows = items(&sandbox, "price --cpus 4 --memory 16");
     for provider in ["aws", "gcp"] {
         let of: Vec<_> = rows.iter().filter(|row| row["provider"] == provider).collect();
         assert_eq!(of.len(), 3, "{rows:?}");
@@ -40,56 +40,39 @@ fn prices_are_compared_without_credentials() {
 #[test]
 fn price_locations_are_the_given_ones() {
     let sandbox = Sandbox::new();
-    for row in items(&sandbox, &["price", "--cpus", "2", "-r", "europe"]) {
+    for row in items(&sandbox, "price --cpus 2 -r europe") {
         assert!(text(&row, "region").starts_with("eu"), "{row}");
     }
-    let rows = items(
-        &sandbox,
-        &[
-            "price",
-            "--cpus",
-            "2",
-            "--limit",
-            "1",
-            "-r",
-            "us-east-1",
-            "-r",
-            "us-west-2",
-        ],
-    );
+    let rows = items(&sandbox, "price --cpus 2 --limit 1 -r us-east-1 -r us-west-2");
     let regions: Vec<_> = rows.iter().map(|row| text(row, "region")).collect();
     assert_eq!(regions, ["us-east-1", "us-west-2"]);
-    for arguments in [
-        &["price", "-r", "mars"][..],
-        &["price", "-z", "us-east-1a"],
-        &["type", "list", "-r", "mars"],
+    for (line, named) in [
+        ("price -r mars", "mars"),
+        ("price -z us-east-1a", "us-east-1a"),
+        ("type list -r mars", "mars"),
     ] {
-        let run = sandbox.run(arguments).expect(2);
-        assert!(
-            run.stderr.contains(arguments[arguments.len() - 1]) && run.stderr.contains("hint:"),
-            "{}",
-            run.stderr
-        );
+        let run = sandbox.run(line).expect(2);
+        run.expect_in_stderr(named).expect_in_stderr("hint:");
     }
 }
 
 #[test]
 fn price_that_is_unknown_is_not_zero() {
     let sandbox = Sandbox::new();
-    let spot = ["price", "--cpus", "4", "--spot"];
-    let rows = items(&sandbox, &spot);
+    let spot = "price --cpus 4 --spot";
+    let rows = items(&sandbox, spot);
     for row in &rows {
         assert_eq!(row["price_usd_per_hour"].is_null(), row["provider"] == "aws", "{row}");
         assert_ne!(row["price_usd_per_hour"].as_f64(), Some(0.0));
     }
-    let table = sandbox.run(&spot).expect(0).stdout;
+    let table = sandbox.run(spot).expect(0).stdout;
     let line = table
         .lines()
         .find(|line| line.starts_with("aws"))
         .expect("a line of aws");
     assert!(line.contains(" - "), "{line}");
     // Nothing is known of where these are, nor of what they cost.
-    let row = &items(&sandbox, &["price", "--gpu", "l4", "-p", "gcp", "--limit", "1"])[0];
+    let row = &items(&sandbox, "price --gpu l4 -p gcp --limit 1")[0];
     assert_eq!(
         (text(row, "machine_type"), &row["region"]),
         ("g2-standard-4", &Value::Null)
@@ -118,13 +101,11 @@ fn requirements_without_match_name_the_nearest() {
 fn machine_types_come_from_the_cloud_if_it_answers() {
     let (ec2, gce) = (ec2::Emulator::start(), gce::Emulator::start());
     let mut sandbox = Sandbox::new();
-    let offline = sandbox
-        .run(&["type", "list", "-p", "aws", "-r", "eu-west-1", "-o", "json"])
-        .expect(0);
-    assert!(offline.stderr.contains("credentials"), "{}", offline.stderr);
+    let offline = sandbox.run("type list -p aws -r eu-west-1 -o json").expect(0);
+    offline.expect_in_stderr("credentials");
     assert!(offline.items().len() > 500);
     sandbox.point_at_aws(&ec2.url()).point_at_gcp(&gce.url(), gce::PROJECT);
-    let run = sandbox.run(&["type", "list", "--cpus", "2", "-o", "json"]).expect(0);
+    let run = sandbox.run("type list --cpus 2 -o json").expect(0);
     let rows = run.items();
     for provider in ["aws", "gcp"] {
         assert!(rows.iter().any(|row| row["provider"] == provider), "{provider}");
@@ -142,13 +123,10 @@ fn machine_types_come_from_the_cloud_if_it_answers() {
         .collect();
     assert!(prices.is_sorted());
     // A region of one cloud is unknown to the other, and that is no mistake.
-    let rows = items(&sandbox, &["type", "list", "-r", "us-west-2", "--sort", "name"]);
+    let rows = items(&sandbox, "type list -r us-west-2 --sort name");
     assert!(!rows.is_empty() && rows.iter().all(|row| row["region"] == "us-west-2"));
     assert!(rows.iter().map(|row| text(row, "name").to_owned()).is_sorted());
-    let mock = items(
-        &sandbox,
-        &["type", "list", "-p", "mock", "--cpus", "4", "--arch", "arm64"],
-    );
+    let mock = items(&sandbox, "type list -p mock --cpus 4 --arch arm64");
     assert!(
         mock.iter()
             .any(|row| row["name"] == "arm-large" && row["price_usd_per_hour"] == 0.128),
@@ -172,38 +150,35 @@ fn list_shows_prices() {
         let found = run.iter().find(|item| item["name"] == name).expect("the VM");
         found["price_usd_per_hour"].as_f64()
     };
-    let listed = items(&sandbox, &["list"]);
+    let listed = items(&sandbox, "list");
     assert_eq!(price_of(&listed, "a"), Some(0.192));
     assert_eq!(price_of(&listed, "b"), Some(0.033506));
     assert_eq!(price_of(&listed, "c"), None, "spare capacity");
-    let lines = sandbox.run(&["list", "-o", "jsonl"]).expect(0).stdout;
+    let lines = sandbox.run("list -o jsonl").expect(0).stdout;
     let streamed: Vec<Value> = lines
         .lines()
         .map(|line| serde_json::from_str(line).expect("JSON"))
         .collect();
     assert_eq!(price_of(&streamed, "a"), Some(0.192));
-    let dear = items(&sandbox, &["list", "--filter", "price_usd_per_hour>0.1"]);
+    let dear = items(&sandbox, "list --filter price_usd_per_hour>0.1");
     assert_eq!(dear.len(), 1);
-    let named = sandbox
-        .run(&["list", "--sort", "-price_usd_per_hour", "-o", "name"])
-        .expect(0)
-        .stdout;
+    let named = sandbox.run("list --sort -price_usd_per_hour -o name").expect(0).stdout;
     assert_eq!(named.lines().collect::<Vec<_>>(), ["a", "b", "c"]);
 
-    let costs = items(&sandbox, &["list", "--cost", "team"]);
+    let costs = items(&sandbox, "list --cost team");
     let groups: Vec<_> = costs
         .iter()
         .map(|cost| (cost["group"].as_str(), cost["usd_per_hour"].as_f64()))
         .collect();
     assert_eq!(groups, [(Some("web"), Some(0.225506)), (None, None)]);
     assert_eq!(costs[1]["unknown"], 1);
-    let costs = items(&sandbox, &["list", "--cost"]);
+    let costs = items(&sandbox, "list --cost");
     let groups: Vec<_> = costs.iter().map(|cost| text(cost, "group")).collect();
     assert_eq!(groups, ["aws", "gcp"]);
     // What is stopped costs no more than its disk.
-    sandbox.run(&["stop", "a"]).expect(0);
-    sandbox.run(&["wait", "a", "--for", "stopped"]).expect(0);
-    let costs = items(&sandbox, &["list", "--cost", "team"]);
+    sandbox.run("stop a").expect(0);
+    sandbox.run("wait a --for stopped").expect(0);
+    let costs = items(&sandbox, "list --cost team");
     assert_eq!(
         (&costs[0]["usd_per_hour"], &costs[0]["stopped"]),
         (&0.033506.into(), &1.into())
@@ -227,7 +202,7 @@ fn with_price_lists(lists: &price_lists::Emulator) -> Sandbox {
 fn catalog_update_replaces_built_in_data() {
     let lists = price_lists::Emulator::start();
     let sandbox = with_price_lists(&lists);
-    let rows = items(&sandbox, &["catalog", "update"]);
+    let rows = items(&sandbox, "catalog update");
     let told: Vec<_> = rows
         .iter()
         .map(|row| (text(row, "provider"), row["prices"].as_u64()))
@@ -235,35 +210,22 @@ fn catalog_update_replaces_built_in_data() {
     assert_eq!(told, [("aws", Some(2)), ("gcp", Some(3))]);
     let file = sandbox.home().join(".cache/cloudctl/prices.tsv");
     assert!(file.is_file());
-    let listed = |arguments: &[&str], name: &str| {
-        let rows = items(&sandbox, arguments);
+    let listed = |line: &str, name: &str| {
+        let rows = items(&sandbox, line);
         rows.into_iter().find(|row| row["machine_type"] == name)
     };
-    let n4 = listed(
-        &[
-            "price",
-            "-p",
-            "gcp",
-            "-r",
-            "us-central1",
-            "--limit",
-            "500",
-            "--cpus",
-            "2",
-        ],
-        "n4-standard-2",
-    );
+    let n4 = listed("price -p gcp -r us-central1 --limit 500 --cpus 2", "n4-standard-2");
     let n4 = n4.expect("the new family");
     assert_eq!(n4["price_usd_per_hour"].as_f64(), Some(0.092));
     assert_ne!(n4["as_of"], "2025-03-02");
     let mut offline = Sandbox::new();
     offline.set("CLOUDCTL_CATALOG", &file.to_string_lossy());
-    let types = items(&offline, &["type", "list", "-p", "aws", "-r", "us-east-1"]);
+    let types = items(&offline, "type list -p aws -r us-east-1");
     let of =
         |name: &str| types.iter().find(|row| row["name"] == name).expect("the type")["price_usd_per_hour"].as_f64();
     // Dedicated tenancy is another thing, and its price is not taken.
     assert_eq!((of("m5.xlarge"), of("m5.2xlarge")), (Some(0.197), Some(0.384)));
-    let shown = items(&sandbox, &["catalog", "show"]);
+    let shown = items(&sandbox, "catalog show");
     let parts: Vec<_> = shown.iter().map(|row| text(row, "part")).collect();
     assert_eq!(parts, ["built in", "fetched aws", "fetched gcp"]);
     assert_eq!(shown[0]["licence"], "Apache-2.0");
@@ -277,10 +239,10 @@ fn catalog_update_replaces_built_in_data() {
             code: "PERMISSION_DENIED".to_owned(),
         },
     ));
-    let run = sandbox.run(&["catalog", "update", "-o", "json"]).expect(7);
+    let run = sandbox.run("catalog update -o json").expect(7);
     assert_eq!(run.items().len(), 1);
     assert_eq!(run.json()["errors"].as_array().map(Vec::len), Some(1));
-    assert_eq!(items(&sandbox, &["catalog", "show"]).len(), 3);
+    assert_eq!(items(&sandbox, "catalog show").len(), 3);
 }
 
 #[test]
@@ -288,13 +250,9 @@ fn catalog_file_that_is_broken_is_ignored_with_a_warning() {
     let mut sandbox = Sandbox::new();
     let path = sandbox.write("prices.tsv", "this is no price list\n");
     sandbox.set("CLOUDCTL_CATALOG", &path);
-    let run = sandbox.run(&["price", "--cpus", "2", "-o", "json"]).expect(0);
-    assert!(
-        run.stderr.contains("warning:") && run.stderr.contains("prices.tsv"),
-        "{}",
-        run.stderr
-    );
+    let run = sandbox.run("price --cpus 2 -o json").expect(0);
+    run.expect_in_stderr("warning:").expect_in_stderr("prices.tsv");
     assert_eq!(run.items().len(), 6);
-    let run = sandbox.run(&["catalog", "update"]).expect(4);
-    assert!(run.stderr.contains("no credentials"), "{}", run.stderr);
+    let run = sandbox.run("catalog update").expect(4);
+    run.expect_in_stderr("no credentials");
 }

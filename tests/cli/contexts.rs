@@ -43,9 +43,7 @@ fn flag_overrides_variable_overrides_context() {
     assert_eq!(planned_region(&sandbox, &[]), "ap-south-1");
     assert_eq!(planned_region(&sandbox, &["-r", "us-east-1"]), "us-east-1");
 
-    let show = sandbox
-        .run(&["context", "show", "-o", "json", "-r", "us-east-1"])
-        .expect(0);
+    let show = sandbox.run("context show -o json -r us-east-1").expect(0);
     assert_eq!(setting(&show, "region"), ("us-east-1".into(), "flag --region".into()));
     assert_eq!(
         setting(&show, "providers"),
@@ -75,7 +73,7 @@ fn context_overrides_the_clouds_own_configuration() {
             Some(name) => sandbox.set("CLOUDCTL_CONTEXT", name),
             None => sandbox.unset("CLOUDCTL_CONTEXT"),
         };
-        let show = sandbox.run(&["context", "show", "-o", "json"]).expect(0);
+        let show = sandbox.run("context show -o json").expect(0);
         assert_eq!(setting(&show, "aws: place of new VMs").0, aws);
         assert_eq!(setting(&show, "gcp: place of new VMs").0, gcp);
     }
@@ -110,18 +108,18 @@ fn provider_is_for_create_and_providers_for_the_rest() {
         with_contexts("current = \"a\"\n[contexts.a]\nprovider = \"mock\"\nproviders = [\"mock\", \"aws\"]\n");
     assert_eq!(planned_region(&sandbox, &[]), "us-east-1");
     // Of the two that are asked, one has no credentials, and says so.
-    let list = sandbox.run(&["list", "-r", "us-east-1", "-o", "json"]).expect(7);
+    let list = sandbox.run("list -r us-east-1 -o json").expect(7);
     assert_eq!(list.error_kinds(), ["unauthenticated"]);
 
     // One of either kind stands for both.
     for text in ["provider = \"mock\"", "providers = [\"mock\"]"] {
         sandbox.write(FILE, &format!("current = \"a\"\n[contexts.a]\n{text}\n"));
         assert_eq!(planned_region(&sandbox, &[]), "us-east-1", "{text}");
-        sandbox.run(&["list"]).expect(0);
+        sandbox.run("list").expect(0);
     }
     sandbox.write(FILE, "current = \"a\"\n[contexts.a]\nproviders = [\"mock\", \"aws\"]\n");
-    let run = sandbox.run(&["create", "x", "--dry-run"]).expect(2);
-    assert!(run.stderr.contains("several providers"), "{}", run.stderr);
+    let run = sandbox.run("create x --dry-run").expect(2);
+    run.expect_in_stderr("several providers");
     assert_eq!(planned_region(&sandbox, &["-p", "mock"]), "us-east-1");
 }
 
@@ -130,7 +128,7 @@ fn list_shows_every_context_and_marks_the_current_one() {
     let sandbox = with_contexts(
         "current = \"b\"\n[contexts.a]\nprovider = \"aws\"\n[contexts.b]\nproviders = [\"gcp\", \"mock\"]\n",
     );
-    let items = sandbox.run(&["context", "list", "-o", "json"]).expect(0).items();
+    let items = sandbox.run("context list -o json").expect(0).items();
     assert_eq!(
         items[0],
         serde_json::json!({"name": "a", "current": false, "providers": ["aws"]})
@@ -139,8 +137,8 @@ fn list_shows_every_context_and_marks_the_current_one() {
         items[1],
         serde_json::json!({"name": "b", "current": true, "providers": ["gcp", "mock"]})
     );
-    let none = Sandbox::new().run(&["context", "list"]).expect(0);
-    assert!(none.stderr.contains("cloudctl help context-file"), "{}", none.stderr);
+    let none = Sandbox::new().run("context list").expect(0);
+    none.expect_in_stderr("cloudctl help context-file");
 }
 
 #[test]
@@ -152,12 +150,12 @@ fn use_keeps_every_other_line_and_the_file_where_it_is() {
     std::fs::create_dir_all(link.parent().expect("a folder")).expect("the folder");
     std::os::unix::fs::symlink(&file, &link).expect("a link");
 
-    sandbox.run(&["context", "use", "b"]).expect(0);
+    sandbox.run("context use b").expect(0);
     let changed = std::fs::read_to_string(&file).expect("the file");
     assert_eq!(changed, text.replace("current = \"a\"", "current = \"b\""));
     assert!(link.is_symlink(), "the link is a file now");
 
-    sandbox.run(&["context", "use", "nope"]).expect(2);
+    sandbox.run("context use nope").expect(2);
     assert_eq!(std::fs::read_to_string(&file).expect("the file"), changed);
 }
 
@@ -165,10 +163,10 @@ fn use_keeps_every_other_line_and_the_file_where_it_is() {
 #[test]
 fn use_replaces_a_current_context_that_is_gone() {
     let sandbox = with_contexts("current = \"gone\"\n[contexts.a]\n");
-    sandbox.run(&["list", "-p", "mock"]).expect(2);
-    sandbox.run(&["context", "list"]).expect(0);
-    sandbox.run(&["context", "use", "a"]).expect(0);
-    sandbox.run(&["list", "-p", "mock"]).expect(0);
+    sandbox.run("list -p mock").expect(2);
+    sandbox.run("context list").expect(0);
+    sandbox.run("context use a").expect(0);
+    sandbox.run("list -p mock").expect(0);
 }
 
 #[test]
@@ -197,7 +195,7 @@ fn use_saves_through_a_link_to_another_file_system() {
     let link = sandbox.folder().join(FILE);
     std::fs::create_dir_all(link.parent().expect("a folder")).expect("the folder");
     std::os::unix::fs::symlink(&file, &link).expect("a link");
-    sandbox.run(&["context", "use", "b"]).expect(0);
+    sandbox.run("context use b").expect(0);
     assert!(
         std::fs::read_to_string(&file)
             .expect("the file")
@@ -227,15 +225,15 @@ fn lists_in_variables_are_trimmed() {
     let mut sandbox = Sandbox::new();
     sandbox.set("CLOUDCTL_PROVIDER", " mock , ");
     sandbox.set("CLOUDCTL_REGION", "us-east-1, eu-west-1,\n");
-    let show = sandbox.run(&["context", "show", "-o", "json"]).expect(0);
+    let show = sandbox.run("context show -o json").expect(0);
     assert_eq!(setting(&show, "region").0, "us-east-1,eu-west-1");
-    sandbox.run(&["list"]).expect(0);
+    sandbox.run("list").expect(0);
     sandbox.unset("CLOUDCTL_REGION");
     sandbox.set("CLOUDCTL_ZONE", "eu-west-1a\n");
     assert_eq!(planned_region(&sandbox, &[]), "eu-west-1");
     sandbox.set("CLOUDCTL_REGION", " , ");
-    let run = sandbox.run(&["list"]).expect(2);
-    assert!(run.stderr.contains("CLOUDCTL_REGION"), "{}", run.stderr);
+    let run = sandbox.run("list").expect(2);
+    run.expect_in_stderr("CLOUDCTL_REGION");
 }
 
 #[test]
@@ -244,7 +242,7 @@ fn show_says_where_each_value_of_the_file_stands() {
         "# Mine.\ncurrent = \"dev\"\n\n[contexts.dev]\nproviders = [\"mock\"]\nttl = \"8h\"\noutput = \"json\"\n\n\
          [contexts.dev.aws]\nregion = \"eu-west-1\"\n[contexts.dev.gcp]\n# The zone says the region.\nzone = \"europe-west1-b\"\n",
     );
-    let show = sandbox.run(&["context", "show"]).expect(0);
+    let show = sandbox.run("context show").expect(0);
     let file = "~/.config/cloudctl/config.toml";
     for (name, value, place) in [
         ("context", "dev", ":2"),
@@ -273,7 +271,7 @@ fn show_goes_on_after_an_error_of_one_cloud() {
     let mut sandbox = Sandbox::new();
     // No gcloud configuration can be called so.
     sandbox.set("CLOUDSDK_ACTIVE_CONFIG_NAME", "No Name");
-    let show = sandbox.run(&["context", "show", "-o", "json"]).expect(7);
+    let show = sandbox.run("context show -o json").expect(7);
     assert_eq!(show.json()["errors"][0]["location"], "gcp");
     assert_eq!(show.json()["errors"].as_array().map(Vec::len), Some(1));
     assert_eq!(setting(&show, "mock: place of new VMs").0, "us-east-1");

@@ -13,11 +13,7 @@ fn dry_run_leaves_out_existing_vms() {
         .run(&[&plan[..], &["--count", "3", "-o", "name"]].concat())
         .expect(0);
     assert_eq!(grown.stdout, "web-3\n");
-    assert!(
-        grown.stderr.contains("web-1 exists already with this spec"),
-        "{}",
-        grown.stderr
-    );
+    grown.expect_in_stderr("web-1 exists already with this spec");
     let same = sandbox
         .run(&[&plan[..], &["--count", "2", "-o", "json"]].concat())
         .expect(0);
@@ -32,11 +28,7 @@ fn dry_run_refuses_what_a_run_refuses() {
     let plan = ["create", "web", "-p", "mock", "--native", "boot_seconds=0", "--dry-run"];
     let other = [&plan[..], &["--type", "large"]].concat();
     let refused = sandbox.run(&other).expect(6);
-    assert!(
-        refused.stderr.contains("type is small, not large"),
-        "{}",
-        refused.stderr
-    );
+    refused.expect_in_stderr("type is small, not large");
     let dear = [&plan[..], &["--max-price", "0.001"]].concat();
     sandbox.run(&dear).expect(6);
 }

@@ -18,12 +18,12 @@ fn vm_terminates_at_its_expiry_and_frees_its_name() {
         assert!(since.elapsed() < Duration::from_secs(10), "it does not end");
         std::thread::sleep(Duration::from_millis(100));
     }
-    let all = sandbox.run(&["list", "-p", "mock", "--all", "-o", "columns=name,state,expires"]);
+    let all = sandbox.run("list -p mock --all -o columns=name,state,expires");
     let all = all.expect(0).stdout;
     assert!(all.contains("terminated  -") && all.contains("running     1h"), "{all}");
     // A cloud that ends them itself leaves nothing to do.
-    let run = sandbox.run(&["terminate", "--expired", "-y", "-p", "mock"]).expect(0);
-    assert!(run.stderr.contains("nothing to terminate"), "{}", run.stderr);
+    let run = sandbox.run("terminate --expired -y -p mock").expect(0);
+    run.expect_in_stderr("nothing to terminate");
     assert_ne!(create(&sandbox, &["short", "--ttl", "1h"])["id"], first["id"]);
 }
 
@@ -31,13 +31,9 @@ fn vm_terminates_at_its_expiry_and_frees_its_name() {
 fn ttl_above_the_clouds_limit_is_refused() {
     let sandbox = Sandbox::new();
     let made = create(&sandbox, &["web-1", "--ttl", "1h"]);
-    let refused = sandbox
-        .run(&["extend", "web-1", "-p", "mock", "--ttl", "200d"])
-        .expect(2);
-    assert!(refused.stderr.contains("at most 120d"), "{}", refused.stderr);
-    let now = sandbox
-        .run(&["describe", "web-1", "-p", "mock", "-o", "json"])
-        .expect(0);
+    let refused = sandbox.run("extend web-1 -p mock --ttl 200d").expect(2);
+    refused.expect_in_stderr("at most 120d");
+    let now = sandbox.run("describe web-1 -p mock -o json").expect(0);
     assert_eq!(now.item()["expires_at"], made["expires_at"]);
 }
 
@@ -61,7 +57,7 @@ fn ttl_comes_from_flag_file_variable_and_context() {
     assert_eq!(hours(&sandbox, "by-flag", &["-f", &spec, "--ttl", "4h"]), Some(4));
     assert_eq!(hours(&sandbox, "never-by-file", &["-f", &never]), None);
     assert_eq!(hours(&sandbox, "never-by-flag", &["-f", &spec, "--ttl", "never"]), None);
-    let show = sandbox.run(&["context", "show"]).expect(0).stdout;
+    let show = sandbox.run("context show").expect(0).stdout;
     assert!(
         show.lines()
             .any(|line| line.starts_with("ttl") && line.contains("CLOUDCTL_TTL")),
@@ -101,7 +97,7 @@ fn wide_table_shows_who_enforces_the_ttl() {
     create(&sandbox, &["endless"]);
     create(&sandbox, &["due"]);
     leave_to_the_label(&sandbox, "due");
-    let wide = sandbox.run(&["list", "-p", "mock", "-o", "wide"]).expect(0).stdout;
+    let wide = sandbox.run("list -p mock -o wide").expect(0).stdout;
     let header = wide.lines().next().unwrap_or_default();
     let column = header.find("EXPIRES").unwrap_or_else(|| panic!("{wide}"));
     let ends: Vec<Vec<&str>> = wide
@@ -131,18 +127,9 @@ fn ttl_without_enforcer_warns_in_every_format() {
     let sandbox = Sandbox::new();
     let made = create(&sandbox, &["web-1", "--ttl", "1h"]);
     crate::edit(&sandbox, "web-1", |one| one["ends_at"] = serde_json::Value::Null);
-    for format in [&["-o", "json"][..], &["-q"], &["-o", "table"]] {
-        let again = [
-            "create",
-            "web-1",
-            "-p",
-            "mock",
-            "--ttl",
-            "1h",
-            "--native",
-            "boot_seconds=0",
-        ];
-        let run = sandbox.run(&[&again, format].concat()).expect(0);
+    for format in ["-o json", "-q", "-o table"] {
+        let again = format!("create web-1 -p mock --ttl 1h --native boot_seconds=0 {format}");
+        let run = sandbox.run(&again).expect(0);
         let warning = run.stderr.lines().find(|line| line.starts_with("warning: "));
         let warning = warning.unwrap_or_else(|| panic!("no warning in {}", run.stderr));
         assert!(
@@ -150,7 +137,7 @@ fn ttl_without_enforcer_warns_in_every_format() {
             "{warning}"
         );
     }
-    let run = sandbox.run(&["extend", "web-1", "--ttl", "2h", "-p", "mock"]).expect(0);
+    let run = sandbox.run("extend web-1 --ttl 2h -p mock").expect(0);
     assert_eq!(run.stderr, "", "here the cloud sees to it again");
 }
 
@@ -167,7 +154,7 @@ fn extend_never_shortens_the_time() {
     let first = end("web-1");
     let refused = extend("web-1", "1h").expect(6);
     let told = first.as_str().unwrap_or_default();
-    assert!(refused.stderr.contains(told), "{told} in {}", refused.stderr);
+    refused.expect_in_stderr(told);
     assert_eq!(end("web-1"), first);
     let later = extend("web-1", "3h").expect(0).item()["expires_at"].clone();
     assert!(later.as_str() > first.as_str(), "{later}");
@@ -176,11 +163,7 @@ fn extend_never_shortens_the_time() {
     // What it was made from is what it was.
     create(&sandbox, &["web-1", "--ttl", "2h"]);
     // Of two, each for itself.
-    let both = sandbox
-        .run(&[
-            "extend", "web-1", "endless", "--ttl", "150m", "-p", "mock", "-o", "json",
-        ])
-        .expect(7);
+    let both = sandbox.run("extend web-1 endless --ttl 150m -p mock -o json").expect(7);
     assert_eq!(
         (both.item()["name"].clone(), both.error_kinds()),
         ("endless".into(), vec!["refused".to_owned()])
@@ -201,10 +184,6 @@ fn another_ttl_is_refused_with_a_hint_to_extend() {
         ]
         .concat();
         let run = sandbox.run(&all).expect(6);
-        assert!(
-            run.stderr.contains(words) && run.stderr.contains("cloudctl extend mock/"),
-            "{}",
-            run.stderr
-        );
+        run.expect_in_stderr(words).expect_in_stderr("cloudctl extend mock/");
     }
 }

@@ -16,10 +16,7 @@ const RSA_KEY: &str = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQDLN3Nuqf8YYwK9TTvKF
 #[test]
 fn image_list_shows_the_login_user() {
     let sandbox = Sandbox::new();
-    let all = sandbox
-        .run(&["image", "list", "-p", "mock", "-o", "json"])
-        .expect(0)
-        .items();
+    let all = sandbox.run("image list -p mock -o json").expect(0).items();
     let of = |alias: &str| -> Vec<&Value> { all.iter().filter(|image| image["alias"] == alias).collect() };
     for (alias, user) in [
         ("ubuntu-24.04", "ubuntu"),
@@ -32,26 +29,17 @@ fn image_list_shows_the_login_user() {
         assert!(!images.is_empty(), "{alias}");
         assert!(images.iter().all(|image| image["login_user"] == user), "{images:?}");
     }
-    let arm = sandbox
-        .run(&["image", "list", "-p", "mock", "--arch", "arm64", "-o", "json"])
-        .expect(0)
-        .items();
+    let arm = sandbox.run("image list -p mock --arch arm64 -o json").expect(0).items();
     assert!(!arm.is_empty() && arm.len() < all.len());
     assert!(arm.iter().all(|image| image["architecture"] == "arm64"));
-    let aliases = sandbox
-        .run(&["image", "list", "-p", "mock", "-o", "name"])
-        .expect(0)
-        .stdout;
+    let aliases = sandbox.run("image list -p mock -o name").expect(0).stdout;
     assert!(aliases.lines().any(|alias| alias == "cos"), "{aliases}");
 }
 
 #[test]
 fn regions_are_listed_with_their_areas() {
     let sandbox = Sandbox::new();
-    let regions = sandbox
-        .run(&["region", "list", "-p", "mock", "-o", "json"])
-        .expect(0)
-        .items();
+    let regions = sandbox.run("region list -p mock -o json").expect(0).items();
     let area = |name: &str| {
         regions
             .iter()
@@ -68,28 +56,15 @@ fn regions_are_listed_with_their_areas() {
 fn image_list_shows_a_gap_for_a_silent_cloud() {
     let mut sandbox = Sandbox::new();
     sandbox.set("CLOUDCTL_MOCK", "unreachable=eu-west-1");
-    let run = [
-        "image",
-        "list",
-        "-p",
-        "mock",
-        "-r",
-        "us-east-1",
-        "-r",
-        "eu-west-1",
-        "-o",
-        "json",
-    ];
-    let run = sandbox.run(&run).expect(7);
+    let run = "image list -p mock -r us-east-1 -r eu-west-1 -o json";
+    let run = sandbox.run(run).expect(7);
     assert!(!run.items().is_empty());
     assert_eq!(run.error_kinds(), ["network"]);
-    assert!(run.stderr.contains("mock/eu-west-1"), "{}", run.stderr);
-    let nothing = sandbox
-        .run(&["image", "list", "-p", "mock", "-r", "eu-west-1"])
-        .expect(9);
+    run.expect_in_stderr("mock/eu-west-1");
+    let nothing = sandbox.run("image list -p mock -r eu-west-1").expect(9);
     assert_eq!(nothing.stdout, "");
     sandbox.unset("CLOUDCTL_MOCK");
-    sandbox.run(&["image", "list", "-p", "mock", "-r", "mars"]).expect(2);
+    sandbox.run("image list -p mock -r mars").expect(2);
 }
 
 #[test]
@@ -110,48 +85,22 @@ fn ssh_key_of_the_user_is_the_default() {
     assert_eq!(key_of("f", &["-f", "spec.toml"]), Value::Null);
     // It hangs on the machine, and not on what was asked for.
     std::fs::remove_file(sandbox.home().join(".ssh/id_ed25519.pub")).expect("the key");
-    let again = sandbox
-        .run(&["create", "c", "-p", "mock", "--native", "boot_seconds=0"])
-        .expect(0);
-    assert!(again.stderr.contains("c exists already"), "{}", again.stderr);
-    assert!(
-        again.stderr.contains("left out as a key to log in with"),
-        "{}",
-        again.stderr
-    );
+    let again = sandbox.run("create c -p mock --native boot_seconds=0").expect(0);
+    again.expect_in_stderr("c exists already");
+    again.expect_in_stderr("left out as a key to log in with");
 }
 
 #[test]
 fn mock_vm_answers_by_ssh_once_it_runs() {
     let sandbox = Sandbox::new();
-    let made = sandbox
-        .run(&["create", "a", "-p", "mock", "--wait", "ssh", "-o", "json"])
-        .expect(0)
-        .item();
+    let made = sandbox.run("create a -p mock --wait ssh -o json").expect(0).item();
     assert_eq!(made["state"], "running");
-    sandbox
-        .run(&["wait", "a", "-p", "mock", "--for", "ssh", "--timeout", "5s"])
-        .expect(0);
-    sandbox.run(&["stop", "a", "-p", "mock"]).expect(0);
-    let late = sandbox
-        .run(&[
-            "wait",
-            "a",
-            "-p",
-            "mock",
-            "--for",
-            "ssh",
-            "--timeout",
-            "1s",
-            "-o",
-            "json",
-        ])
-        .expect(8);
+    sandbox.run("wait a -p mock --for ssh --timeout 5s").expect(0);
+    sandbox.run("stop a -p mock").expect(0);
+    let late = sandbox.run("wait a -p mock --for ssh --timeout 1s -o json").expect(8);
     assert_eq!(late.error_kinds(), ["timeout"]);
     let before = mock_file(&sandbox);
-    sandbox
-        .run(&["wait", "a", "-p", "mock", "--for", "ssh", "--ssh-port", "0"])
-        .expect(2);
+    sandbox.run("wait a -p mock --for ssh --ssh-port 0").expect(2);
     assert_eq!(mock_file(&sandbox), before);
 }
 
@@ -185,42 +134,20 @@ fn at_this_machine() -> (ec2::Emulator, Sandbox) {
 fn wait_for_ssh_waits_for_the_greeting() {
     let (_emulator, sandbox) = at_this_machine();
     let port = server(b"a word before\r\nSSH-2.0-\x1b[31mevil\r\n", Duration::from_millis(700)).to_string();
-    let create = [
-        "create",
-        "a",
-        "-p",
-        "aws",
-        "--wait",
-        "ssh",
-        "--ssh-port",
-        &port,
-        "--timeout",
-        "30s",
-    ];
+    let create = format!("create a -p aws --wait ssh --ssh-port {port} --timeout 30s");
     let run = sandbox.run(&create).expect(0);
     assert!(
         !run.stderr.contains("evil") && run.stdout.contains("running"),
         "{run:?}"
     );
-    let wait = [
-        "wait",
-        "a",
-        "-p",
-        "aws",
-        "--for",
-        "ssh",
-        "--ssh-port",
-        &port,
-        "--timeout",
-        "10s",
-    ];
+    let wait = format!("wait a -p aws --for ssh --ssh-port {port} --timeout 10s");
     sandbox.run(&wait).expect(0);
 }
 
 #[test]
 fn wait_for_ssh_says_why_a_vm_does_not_answer() {
     let (_emulator, sandbox) = at_this_machine();
-    sandbox.run(&["create", "a", "-p", "aws", "-q"]).expect(0);
+    sandbox.run("create a -p aws -q").expect(0);
     let closed = TcpListener::bind("127.0.0.1:0").expect("a port");
     let closed_port = closed.local_addr().expect("its address").port();
     drop(closed);
@@ -232,55 +159,16 @@ fn wait_for_ssh_says_why_a_vm_does_not_answer() {
     ] {
         let begun = Instant::now();
         let port = port.to_string();
-        let wait = [
-            "wait",
-            "a",
-            "-p",
-            "aws",
-            "--for",
-            "ssh",
-            "--timeout",
-            "2s",
-            "--ssh-port",
-            &port,
-        ];
+        let wait = format!("wait a -p aws --for ssh --timeout 2s --ssh-port {port}");
         let run = sandbox.run(&wait).expect(8);
-        assert!(
-            run.stderr.contains(reason) && run.stderr.contains(hint),
-            "{}",
-            run.stderr
-        );
+        run.expect_in_stderr(reason).expect_in_stderr(hint);
         assert!(begun.elapsed() < Duration::from_secs(15));
     }
     let port = web.to_string();
-    let wait = [
-        "wait",
-        "a",
-        "-p",
-        "aws",
-        "--for",
-        "ssh",
-        "--timeout",
-        "2s",
-        "--ssh-port",
-        &port,
-    ];
+    let wait = format!("wait a -p aws --for ssh --timeout 2s --ssh-port {port}");
     let run = sandbox.run(&wait).expect(8);
-    assert!(!run.stderr.contains("evil"), "{}", run.stderr);
-    let create = [
-        "create",
-        "a",
-        "-p",
-        "aws",
-        "--wait",
-        "ssh",
-        "--timeout",
-        "1s",
-        "--ssh-port",
-        &port,
-        "-o",
-        "json",
-    ];
+    run.expect_not_in_stderr("evil");
+    let create = format!("create a -p aws --wait ssh --timeout 1s --ssh-port {port} -o json");
     let run = sandbox.run(&create).expect(8);
     assert_eq!((run.error_kinds(), run.items().len()), (vec!["timeout".to_owned()], 1));
 }
@@ -296,7 +184,7 @@ fn windows_create_says_how_to_get_the_password() {
         .expect(0);
     let id = run.item()["id"].as_str().unwrap_or_default().to_owned();
     let command = format!("aws ec2 get-password-data --region us-east-1 --instance-id {id}");
-    assert!(run.stderr.contains(&command), "{}", run.stderr);
+    run.expect_in_stderr(&command);
 }
 
 #[test]
@@ -304,9 +192,9 @@ fn image_alias_unknown_to_a_cloud_lists_known_ones() {
     let emulator = ec2::Emulator::start();
     let mut sandbox = Sandbox::new();
     sandbox.point_at_aws(&emulator.url());
-    let run = sandbox.run(&["create", "a", "-p", "aws", "--image", "cos"]).expect(2);
+    let run = sandbox.run("create a -p aws --image cos").expect(2);
     for word in ["cos", "ubuntu-24.04", "debian-12"] {
-        assert!(run.stderr.contains(word), "{word}: {}", run.stderr);
+        run.expect_in_stderr(word);
     }
     assert!(emulator.alive().is_empty());
 }

@@ -50,7 +50,7 @@ fn create(sandbox: &Sandbox, arguments: &[&str]) -> Value {
 
 /// The names of the VMs that are on the mock cloud and not on their way out.
 fn names(sandbox: &Sandbox) -> Vec<String> {
-    let items = sandbox.run(&["list", "-p", "mock", "-o", "json"]).expect(0).items();
+    let items = sandbox.run("list -p mock -o json").expect(0).items();
     let living = items.iter().filter(|item| item["state"] != "terminating");
     living
         .map(|item| item["name"].as_str().unwrap_or_default().to_owned())

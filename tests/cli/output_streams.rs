@@ -7,28 +7,25 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::support::command_line::CommandLine;
 use crate::support::sandbox::{Run, Sandbox};
 use crate::{create, mock_file, mock_path, names};
 
 /// Runs with nobody at the other end of its standard output.
-fn run_unheard(sandbox: &Sandbox, arguments: &[&str]) -> Run {
+fn run_unheard(sandbox: &Sandbox, arguments: &(impl CommandLine + ?Sized)) -> Run {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     run_into(sandbox, writer.into(), arguments)
 }
 
-fn run_into(sandbox: &Sandbox, stdout: Stdio, arguments: &[&str]) -> Run {
+fn run_into(sandbox: &Sandbox, stdout: Stdio, arguments: &(impl CommandLine + ?Sized)) -> Run {
     let mut command = sandbox.command(arguments);
     let output = command
         .stdin(Stdio::null())
         .stdout(stdout)
         .output()
         .expect("the binary runs");
-    Run {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    Run::from_output(&output)
 }
 
 #[test]
@@ -71,7 +68,7 @@ fn with_a_slow_region(latency: &str) -> Sandbox {
 #[test]
 fn jsonl_comes_as_regions_answer() {
     let sandbox = with_a_slow_region("3s");
-    let mut command = sandbox.command(&["list", "-p", "mock", "-o", "jsonl"]);
+    let mut command = sandbox.command("list -p mock -o jsonl");
     let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
     let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
     let came: Vec<(Value, Instant)> = lines
@@ -119,10 +116,7 @@ fn closed_stdout_does_not_stop_a_create() {
         let mut sandbox = Sandbox::new();
         sandbox.start_mock_vms_at_once();
         let run = run_unheard(&sandbox, &["create", "web-1", "-p", "mock", "-o", format]).expect(0);
-        let made = sandbox
-            .run(&["describe", "-p", "mock", "web-1", "-o", "json"])
-            .expect(0)
-            .item();
+        let made = sandbox.run("describe -p mock web-1 -o json").expect(0).item();
         let reference = made["ref"].as_str().expect("a reference");
         assert!(run.stderr.contains(reference), "{format}: {}", run.stderr);
     }
@@ -163,7 +157,7 @@ fn closed_stderr_does_not_stop_a_create() {
     let sandbox = Sandbox::new();
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
-    let mut command = sandbox.command(&["create", "web-1", "-p", "mock", "-vvv"]);
+    let mut command = sandbox.command("create web-1 -p mock -vvv");
     let output = command
         .stdin(Stdio::null())
         .stderr(writer)
@@ -186,8 +180,8 @@ fn no_home_is_needed() {
         };
         create(&sandbox, &["web-1"]);
         assert_eq!(names(&sandbox), ["web-1"], "{home:?}");
-        sandbox.run(&["context", "list"]).expect(0);
-        sandbox.run(&["terminate", "-p", "mock", "web-1", "-y"]).expect(0);
+        sandbox.run("context list").expect(0);
+        sandbox.run("terminate -p mock web-1 -y").expect(0);
         assert_eq!(names(&sandbox), [""; 0], "{home:?}");
     }
 }
@@ -241,7 +235,7 @@ fn hostile_names_are_escaped_in_text_output() {
         let rows = hostile().len() + usize::from(!matches!(format, "name" | "id" | "ref"));
         assert_eq!(run.stdout.lines().count(), rows, "{format}: {:?}", run.stdout);
     }
-    let ids = sandbox.run(&["list", "-p", "mock", "-o", "ref"]).expect(0).stdout;
+    let ids = sandbox.run("list -p mock -o ref").expect(0).stdout;
     for reference in ids.lines() {
         let run = sandbox.run(&["describe", reference]).expect(0);
         assert!(is_harmless(&run.stdout), "{:?}", run.stdout);
@@ -255,7 +249,7 @@ fn hostile_names_are_escaped_in_text_output() {
 #[test]
 fn hostile_names_are_exact_in_json_and_escaped_in_csv() {
     let sandbox = with_hostile_vms();
-    let items = sandbox.run(&["list", "-p", "mock", "-o", "json"]).expect(0).items();
+    let items = sandbox.run("list -p mock -o json").expect(0).items();
     let mut names: Vec<_> = items
         .iter()
         .map(|item| item["name"].as_str().unwrap_or_default())
@@ -273,7 +267,7 @@ fn hostile_names_are_exact_in_json_and_escaped_in_csv() {
         let text = sandbox.run(&["list", "-p", "mock", "-o", format]).expect(0).stdout;
         assert!(is_harmless(&text), "{format}: {text:?}");
     }
-    let table = sandbox.run(&["list", "-p", "mock", "-o", "csv"]).expect(0).stdout;
+    let table = sandbox.run("list -p mock -o csv").expect(0).stdout;
     for dangerous in ["=HYPERLINK", "+1", "@SUM"] {
         let found = table
             .match_indices(dangerous)
@@ -287,7 +281,7 @@ fn hostile_names_are_exact_in_json_and_escaped_in_csv() {
 #[test]
 fn hostile_name_does_not_break_the_table() {
     let sandbox = with_hostile_vms();
-    let table = sandbox.run(&["list", "-p", "mock"]).expect(0).stdout;
+    let table = sandbox.run("list -p mock").expect(0).stdout;
     // The rows that are short are as they would be without the others.
     let short: Vec<_> = table.lines().filter(|line| line.chars().count() < 150).collect();
     assert_eq!(short.len(), 1 + hostile().len() - 2, "{table}");
@@ -307,7 +301,7 @@ fn hostile_names_are_escaped_in_errors_and_logs() {
     let sandbox = with_hostile_vms();
     create(&sandbox, &["plain"]);
     let id = |name: &str| {
-        let found = sandbox.run(&["list", "-p", "mock", "-o", "json"]).expect(0).items();
+        let found = sandbox.run("list -p mock -o json").expect(0).items();
         let found = found.iter().find(|item| item["name"] == name).cloned();
         found.expect("the VM")["id"].as_str().unwrap_or_default().to_owned()
     };
@@ -336,20 +330,7 @@ fn hostile_names_are_escaped_in_errors_and_logs() {
 #[test]
 fn closed_stdout_keeps_error_and_exit_code() {
     let sandbox = Sandbox::new();
-    let arguments = [
-        "create",
-        "web-1",
-        "-p",
-        "mock",
-        "--native",
-        "boot_seconds=60",
-        "--timeout",
-        "0s",
-    ];
-    let run = run_unheard(&sandbox, &arguments).expect(8);
-    assert!(
-        run.stderr.contains("error: ") && run.stderr.contains("mock/us-east-1/"),
-        "{}",
-        run.stderr
-    );
+    let line = "create web-1 -p mock --native boot_seconds=60 --timeout 0s";
+    let run = run_unheard(&sandbox, line).expect(8);
+    run.expect_in_stderr("error: ").expect_in_stderr("mock/us-east-1/");
 }

@@ -24,7 +24,7 @@ fn adopted_vm_must_meet_price_limits() {
         ),
     ] {
         let refused = run(&sandbox, arguments).expect(6);
-        assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
+        refused.expect_in_stderr(words);
     }
     let same = ["long", "--type", "large", "--ttl", "10d", "--max-price", "0.16"];
     run(&sandbox, &same).expect(0);
@@ -66,7 +66,7 @@ fn machine_charged_in_other_ways_has_no_price() {
             &[&["w", "--type", "large", "--image", "windows-2022"], limit].concat(),
         )
         .expect(6);
-        assert!(refused.stderr.contains("is not known"), "{}", refused.stderr);
+        refused.expect_in_stderr("is not known");
     }
     assert_eq!(names(&sandbox), [""; 0]);
 }
@@ -84,15 +84,7 @@ fn capacity_hint_names_untried_fallbacks() {
     let mut sandbox = Sandbox::new();
     sandbox.set("CLOUDCTL_MOCK", "capacity");
     let refused = run(&sandbox, &["x", "--fallback", "zone,type"]).expect(5);
-    assert!(
-        refused.stderr.contains("--fallback region,provider"),
-        "{}",
-        refused.stderr
-    );
+    refused.expect_in_stderr("--fallback region,provider");
     // Each try says on which type.
-    assert!(
-        refused.stderr.contains("(small)") && refused.stderr.contains("(medium)"),
-        "{}",
-        refused.stderr
-    );
+    refused.expect_in_stderr("(small)").expect_in_stderr("(medium)");
 }

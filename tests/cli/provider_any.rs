@@ -79,8 +79,8 @@ fn any_provider_uses_the_cheapest_and_says_why() {
     };
     let (on_ec2, on_gce) = (price("aws"), price("gcp"));
     assert_eq!(plan["price_usd_per_hour"].as_f64(), Some(on_ec2.min(on_gce)));
-    assert!(run.stderr.contains("the cheapest that fits is "), "{}", run.stderr);
-    assert!(run.stderr.contains("; next is "), "{}", run.stderr);
+    run.expect_in_stderr("the cheapest that fits is ");
+    run.expect_in_stderr("; next is ");
     assert_eq!(clouds.count(), (0, 0));
 }
 
@@ -93,7 +93,7 @@ fn fallback_to_the_other_cloud_is_adopted_later() {
     let run = clouds.json(&anywhere).expect(0);
     let made = run.item();
     assert_ne!(made["provider"], plan["provider"]);
-    assert!(run.stderr.contains("no room in "), "{}", run.stderr);
+    run.expect_in_stderr("no room in ");
     clouds.ec2.restore_capacity();
     for letter in ["a", "b", "c", "f"] {
         clouds.gce.restock_zone(&format!("us-central1-{letter}"));

@@ -35,21 +35,18 @@ fn area_finds_its_vm_in_all_later_commands() {
         let run = sandbox.run(arguments).expect(0);
         assert_eq!(run.stdout, "here\n", "{arguments:?}: {}", run.stderr);
     }
-    let images = sandbox
-        .run(&["image", "list", "-p", "mock", "-o", "json"])
-        .expect(0)
-        .items();
+    let images = sandbox.run("image list -p mock -o json").expect(0).items();
     assert!(!images.is_empty() && images.iter().all(|image| image["region"] == "eu-west-1"));
-    let gone = sandbox.run(&["terminate", "there", "-y", "-p", "mock"]).expect(3);
-    assert!(gone.stderr.contains("no VM is called there"), "{}", gone.stderr);
+    let gone = sandbox.run("terminate there -y -p mock").expect(3);
+    gone.expect_in_stderr("no VM is called there");
 }
 
 #[test]
 fn area_without_region_is_refused() {
     let sandbox = Sandbox::new();
     made(&sandbox);
-    let refused = sandbox.run(&["list", "-p", "mock", "-r", "oceania"]).expect(2);
-    assert!(refused.stderr.contains("no region in oceania"), "{}", refused.stderr);
-    let refused = sandbox.run(&["list", "-p", "mock", "-r", "europe", "-z", "eu-west-1a"]);
+    let refused = sandbox.run("list -p mock -r oceania").expect(2);
+    refused.expect_in_stderr("no region in oceania");
+    let refused = sandbox.run("list -p mock -r europe -z eu-west-1a");
     refused.expect(2);
 }

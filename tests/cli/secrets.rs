@@ -143,7 +143,7 @@ fn stumble(sandbox: &Sandbox, provider: &str, operation: &str, inject: impl Fn(F
         inject(Fault::on(operation, effect).times(1));
         let create = ["create", "web-2", "--user-data", "-", "-p", provider, "-vvv"];
         let run = look(sandbox, &create);
-        assert!(run.stderr.contains("attempt"), "nothing was logged: {run:?}");
+        run.expect_in_stderr("attempt");
     }
 }
 
@@ -278,7 +278,7 @@ fn files_with_secrets_are_not_quoted() {
     let run = sandbox
         .run(&["create", "x", "-p", "mock", "--ssh-key", &key, "-vvv"])
         .expect(2);
-    assert!(!run.stderr.contains(SECRET_KEY), "{}", run.stderr);
+    run.expect_not_in_stderr(SECRET_KEY);
     for broken in [
         format!("{{\"private_key\": \"{SECRET_KEY}\""),
         format!("{{\"type\": \"service_account\", \"private_key\": \"{SECRET_KEY}\"}}"),
@@ -286,7 +286,7 @@ fn files_with_secrets_are_not_quoted() {
         let file = sandbox.write("key.json", &broken);
         sandbox.set("GOOGLE_APPLICATION_CREDENTIALS", &file);
         sandbox.set("CLOUDSDK_CORE_PROJECT", "acme");
-        let run = sandbox.run(&["list", "-p", "gcp", "-vvv"]).expect(4);
-        assert!(!run.stderr.contains(SECRET_KEY), "{}", run.stderr);
+        let run = sandbox.run("list -p gcp -vvv").expect(4);
+        run.expect_not_in_stderr(SECRET_KEY);
     }
 }

@@ -118,7 +118,7 @@ fn interrupted_read_only_command_ends_at_once() {
                 .until("locations")
                 .signal(signal);
             let run = run.ends_within(AT_ONCE).expect(code);
-            assert!(run.stderr.contains("nothing was in flight"), "{}", run.stderr);
+            run.expect_in_stderr("nothing was in flight");
             assert_eq!(run.stdout, "");
         }
     }
@@ -146,11 +146,7 @@ fn create_interrupted_during_lookup_creates_nothing() {
         let sandbox = Sandbox::new();
         let run = start(&sandbox, "latency=60s", &["create", "web-1"]).until("list");
         let run = run.signal(signal).ends_within(AT_ONCE).expect(code);
-        assert!(
-            run.stderr.contains("interrupted before anything was done"),
-            "{}",
-            run.stderr
-        );
+        run.expect_in_stderr("interrupted before anything was done");
         assert_eq!(mock_file(&sandbox), None);
     }
 }
@@ -168,7 +164,7 @@ fn interrupted_wait_names_the_vm_that_exists() {
         let run = run.signal(signal).ends_within(SETTLED).expect(8);
         assert_eq!(run.stdout.lines().collect::<Vec<_>>(), ids(&sandbox));
         // The same command again is the first one's VM.
-        let again = sandbox.run(&["create", "web-1", "-p", "mock", "--ttl", "1h", "-q", "--wait", "none"]);
+        let again = sandbox.run("create web-1 -p mock --ttl 1h -q --wait none");
         assert_eq!(again.expect(0).stdout, run.stdout);
     }
 }
@@ -183,11 +179,7 @@ fn create_interrupted_without_answer_is_unknown() {
         .signal("INT");
     let run = run.ends_within(SETTLED).expect(8);
     assert_eq!(run.error_kinds(), ["unknown_outcome"]);
-    assert!(
-        run.stderr.contains("hint: run the same command again"),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr("hint: run the same command again");
     assert_eq!(mock_file(&sandbox), None);
 }
 
@@ -233,11 +225,7 @@ fn locked_state_file_does_not_delay_a_signal() {
     ] {
         let run = start(&sandbox, "", arguments).until(arguments[0]).signal("INT");
         let run = run.ends_within(SETTLED).expect(8);
-        assert!(
-            run.stderr.contains("hint: run the same command again"),
-            "{}",
-            run.stderr
-        );
+        run.expect_in_stderr("hint: run the same command again");
     }
     assert_eq!(fs::read(mock_path(&sandbox)).expect("the file"), before);
 }

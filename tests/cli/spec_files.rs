@@ -121,7 +121,7 @@ fn user_data_from_stdin_goes_to_every_vm() {
     }
     let both = ["create", "-p", "mock", "-f", "-", "--user-data", "-"];
     let refused = sandbox.run_with_input(&both, text).expect(2);
-    assert!(refused.stderr.contains("standard input"), "{}", refused.stderr);
+    refused.expect_in_stderr("standard input");
 }
 
 #[test]
@@ -131,10 +131,7 @@ fn each_vm_is_waited_for_as_it_says() {
         "mixed.toml",
         "[[vm]]\nname = \"fast\"\nwait = \"none\"\n[[vm]]\nname = \"slow\"\nwait = \"ssh\"\n",
     );
-    let items = sandbox
-        .run(&["create", "-p", "mock", "-o", "json", "-f", "mixed.toml"])
-        .expect(0)
-        .items();
+    let items = sandbox.run("create -p mock -o json -f mixed.toml").expect(0).items();
     assert_eq!(
         (&items[0]["state"], &items[1]["state"]),
         (&"pending".into(), &"running".into())
@@ -150,7 +147,7 @@ fn the_examples_can_be_created() {
 
 #[test]
 fn committed_schema_equals_the_printed_one() {
-    let printed = Sandbox::new().run(&["schema", "spec"]).expect(0).stdout;
+    let printed = Sandbox::new().run("schema spec").expect(0).stdout;
     let path = example("spec.schema.json");
     if std::env::var("SNAPSHOTS").is_ok_and(|what| what == "overwrite") {
         fs::write(&path, &printed).expect("the schema");
@@ -237,7 +234,7 @@ fn schema_accepts_examples_and_refuses_mistakes() {
     for (name, mistake) in &mistakes {
         // What the schema refuses is refused by cloudctl, and the other way round.
         sandbox.write("mistake.json", &mistake.to_string());
-        let run = sandbox.run(&["create", "-p", "mock", "--dry-run", "-f", "mistake.json"]);
+        let run = sandbox.run("create -p mock --dry-run -f mistake.json");
         assert_eq!(run.code, 2, "{name}: {run:?}");
     }
     assert_eq!(refused_by(&schema, &mistakes).len(), mistakes.len());
@@ -251,12 +248,10 @@ fn output_is_valid_by_the_schemas() {
         &sandbox,
         &["rich", "--ttl", "2h", "--protect", "--spot", "-l", "a=b", "--cpus", "4"],
     );
-    let items = sandbox.run(&["list", "-p", "mock", "-o", "json"]).expect(0).items();
+    let items = sandbox.run("list -p mock -o json").expect(0).items();
     let documents: Vec<_> = items.into_iter().map(|item| (item["name"].to_string(), item)).collect();
     assert_eq!(refused_by(&schema("instance"), &documents), Vec::<String>::new());
-    let failed = sandbox
-        .run(&["describe", "absent", "-p", "mock", "-o", "json"])
-        .expect(3);
+    let failed = sandbox.run("describe absent -p mock -o json").expect(3);
     let error = failed.json()["errors"][0].clone();
     assert_eq!(
         refused_by(&schema("error"), &[("error".to_owned(), error)]),

@@ -106,7 +106,7 @@ fn spec_file_is_read_from_stdin() {
         ("name: of-yaml\n", "of-yaml"),
         ("name = \"of-toml\"\n", "of-toml"),
     ] {
-        let run = sandbox.run_with_input(&["create", "-p", "mock", "-f", "-", "-o", "json"], text);
+        let run = sandbox.run_with_input("create -p mock -f - -o json", text);
         assert_eq!(run.expect(0).item()["name"], name);
     }
 }
@@ -166,6 +166,6 @@ fn mistakes_are_named_by_file_line_and_key() {
     }
     let several = "[[vm]]\nname = \"a\"\n[[vm]]\nname = \"b\"\n";
     let run = create(&sandbox, "k.toml", several, &["c"]).expect(2);
-    assert!(run.stderr.contains("\"c\" is given, but"), "{}", run.stderr);
+    run.expect_in_stderr("\"c\" is given, but");
     assert_eq!(names(&sandbox), [""; 0]);
 }

@@ -22,7 +22,7 @@ fn with_theirs() -> Sandbox {
 fn terminate_with_an_unmanaged_name_changes_nothing() {
     let sandbox = with_theirs();
     let refused = terminate(&sandbox, &["ours", "theirs", "-y"]).expect(6);
-    assert!(refused.stderr.contains("--include-unmanaged"), "{}", refused.stderr);
+    refused.expect_in_stderr("--include-unmanaged");
     terminate(&sandbox, &["ours", "theirs", "--dry-run"]).expect(6);
     assert_eq!(names(&sandbox), ["ours", "theirs"]);
     terminate(&sandbox, &["ours", "theirs", "-y", "--include-unmanaged"]).expect(0);
@@ -78,10 +78,10 @@ fn invalid_labels_warn_and_keep_their_vm() {
         );
         for _ in 0..2 {
             let run = terminate(&sandbox, &["--expired", "-y"]).expect(7);
-            assert!(run.stderr.contains(words), "{words}\n{}", run.stderr);
+            run.expect_in_stderr(words);
             assert_eq!(
                 sandbox
-                    .run(&["list", "-q", "-p", "mock", "--filter", "state=running"])
+                    .run("list -q -p mock --filter state=running")
                     .expect(0)
                     .stdout
                     .trim(),
@@ -90,19 +90,15 @@ fn invalid_labels_warn_and_keep_their_vm() {
         }
         let id = forged["id"].as_str().expect("an id");
         let refused = terminate(&sandbox, &[id, "-y"]).expect(6);
-        assert!(refused.stderr.contains(words), "{}", refused.stderr);
+        refused.expect_in_stderr(words);
         let told = sandbox.run(&["describe", id, "-p", "mock"]).expect(0);
-        assert!(
-            told.stderr.contains("warning: ") && told.stderr.contains(words),
-            "{}",
-            told.stderr
-        );
+        told.expect_in_stderr("warning: ").expect_in_stderr(words);
         for verb in [
             &["extend", id, "--ttl", "1h"][..],
             &["extend", id, "--ttl", "9h", "-o", "json"],
         ] {
             let refused = sandbox.run(&[verb, &["-p", "mock"]].concat()).expect(6);
-            assert!(refused.stderr.contains("nothing was changed"), "{}", refused.stderr);
+            refused.expect_in_stderr("nothing was changed");
         }
     }
 }
@@ -116,7 +112,7 @@ fn ttl_label_that_is_invalid_is_ignored() {
         one["labels"]["cloudctl-ttl"] = "banana".into();
     });
     let run = terminate(&sandbox, &["--expired", "-y"]).expect(7);
-    assert!(run.stderr.contains("cloudctl-ttl is \"banana\""), "{}", run.stderr);
+    run.expect_in_stderr("cloudctl-ttl is \"banana\"");
     assert_eq!(names(&sandbox), ["web-1"]);
     // It is ours all the same, and whoever names it may end it.
     terminate(&sandbox, &["web-1", "-y"]).expect(0);
@@ -125,10 +121,8 @@ fn ttl_label_that_is_invalid_is_ignored() {
 #[test]
 fn terminate_expired_asks_for_confirmation() {
     let sandbox = Sandbox::new();
-    let many = [
-        "create", "-p", "mock", "web", "--count", "12", "-l", "env=ci", "--wait", "none", "-q",
-    ];
-    sandbox.run(&many).expect(0);
+    let many = "create -p mock web --count 12 -l env=ci --wait none -q";
+    sandbox.run(many).expect(0);
     create(&sandbox, &["young", "--ttl", "1h"]);
     create(&sandbox, &["other"]);
     for index in 1..=12 {
@@ -136,7 +130,7 @@ fn terminate_expired_asks_for_confirmation() {
     }
     leave_to_the_label(&sandbox, "other");
     let refused = terminate(&sandbox, &["--expired"]).expect(2);
-    assert!(refused.stderr.contains("13 VMs in mock mock"), "{}", refused.stderr);
+    refused.expect_in_stderr("13 VMs in mock mock");
     terminate(&sandbox, &["--expired", "-y", "--expect", "12"]).expect(6);
     assert_eq!(names(&sandbox).len(), 14);
     let plan = terminate(&sandbox, &["--expired", "-l", "env=ci", "--dry-run", "-q"]).expect(0);
@@ -146,7 +140,7 @@ fn terminate_expired_asks_for_confirmation() {
     assert_eq!(names(&sandbox), ["other", "young"]);
     terminate(&sandbox, &["--expired", "-y", "--expect", "1"]).expect(0);
     let again = terminate(&sandbox, &["--expired", "-y"]).expect(0);
-    assert!(again.stderr.contains("nothing to terminate"), "{}", again.stderr);
+    again.expect_in_stderr("nothing to terminate");
     assert_eq!(names(&sandbox), ["young"]);
 }
 
@@ -156,12 +150,7 @@ fn protected_expired_vm_stays_and_is_reported() {
     create(&sandbox, &["safe", "--protect"]);
     leave_to_the_label(&sandbox, "safe");
     let run = terminate(&sandbox, &["--expired", "-y"]).expect(6);
-    assert!(
-        run.stderr
-            .contains("hint: take the protection off first: cloudctl unprotect mock/"),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr("hint: take the protection off first: cloudctl unprotect mock/");
     terminate(&sandbox, &["--expired", "--dry-run"]).expect(6);
     assert_eq!(names(&sandbox), ["safe"]);
 }
@@ -172,7 +161,7 @@ fn selector_with_a_silent_region_changes_nothing() {
     create(&sandbox, &["due", "-l", "env=ci"]);
     sandbox.set("CLOUDCTL_MOCK", "unreachable=eu-west-1");
     let refused = terminate(&sandbox, &["-l", "env=ci", "-y"]).expect(6);
-    assert!(refused.stderr.contains("nothing was terminated"), "{}", refused.stderr);
+    refused.expect_in_stderr("nothing was terminated");
     sandbox.set("CLOUDCTL_MOCK", "");
     assert_eq!(names(&sandbox), ["due"]);
 }
@@ -195,7 +184,7 @@ fn terminate_expired_works_beside_a_silent_region() {
         let run = terminate(&sandbox, &[arguments, &["-o", "json"]].concat()).expect(7);
         assert_eq!(run.items().len(), ended, "{arguments:?}");
         assert_eq!(run.error_kinds(), ["incomplete"]);
-        assert!(run.stderr.contains("eu-west-1"), "{}", run.stderr);
+        run.expect_in_stderr("eu-west-1");
     }
     sandbox.set("CLOUDCTL_MOCK", "");
     assert_eq!(names(&sandbox), [""; 0]);

@@ -14,7 +14,7 @@ fn name_that_may_exist_elsewhere_changes_nothing() {
     sandbox.set("CLOUDCTL_MOCK", "unreachable=eu-west-1");
     for verb in [&["terminate", "-y"][..], &["stop"], &["reboot"]] {
         let refused = sandbox.run(&[verb, &["web-1", "-p", "mock"]].concat()).expect(6);
-        assert!(refused.stderr.contains("mock/eu-west-1"), "{}", refused.stderr);
+        refused.expect_in_stderr("mock/eu-west-1");
     }
     let id = made["id"].as_str().unwrap();
     sandbox.run(&["terminate", id, "-y", "-p", "mock", "--wait"]).expect(0);
@@ -26,9 +26,7 @@ fn name_that_may_exist_elsewhere_changes_nothing() {
 fn name_not_seen_in_a_gap_is_not_absent() {
     let mut sandbox = Sandbox::new();
     sandbox.set("CLOUDCTL_MOCK", "unreachable=eu-west-1");
-    sandbox
-        .run(&["terminate", "web-1", "-y", "--ignore-not-found", "-p", "mock"])
-        .expect(7);
+    sandbox.run("terminate web-1 -y --ignore-not-found -p mock").expect(7);
 }
 
 #[test]
@@ -41,32 +39,14 @@ fn each_region_is_asked_of_every_cloud_that_has_it() {
         .set("AWS_SECRET_ACCESS_KEY", "a-secret");
     create(&sandbox, &["here"]);
     emulator.seed_instances("us-west-2", 1);
-    let both = [
-        "list",
-        "-p",
-        "mock",
-        "-p",
-        "aws",
-        "-r",
-        "us-east-1",
-        "-r",
-        "us-west-2",
-        "-o",
-        "json",
-    ];
-    let run = sandbox.run(&both).expect(0);
+    let both = "list -p mock -p aws -r us-east-1 -r us-west-2 -o json";
+    let run = sandbox.run(both).expect(0);
     let mut providers: Vec<_> = run.items().iter().map(|item| item["provider"].clone()).collect();
     providers.sort_by_key(Value::to_string);
     assert_eq!(providers, ["aws", "mock"]);
-    assert!(
-        run.stderr.contains("mock is left out") && run.stderr.contains("us-west-2"),
-        "{}",
-        run.stderr
-    );
-    let unknown = sandbox
-        .run(&["list", "-p", "mock", "-p", "aws", "-r", "us-east-1", "-r", "moon-1"])
-        .expect(2);
-    assert!(unknown.stderr.contains("moon-1"), "{}", unknown.stderr);
+    run.expect_in_stderr("mock is left out").expect_in_stderr("us-west-2");
+    let unknown = sandbox.run("list -p mock -p aws -r us-east-1 -r moon-1").expect(2);
+    unknown.expect_in_stderr("moon-1");
 }
 
 #[test]
@@ -89,17 +69,11 @@ fn location_comes_from_flag_then_file_then_variable() {
 fn expect_hint_shows_the_accepted_number() {
     let sandbox = Sandbox::new();
     create(&sandbox, &["safe", "--protect", "-l", "env=ci"]);
-    let many = [
-        "create", "-p", "mock", "web", "--count", "11", "-l", "env=ci", "--wait", "none",
-    ];
-    sandbox.run(&many).expect(0);
-    let asked = sandbox
-        .run(&["terminate", "-l", "env=ci", "-y", "-p", "mock"])
-        .expect(2);
-    assert!(asked.stderr.contains("pass --expect 12"), "{}", asked.stderr);
-    sandbox
-        .run(&["terminate", "-l", "env=ci", "-y", "-p", "mock", "--expect", "12"])
-        .expect(7);
+    let many = "create -p mock web --count 11 -l env=ci --wait none";
+    sandbox.run(many).expect(0);
+    let asked = sandbox.run("terminate -l env=ci -y -p mock").expect(2);
+    asked.expect_in_stderr("pass --expect 12");
+    sandbox.run("terminate -l env=ci -y -p mock --expect 12").expect(7);
     assert_eq!(names(&sandbox), ["safe"]);
 }
 
@@ -109,17 +83,11 @@ fn wait_ends_in_time_although_the_cloud_is_silent() {
     create(&sandbox, &["web-1"]);
     sandbox.set("CLOUDCTL_MOCK", "latency=120s");
     let since = std::time::Instant::now();
-    let run = sandbox
-        .run(&["wait", "web-1", "-p", "mock", "--timeout", "1s"])
-        .expect(9);
+    let run = sandbox.run("wait web-1 -p mock --timeout 1s").expect(9);
     assert!(
         since.elapsed() < std::time::Duration::from_secs(30),
         "{:?}",
         since.elapsed()
     );
-    assert!(
-        run.stderr.contains("web-1 could not be looked at within"),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr("web-1 could not be looked at within");
 }

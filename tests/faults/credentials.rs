@@ -15,7 +15,7 @@ pub fn rows() -> Vec<Row> {
 }
 
 fn credentials_expiring_before_a_change_change_nothing(backend: &Backend) {
-    backend.run(&["create", "web-1"]).expect(0);
+    backend.run("create web-1").expect(0);
     let before = alive_ids(backend);
     // After the last call before the change.
     let looks = lists_before_recheck(backend, true);
@@ -31,7 +31,7 @@ fn credentials_expiring_before_a_change_change_nothing(backend: &Backend) {
         });
         assert_eq!(run.code, 4, "{arguments:?}: {}", run.stderr);
         assert_eq!(run.error_kinds(), ["unauthenticated"], "{arguments:?}");
-        assert!(run.stderr.contains("hint: "), "{}", run.stderr);
+        run.expect_in_stderr("hint: ");
         backend.renew_credentials();
         assert_eq!(alive_ids(backend), before, "{arguments:?}");
     }
@@ -44,8 +44,8 @@ fn credentials_expiring_before_a_change_change_nothing(backend: &Backend) {
     .expect(4);
     backend.renew_credentials();
     assert_eq!(alive_ids(backend), before);
-    backend.run(&["create", "web-2"]).expect(0);
-    backend.run(&["terminate", "web-1", "-y"]).expect(0);
+    backend.run("create web-2").expect(0);
+    backend.run("terminate web-1 -y").expect(0);
     assert_eq!(backend.alive().len(), 1);
 }
 

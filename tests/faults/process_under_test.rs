@@ -44,11 +44,7 @@ impl Process {
     pub fn end(mut self) -> Run {
         until("the process ends", || self.has_ended());
         let output = self.0.take().expect("a process").wait_with_output().expect("its end");
-        Run {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Run::from_output(&output)
     }
 }
 

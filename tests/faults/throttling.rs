@@ -89,8 +89,8 @@ fn throttled_changes_end_in_time(backend: &Backend) {
         assert!((4..=40).contains(&calls), "{calls} calls of {call}");
     }
     backend.clear_faults();
-    backend.run(&["create", "web-2"]).expect(0);
-    backend.run(&["terminate", "web-1", "-y"]).expect(0);
+    backend.run("create web-2").expect(0);
+    backend.run("terminate web-1 -y").expect(0);
     assert_eq!(backend.alive().len(), 1);
 }
 

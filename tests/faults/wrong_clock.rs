@@ -35,14 +35,14 @@ fn seed_with_ttl(backend: &Backend, name: &str, ttl: &str) -> String {
 }
 
 fn assert_created_with_ttl(backend: &Backend) {
-    let made = backend.json(&["create", "web-1", "--ttl", "2h"]).expect(0).item();
-    let shown = backend.json(&["describe", "web-1"]).expect(0).item();
+    let made = backend.json("create web-1 --ttl 2h").expect(0).item();
+    let shown = backend.json("describe web-1").expect(0).item();
     let end = backend.created_at("web-1") + Duration::from_secs(7_200);
     for item in [&made, &shown] {
         let off = time(item, "expires_at").duration_since(end).abs();
         assert!(off < SignedDuration::from_secs(31), "{off:?} off: {item}");
     }
-    let same = backend.json(&["create", "web-1", "--ttl", "2h"]).expect(0).item();
+    let same = backend.json("create web-1 --ttl 2h").expect(0).item();
     assert_eq!(same["id"], made["id"]);
 }
 
@@ -51,15 +51,15 @@ fn clock_twenty_minutes_slow_is_not_used(backend: &Backend) {
     let over = seed_with_ttl(backend, "over", "10m");
     let young = seed_with_ttl(backend, "young", "30m");
     backend.advance_with_dates(TWENTY_MINUTES);
-    let plan = backend.json(&["terminate", "--expired", "--dry-run"]).expect(0);
+    let plan = backend.json("terminate --expired --dry-run").expect(0);
     assert_eq!(plan.item()["id"], over.as_str());
-    backend.run(&["terminate", "--expired", "-y"]).expect(0);
+    backend.run("terminate --expired -y").expect(0);
     assert_eq!(alive_ids(backend), [young]);
     assert_created_with_ttl(backend);
-    backend.run(&["terminate", "--expired", "-y"]).expect(0);
+    backend.run("terminate --expired -y").expect(0);
     assert_eq!(backend.alive().len(), 2);
     // It is extended by the cloud's time, too.
-    let extended = backend.json(&["extend", "young", "--ttl", "1h"]).expect(0).item();
+    let extended = backend.json("extend young --ttl 1h").expect(0).item();
     let end = backend.now() + Duration::from_secs(3_600);
     let off = time(&extended, "expires_at").duration_since(end).abs();
     assert!(off < SignedDuration::from_secs(31), "{off:?} off: {extended}");
@@ -72,7 +72,7 @@ fn clock_twenty_minutes_fast_is_not_used(backend: &Backend) {
     // Eleven minutes later; and the cloud's clock is nine minutes behind the time when it was made.
     backend.advance(Duration::from_secs(11 * 60));
     emulator.set_date_offset(SignedDuration::from_mins(-20));
-    let run = backend.run(&["terminate", "--expired", "-y"]).expect(0);
+    let run = backend.run("terminate --expired -y").expect(0);
     assert_eq!(alive_ids(backend), [first], "{}", run.stderr);
     assert_created_with_ttl(backend);
 }
@@ -84,7 +84,7 @@ fn wrong_clock_is_reported(backend: &Backend) {
     seed(backend, "web-1", &own("web-1"));
     for (minutes, words) in [(20, "20 minutes slow"), (-20, "20 minutes fast"), (3, "")] {
         emulator.set_date_offset(SignedDuration::from_mins(minutes));
-        let run = backend.run(&["list"]).expect(0);
+        let run = backend.run("list").expect(0);
         let warning = format!("warning: this machine's clock is {words} by the time of aws\n");
         assert_eq!(
             told(&run.stderr, &warning),
@@ -102,7 +102,7 @@ fn wrong_clock_is_reported(backend: &Backend) {
     emulator.set_date_offset(SignedDuration::from_mins(20));
     let quiet = backend
         .sandbox
-        .command(&["list"])
+        .command("list")
         .env("CLOUDCTL_LOG", "off")
         .output()
         .expect("a run");
@@ -130,5 +130,5 @@ fn wrong_clock_is_reported(backend: &Backend) {
     );
     emulator.expire_credentials();
     let run = backend.run(&["list", "-r", backend.home_region()]).expect(4);
-    assert!(run.stderr.contains("hint: set this machine's clock"), "{}", run.stderr);
+    run.expect_in_stderr("hint: set this machine's clock");
 }

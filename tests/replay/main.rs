@@ -15,11 +15,15 @@
     reason = "tests"
 )]
 
+#[path = "../support/command_line.rs"]
+mod command_line;
 mod compare;
 mod contract_parts;
 mod emulated_clouds;
 mod normalize;
 mod recorded_scenarios;
+#[path = "../support/sandbox.rs"]
+mod sandbox;
 mod scenario_run;
 mod stored_data;
 

@@ -14,23 +14,18 @@ use serde_json::Value;
 use crate::compare::difference;
 use crate::emulated_clouds::{RunningCloud, ec2, gce};
 use crate::normalize::Normalizer;
-use crate::scenario_run::{MOCK_FILE, Sandbox, split_words};
+use crate::sandbox::Sandbox;
+use crate::scenario_run::{MOCK_FILE, new_sandbox, read_file, start_cloud};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me\n";
 const FULL: &str = "--ssh-key key.pub --user-data init.sh --open 22,443/203.0.113.0/24,80/2001:db8::/32 -l env=ci \
                     --protect --ttl 2h --disk 20";
 
 fn sandbox() -> Sandbox {
-    let sandbox = Sandbox::new();
+    let sandbox = new_sandbox();
     sandbox.write("key.pub", KEY);
     sandbox.write("init.sh", "#!/bin/sh\necho hello\n");
     sandbox
-}
-
-#[track_caller]
-fn run(sandbox: &Sandbox, line: &str) {
-    let output = sandbox.run(&split_words(line), "");
-    assert_eq!(output.code, 0, "{line}\n{}\n{}", output.stdout, output.stderr);
 }
 
 #[track_caller]
@@ -47,28 +42,33 @@ fn check(name: &str, expected: &str, actual: &str) {
 #[test]
 fn ec2_calls_store_what_they_always_stored() {
     let mut sandbox = sandbox();
-    let cloud = sandbox.start("ec2");
+    let cloud = start_cloud(&mut sandbox, "ec2");
     let RunningCloud::Ec2(emulator) = &cloud else {
         panic!("another cloud than EC2 was started")
     };
     emulator.set_transition(Duration::ZERO);
-    run(&sandbox, "create plain -p aws --type t3.small --ssh-key none -q");
-    run(&sandbox, "terminate plain -p aws -y --wait -q");
-    run(&sandbox, "create plain -p aws --type t3.small --ssh-key none -q");
-    run(
-        &sandbox,
-        "create other -p aws --type t3.small --ssh-key none -r eu-west-1 -q",
-    );
-    run(
-        &sandbox,
-        &format!("create full -p aws --type m7g.large --image debian-12 {FULL} -l Team=web -q"),
-    );
-    run(&sandbox, "create group -p aws --cpus 2 --memory 4 --count 2 --spot -q");
+    sandbox
+        .run("create plain -p aws --type t3.small --ssh-key none -q")
+        .expect(0);
+    sandbox.run("terminate plain -p aws -y --wait -q").expect(0);
+    sandbox
+        .run("create plain -p aws --type t3.small --ssh-key none -q")
+        .expect(0);
+    sandbox
+        .run("create other -p aws --type t3.small --ssh-key none -r eu-west-1 -q")
+        .expect(0);
+    sandbox
+        .run(&format!(
+            "create full -p aws --type m7g.large --image debian-12 {FULL} -l Team=web -q"
+        ))
+        .expect(0);
+    sandbox
+        .run("create group -p aws --cpus 2 --memory 4 --count 2 --spot -q")
+        .expect(0);
     emulator.exhaust_type("t3.small");
-    run(
-        &sandbox,
-        "create next -p aws --cpus 2 --memory 2 --fallback type --ssh-key none -q",
-    );
+    sandbox
+        .run("create next -p aws --cpus 2 --memory 2 --fallback type --ssh-key none -q")
+        .expect(0);
     check("ec2.txt", include_str!("stored/ec2.txt"), &ec2_text(emulator));
 }
 
@@ -134,23 +134,29 @@ fn decode_url(text: &str) -> String {
 #[test]
 fn compute_engine_calls_store_what_they_always_stored() {
     let mut sandbox = sandbox();
-    let cloud = sandbox.start("gce");
+    let cloud = start_cloud(&mut sandbox, "gce");
     let RunningCloud::Gce(emulator) = &cloud else {
         panic!("another cloud than Compute Engine was started")
     };
     emulator.set_transition_time(Duration::ZERO);
-    run(&sandbox, "create plain -p gcp --type e2-small --ssh-key none -q");
-    run(&sandbox, "terminate plain -p gcp -y --wait -q");
-    run(&sandbox, "create plain -p gcp --type e2-small --ssh-key none -q");
-    run(
-        &sandbox,
-        "create other -p gcp --type e2-small --ssh-key none -r europe-west1 -q",
-    );
-    run(
-        &sandbox,
-        &format!("create full -p gcp --type e2-standard-2 --image debian-12 {FULL} -l team=web -q"),
-    );
-    run(&sandbox, "create group -p gcp --cpus 2 --memory 4 --count 2 --spot -q");
+    sandbox
+        .run("create plain -p gcp --type e2-small --ssh-key none -q")
+        .expect(0);
+    sandbox.run("terminate plain -p gcp -y --wait -q").expect(0);
+    sandbox
+        .run("create plain -p gcp --type e2-small --ssh-key none -q")
+        .expect(0);
+    sandbox
+        .run("create other -p gcp --type e2-small --ssh-key none -r europe-west1 -q")
+        .expect(0);
+    sandbox
+        .run(&format!(
+            "create full -p gcp --type e2-standard-2 --image debian-12 {FULL} -l team=web -q"
+        ))
+        .expect(0);
+    sandbox
+        .run("create group -p gcp --cpus 2 --memory 4 --count 2 --spot -q")
+        .expect(0);
     check("gce.txt", include_str!("stored/gce.txt"), &gce_text(emulator));
 }
 
@@ -217,12 +223,12 @@ fn mock_cloud_stores_what_it_always_stored() {
         "create spot -p mock --spot --native fail_after_seconds=3600 -q",
         "stop plain -p mock -q",
     ] {
-        run(&sandbox, line);
+        sandbox.run(line).expect(0);
     }
     let full = "create full -p mock -z eu-west-1b --type arm-large --image debian-12 --disk-type standard \
                 --firewall web --firewall db --no-public-ip --identity robot";
-    run(&sandbox, &format!("{full} {FULL} -q"));
-    let text = sandbox.read(MOCK_FILE).expect("the mock cloud's file");
+    sandbox.run(&format!("{full} {FULL} -q")).expect(0);
+    let text = read_file(&sandbox, MOCK_FILE).expect("the mock cloud's file");
     check(
         "mock.txt",
         include_str!("stored/mock.txt"),
@@ -233,11 +239,9 @@ fn mock_cloud_stores_what_it_always_stored() {
 #[test]
 fn fetched_prices_are_stored_as_they_always_were() {
     let mut sandbox = sandbox();
-    let _cloud = sandbox.start("prices");
-    run(&sandbox, "catalog update -q");
-    let text = sandbox
-        .read("home/.cache/cloudctl/prices.tsv")
-        .expect("the file of prices");
+    let _cloud = start_cloud(&mut sandbox, "prices");
+    sandbox.run("catalog update -q").expect(0);
+    let text = read_file(&sandbox, "home/.cache/cloudctl/prices.tsv").expect("the file of prices");
     let mut normalizer = Normalizer::new(&sandbox.folder().to_string_lossy());
     check(
         "prices.txt",
@@ -253,14 +257,14 @@ fn choice_of_a_context_changes_one_value_of_the_file() {
     let text =
         "# Mine.\ncurrent = \"a\" # by hand\n\n[contexts.a] # the first\nprovider   = \"mock\"\n\n[contexts.b]\n";
     sandbox.write(file, text);
-    run(&sandbox, "context use b");
+    sandbox.run("context use b").expect(0);
     let expected = text.replace("current = \"a\"", "current = \"b\"");
-    check("config.toml", &expected, &sandbox.read(file).expect("the file"));
+    check("config.toml", &expected, &read_file(&sandbox, file).expect("the file"));
     sandbox.write(file, "[contexts.b]\n");
-    run(&sandbox, "context use b");
+    sandbox.run("context use b").expect(0);
     check(
         "config.toml",
         "current = \"b\"\n[contexts.b]\n",
-        &sandbox.read(file).expect("the file"),
+        &read_file(&sandbox, file).expect("the file"),
     );
 }

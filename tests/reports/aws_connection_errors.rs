@@ -46,11 +46,7 @@ fn address_that_is_none_is_refused_by_name() {
                 &["create", "web-1", "-p", "aws", "--image", "ami-1"],
             ] {
                 let run = sandbox.run(arguments).expect(2);
-                assert!(
-                    run.stderr.contains(name) && run.stderr.contains(value),
-                    "{name}={value}: {}",
-                    run.stderr
-                );
+                run.expect_in_stderr(name).expect_in_stderr(value);
                 never_again(&run.stderr);
             }
         }
@@ -66,22 +62,15 @@ fn address_in_a_profile_is_refused_with_its_line() {
         sandbox
     };
     let run = list(&sandbox("[default]\nendpoint_url = localhost:4566\n")).expect(2);
-    assert!(
-        run.stderr.contains("~/.aws/config:2") && run.stderr.contains("localhost:4566"),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr("~/.aws/config:2")
+        .expect_in_stderr("localhost:4566");
     let run = list(&sandbox(
         "[default]\nservices = x\n[services x]\nec2 =\n  endpoint_url = localhost:1\n",
     ))
     .expect(2);
-    assert!(run.stderr.contains("~/.aws/config:5"), "{}", run.stderr);
+    run.expect_in_stderr("~/.aws/config:5");
     let run = list(&sandbox("[default]\nservices = gone\n")).expect(2);
-    assert!(
-        run.stderr.contains("\"gone\"") && run.stderr.contains("~/.aws/config:2"),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr("\"gone\"").expect_in_stderr("~/.aws/config:2");
 }
 
 #[test]
@@ -95,8 +84,8 @@ fn password_in_an_address_is_not_shown() {
         let mut sandbox = sandbox_at("http://127.0.0.1:9");
         sandbox.set(name, value);
         let run = list(&sandbox).expect(2);
-        assert!(run.stderr.contains(name), "{}", run.stderr);
-        assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
+        run.expect_in_stderr(name);
+        run.expect_not_in_stderr("hunter2");
     }
 }
 
@@ -113,24 +102,16 @@ fn switch_that_does_not_go_with_an_address_is_named_with_it() {
         sandbox.unset("AWS_ENDPOINT_URL");
         sandbox.set(address, &emulator.url()).set(switch, "true");
         let run = list(&sandbox).expect(2);
-        assert!(
-            run.stderr.contains(switch) && run.stderr.contains(address),
-            "{}",
-            run.stderr
-        );
+        run.expect_in_stderr(switch).expect_in_stderr(address);
         never_again(&run.stderr);
     }
     let mut sandbox = sandbox_at(&emulator.url());
     sandbox.write("home/.aws/config", "[default]\nuse_fips_endpoint = true\n");
     let run = list(&sandbox).expect(2);
-    assert!(run.stderr.contains("~/.aws/config:2"), "{}", run.stderr);
+    run.expect_in_stderr("~/.aws/config:2");
     sandbox.set("AWS_USE_FIPS_ENDPOINT", "maybe");
     let run = list(&sandbox).expect(2);
-    assert!(
-        run.stderr.contains("AWS_USE_FIPS_ENDPOINT is \"maybe\""),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr("AWS_USE_FIPS_ENDPOINT is \"maybe\"");
     assert!(emulator.calls().is_empty());
 }
 
@@ -140,9 +121,7 @@ fn unknown_authority_is_named_at_once() {
     let server = TlsServer::before(&emulator.url());
     let sandbox = sandbox_at(&server.url());
     let started = Instant::now();
-    let run = sandbox
-        .run(&["list", "-p", "aws", "-r", "us-east-1", "-o", "json"])
-        .expect(2);
+    let run = sandbox.run("list -p aws -r us-east-1 -o json").expect(2);
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     assert_eq!(server.connections(), 1);
     never_again(&run.stderr);
@@ -181,11 +160,7 @@ fn named_authority_is_trusted() {
         &sandbox.write("other.pem", include_str!("../support/roots.pem")),
     );
     let run = list(&sandbox).expect(2);
-    assert!(
-        run.stderr.contains("other.pem, which AWS_CA_BUNDLE names, are trusted"),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr("other.pem, which AWS_CA_BUNDLE names, are trusted");
 }
 
 #[test]
@@ -224,7 +199,7 @@ fn file_without_certificates_is_named() {
                 "{name} {content:?}: {}",
                 run.stderr
             );
-            assert!(run.stderr.contains("bundle.pem"), "{}", run.stderr);
+            run.expect_in_stderr("bundle.pem");
         }
     }
     assert_eq!(server.connections(), 0);
@@ -235,7 +210,7 @@ fn plain_server_at_a_secure_address_is_told() {
     let emulator = ec2::Emulator::start();
     let sandbox = sandbox_at(&emulator.url().replace("http://", "https://"));
     let run = list(&sandbox).expect(2);
-    assert!(run.stderr.contains("does not speak TLS"), "{}", run.stderr);
+    run.expect_in_stderr("does not speak TLS");
     never_again(&run.stderr);
 }
 
@@ -270,8 +245,8 @@ fn causes_are_told_apart_with_the_address() {
             sandbox.set("HTTP_PROXY", &proxy);
         }
         let run = list(&sandbox).expect(9);
-        assert!(run.stderr.contains(&words), "{words}: {}", run.stderr);
-        let run = sandbox.run(&["whoami", "-p", "aws", "-o", "json"]).expect(9);
+        run.expect_in_stderr(&words);
+        let run = sandbox.run("whoami -p aws -o json").expect(9);
         let message = run.json()["errors"][0]["message"].as_str().unwrap().to_owned();
         assert!(message.contains(&words), "{words}: {message}");
     }

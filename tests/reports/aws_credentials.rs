@@ -18,7 +18,7 @@ pub fn sandbox_at(url: &str) -> Sandbox {
 
 /// Lists the VMs of one region.
 pub fn list(sandbox: &Sandbox) -> Run {
-    sandbox.run(&["list", "-p", "aws", "-r", "us-east-1"])
+    sandbox.run("list -p aws -r us-east-1")
 }
 
 /// Whose key the last call was signed with.
@@ -105,11 +105,8 @@ fn two_profile_variables_that_differ_are_refused() {
     );
     sandbox.set("AWS_PROFILE", "work").set("AWS_DEFAULT_PROFILE", "home");
     let run = list(&sandbox).expect(2);
-    assert!(
-        run.stderr.contains("AWS_PROFILE") && run.stderr.contains("AWS_DEFAULT_PROFILE"),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr("AWS_PROFILE")
+        .expect_in_stderr("AWS_DEFAULT_PROFILE");
     sandbox.set("AWS_DEFAULT_PROFILE", "work");
     list(&sandbox).expect(0);
     assert_eq!(emulator.calls().len(), 1);
@@ -128,16 +125,11 @@ fn absent_profile_is_named_with_the_files_and_the_nearest_names() {
         sandbox.set(variable, name);
         let run = list(&sandbox).expect(4);
         for part in [variable, name, "~/.aws/config", "~/.aws/credentials", "prod"] {
-            assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
+            run.expect_in_stderr(part);
         }
         sandbox.set(variable, "stage");
         let run = list(&sandbox).expect(4);
-        assert!(
-            run.stderr
-                .contains("~/.aws/config:3: write the section's name as [profile \"stage\"]"),
-            "{}",
-            run.stderr
-        );
+        run.expect_in_stderr("~/.aws/config:3: write the section's name as [profile \"stage\"]");
     }
     assert!(emulator.calls().is_empty());
 }
@@ -200,16 +192,12 @@ fn broken_file_is_named_with_the_line() {
         let sandbox = sandbox_at(&emulator.url());
         sandbox.write(file, text);
         let run = list(&sandbox).expect(2);
-        assert!(run.stderr.contains(place), "{place}: {}", run.stderr);
+        run.expect_in_stderr(place);
     }
     let sandbox = sandbox_at(&emulator.url());
     std::fs::create_dir_all(sandbox.home().join(".aws/credentials")).unwrap();
     let run = list(&sandbox).expect(4);
-    assert!(
-        run.stderr.contains("~/.aws/credentials: it is a folder"),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr("~/.aws/credentials: it is a folder");
     assert!(emulator.calls().is_empty());
 }
 
@@ -261,7 +249,7 @@ fn characters_that_no_key_has_are_refused_by_name() {
             .set("AWS_SECRET_ACCESS_KEY", "secret");
         sandbox.set(name, value);
         let run = list(&sandbox).expect(4);
-        assert!(run.stderr.contains(name), "{name}: {}", run.stderr);
+        run.expect_in_stderr(name);
         assert!(!run.stderr.contains("CANARY"), "{name}: {}", run.stderr);
     }
     for (key, value) in [
@@ -274,12 +262,8 @@ fn characters_that_no_key_has_are_refused_by_name() {
             &format!("[default]\n{}{key} = {value}\n", keys(ID)),
         );
         let run = list(&sandbox).expect(4);
-        assert!(
-            run.stderr.contains(key) && run.stderr.contains("~/.aws/credentials:4"),
-            "{}",
-            run.stderr
-        );
-        assert!(!run.stderr.contains("CANARY"), "{}", run.stderr);
+        run.expect_in_stderr(key).expect_in_stderr("~/.aws/credentials:4");
+        run.expect_not_in_stderr("CANARY");
     }
     assert!(emulator.calls().is_empty());
 }
@@ -290,23 +274,14 @@ fn half_a_key_is_refused_by_name() {
     let mut sandbox = sandbox_at(&emulator.url());
     sandbox.set("AWS_ACCESS_KEY_ID", ID);
     let run = list(&sandbox).expect(4);
-    assert!(
-        run.stderr.contains("AWS_SECRET_ACCESS_KEY is not set"),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr("AWS_SECRET_ACCESS_KEY is not set");
     let sandbox = sandbox_at(&emulator.url());
     sandbox.write(
         "home/.aws/credentials",
         &format!("[default]\naws_access_key_id = {ID}\n"),
     );
     let run = list(&sandbox).expect(4);
-    assert!(
-        run.stderr
-            .contains("~/.aws/credentials:2: aws_access_key_id is set, and aws_secret_access_key is not"),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr("~/.aws/credentials:2: aws_access_key_id is set, and aws_secret_access_key is not");
 }
 
 #[test]
@@ -338,12 +313,7 @@ fn process_is_named_with_what_it_gives() {
             run.stderr
         );
         if code == 4 {
-            assert!(
-                run.stderr
-                    .contains("credential_process of the AWS profile \"default\" (~/.aws/config:2)"),
-                "{}",
-                run.stderr
-            );
+            run.expect_in_stderr("credential_process of the AWS profile \"default\" (~/.aws/config:2)");
         } else {
             assert_eq!(signer(&emulator), ID);
         }
@@ -356,26 +326,18 @@ fn absent_token_file_is_named_with_its_variable() {
     let mut sandbox = sandbox_at(&emulator.url());
     sandbox.set("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/absent");
     let run = list(&sandbox).expect(4);
-    assert!(run.stderr.contains("AWS_ROLE_ARN"), "{}", run.stderr);
+    run.expect_in_stderr("AWS_ROLE_ARN");
     sandbox.set("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/ci");
     let run = list(&sandbox).expect(4);
-    assert!(
-        run.stderr
-            .contains("/var/run/absent, which AWS_WEB_IDENTITY_TOKEN_FILE names"),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr("/var/run/absent, which AWS_WEB_IDENTITY_TOKEN_FILE names");
     let sandbox = sandbox_at(&emulator.url());
     sandbox.write(
         "home/.aws/config",
         "[default]\nrole_arn = arn:aws:iam::123456789012:role/ci\nweb_identity_token_file = /var/run/gone\n",
     );
     let run = list(&sandbox).expect(4);
-    assert!(
-        run.stderr.contains("/var/run/gone") && run.stderr.contains("~/.aws/config:3"),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr("/var/run/gone")
+        .expect_in_stderr("~/.aws/config:3");
 }
 
 fn sts_error(code: &str, message: &str) -> String {
@@ -458,10 +420,10 @@ fn refused_role_is_told_in_words() {
         for arguments in [&["list", "-p", "aws", "-r", "us-east-1"][..], &["whoami", "-p", "aws"]] {
             let run = sandbox.run(arguments).expect(4);
             for part in ["\"work\"", "role/deploy", words, "AccessDenied"].iter().chain(parts) {
-                assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
+                run.expect_in_stderr(part);
             }
             for debug in ["Error {", "Some(", "ErrorMetadata", "AssumeRoleError"] {
-                assert!(!run.stderr.contains(debug), "{debug}: {}", run.stderr);
+                run.expect_not_in_stderr(debug);
             }
         }
     }
@@ -499,7 +461,7 @@ fn role_without_a_usable_source_names_the_line() {
         let sandbox = sandbox_at(&emulator.url());
         sandbox.write("home/.aws/config", &config);
         let run = list(&sandbox).expect(code);
-        assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
+        run.expect_in_stderr(part);
     }
     assert!(emulator.calls().is_empty());
 }
@@ -553,7 +515,7 @@ fn container_that_fails_is_named_by_its_variable() {
         sandbox.set(name, &value);
         let run = list(&sandbox).expect(code);
         assert!(run.stderr.contains(name), "{value}: {}", run.stderr);
-        assert!(!run.stderr.contains("CANARY"), "{}", run.stderr);
+        run.expect_not_in_stderr("CANARY");
     }
     assert!(emulator.calls().is_empty());
 }
@@ -571,7 +533,7 @@ fn configuration_without_credentials_is_not_counted_as_found() {
     ] {
         let sandbox = Sandbox::new();
         sandbox.write("home/.aws/config", config);
-        let run = sandbox.run(&["list"]);
+        let run = sandbox.run("list");
         let run = run.expect(4);
         assert_eq!(
             !run.stderr.contains("no credentials of any cloud were found"),

@@ -50,17 +50,7 @@ fn image_is_looked_for_at_the_publisher_of_the_partition() {
         let emulator = ec2::Emulator::start();
         let mut sandbox = Sandbox::new();
         sandbox.point_at_aws(&emulator.url()).unset("AWS_REGION");
-        let run = sandbox.run(&[
-            "create",
-            "web-1",
-            "-p",
-            "aws",
-            "-r",
-            region,
-            "--image",
-            image,
-            "--dry-run",
-        ]);
+        let run = sandbox.run(&format!("create web-1 -p aws -r {region} --image {image} --dry-run"));
         assert_eq!(run.code, 0, "{region} {image}: {}", run.stderr);
         let asked = asked_of(&emulator, "DescribeImages");
         assert!(!asked.is_empty(), "{region} {image}");
@@ -82,20 +72,10 @@ fn alias_whose_publisher_is_unknown_there_is_refused_by_name() {
         let emulator = ec2::Emulator::start();
         let mut sandbox = Sandbox::new();
         sandbox.point_at_aws(&emulator.url()).unset("AWS_REGION");
-        let arguments = [
-            "create",
-            "web-1",
-            "-p",
-            "aws",
-            "-r",
-            region,
-            "--image",
-            image,
-            "--dry-run",
-        ];
+        let arguments = format!("create web-1 -p aws -r {region} --image {image} --dry-run");
         let run = sandbox.run(&arguments).expect(2);
         for part in [image, partition, "ubuntu-24.04"] {
-            assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
+            run.expect_in_stderr(part);
         }
         let run = sandbox.run(&["image", "list", "-p", "aws", "-r", region]).expect(0);
         assert!(
@@ -169,7 +149,7 @@ fn prices_are_not_requested_from_another_partition() {
         sandbox.set("AWS_REGION", region);
         let path = sandbox.folder().join("prices.tsv");
         sandbox.set("CLOUDCTL_CATALOG", &path.to_string_lossy());
-        let run = sandbox.run(&["catalog", "update", "-p", "aws"]).expect(2);
-        assert!(run.stderr.contains("no list in US dollars"), "{}", run.stderr);
+        let run = sandbox.run("catalog update -p aws").expect(2);
+        run.expect_in_stderr("no list in US dollars");
     }
 }

@@ -97,7 +97,7 @@ fn value_that_is_not_unicode_is_refused_by_name() {
     ] {
         let mut sandbox = Sandbox::new();
         sandbox.point_at_aws(&emulator.url());
-        let mut command = sandbox.command(&["list", "-p", "aws", "-r", "us-east-1"]);
+        let mut command = sandbox.command("list -p aws -r us-east-1");
         let output = command
             .env(name, OsStr::from_bytes(b"a\xff\xfe"))
             .output()

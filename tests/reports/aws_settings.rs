@@ -200,7 +200,7 @@ fn sso(row: &'static CloudToolSetting) {
     // Without it the profile is not whole, and says so.
     trial.sandbox.write("home/.aws/config", &trial.config);
     let run = trial.list(4);
-    assert!(run.stderr.contains(row.name), "{}", run.stderr);
+    run.expect_in_stderr(row.name);
     let own = lines
         .iter()
         .find(|(name, _)| *name == row.name)
@@ -284,12 +284,7 @@ fn trial_of(row: &'static CloudToolSetting) -> Option<fn(&'static CloudToolSetti
             // The address that it is below is not to be had here.
             let mut trial = Trial::bare(row);
             let run = trial.set("/v2/row").list(4);
-            assert!(
-                run.stderr
-                    .contains("the container's credentials (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI)"),
-                "{}",
-                run.stderr
-            );
+            run.expect_in_stderr("the container's credentials (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI)");
         },
         "AWS_EC2_METADATA_DISABLED" => |row| {
             let (mut trial, server) = (Trial::bare(row), Answers::start(404, ""));
@@ -388,7 +383,7 @@ fn trial_of(row: &'static CloudToolSetting) -> Option<fn(&'static CloudToolSetti
             trial.sandbox.unset("AWS_REGION");
             trial.refuses("eu_west!");
             trial.set(" eu-west-1 ");
-            trial.sandbox.run(&["whoami", "-p", "aws"]).expect(0);
+            trial.sandbox.run("whoami -p aws").expect(0);
             let header = trial.emulator.calls()[0].request.headers["authorization"].clone();
             assert!(header.contains("/eu-west-1/sts/"), "{header}");
         },
@@ -397,7 +392,7 @@ fn trial_of(row: &'static CloudToolSetting) -> Option<fn(&'static CloudToolSetti
             trial.refuses("localhost:4566");
             let url = trial.emulator.url();
             trial.set(&url).signs(ID);
-            trial.sandbox.run(&["whoami", "-p", "aws"]).expect(0);
+            trial.sandbox.run("whoami -p aws").expect(0);
         },
         "AWS_ENDPOINT_URL_EC2" | "AWS_ENDPOINT_URL_STS" | "AWS_ENDPOINT_URL_PRICING" => |row| {
             let mut trial = Trial::new(row);
@@ -463,7 +458,7 @@ fn trial_of(row: &'static CloudToolSetting) -> Option<fn(&'static CloudToolSetti
             let mut trial = Trial::without_address(row);
             trial = trial.with("[services row]\nsso =\n  endpoint_url = http://127.0.0.1:9\n");
             let run = trial.set("row").list(2);
-            assert!(run.stderr.contains("AWS_ENDPOINT_URL_SSO"), "{}", run.stderr);
+            run.expect_in_stderr("AWS_ENDPOINT_URL_SSO");
             let url = trial.emulator.url();
             trial.config = format!("[default]\n[services row]\nec2 =\n  endpoint_url = {url}\n");
             trial.set("row").signs(ID);
@@ -566,12 +561,8 @@ fn sso_address(row: &'static CloudToolSetting) {
     );
     let run = trial.set(&portal.url()).list(4);
     assert!(!portal.calls().is_empty(), "{}", run.stderr);
-    assert!(run.stderr.contains("aws sso login --profile default"), "{}", run.stderr);
-    assert!(
-        run.stderr.contains("Session token not found or invalid"),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr("aws sso login --profile default");
+    run.expect_in_stderr("Session token not found or invalid");
 }
 
 #[test]

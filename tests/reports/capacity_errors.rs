@@ -35,13 +35,8 @@ fn configuration_that_is_not_supported_is_tried_once() {
     for fallback in ["zone", "zone,type", "zone,type,region"] {
         let (backend, run) = create("Unsupported", CONFIGURATION, fallback);
         let run = run.expect(6);
-        assert!(
-            run.stderr
-                .contains("requested configuration is currently not supported"),
-            "{}",
-            run.stderr
-        );
-        assert!(!run.stderr.contains("no room"), "{}", run.stderr);
+        run.expect_in_stderr("requested configuration is currently not supported");
+        run.expect_not_in_stderr("no room");
         assert_eq!(backend.count("RunInstances"), 1, "{fallback}");
     }
 }
@@ -56,7 +51,7 @@ fn other_reasons_of_unsupported_are_tried_once() {
         let (backend, run) = create("Unsupported", message, "zone");
         let run = run.expect(6);
         assert_eq!(backend.count("RunInstances"), 1, "{message}");
-        assert!(run.stderr.contains("Unsupported"), "{}", run.stderr);
+        run.expect_in_stderr("Unsupported");
     }
 }
 
@@ -81,7 +76,7 @@ fn type_that_the_zone_lacks_is_looked_for_in_the_next_zone() {
     ] {
         let backend = Backend::start(BackendKind::Ec2Emulator);
         backend.inject(Fault::on("RunInstances", answer(400, code, message)).times(1));
-        let run = backend.json(&["create", "web", "-z", "us-east-1a", "--fallback", "zone"]);
+        let run = backend.json("create web -z us-east-1a --fallback zone");
         let item = run.expect(0).item();
         assert_ne!(item["zone"], "us-east-1a", "{code}: {message}");
         assert_eq!(backend.alive().len(), 1);
@@ -104,8 +99,8 @@ fn want_of_room_that_a_dry_run_tells_is_no_reason_to_stop() {
 fn type_that_the_zone_lacks_is_no_room_without_a_fallback() {
     let backend = Backend::start(BackendKind::Ec2Emulator);
     backend.inject(Fault::on("RunInstances", answer(400, "Unsupported", IN_ZONE)));
-    let run = backend.run(&["create", "web", "-z", "us-east-1a"]).expect(5);
-    assert!(run.stderr.contains("--fallback zone"), "{}", run.stderr);
+    let run = backend.run("create web -z us-east-1a").expect(5);
+    run.expect_in_stderr("--fallback zone");
 }
 
 #[test]
@@ -164,7 +159,7 @@ fn region_that_is_not_opted_in_keeps_its_hint() {
     let message = "You are not subscribed to this service. Please go to http://aws.amazon.com to subscribe.";
     let (_, run) = create("OptInRequired", message, "zone");
     let run = run.expect(4);
-    assert!(run.stderr.contains("hint: enable the region"), "{}", run.stderr);
+    run.expect_in_stderr("hint: enable the region");
 }
 
 #[test]
@@ -211,27 +206,18 @@ fn zone_that_lacks_the_type_is_no_room_on_both_clouds() {
 fn zone_without_the_type_falls_back_to_one_with_it() {
     for (kind, zone, machine_type) in LACKING {
         for fallback in ["zone", "zone,region", "zone,type,region"] {
-            for group in [&[][..], &["--count", "2"]] {
+            for group in ["", "--count 2"] {
                 let backend = Backend::start(kind);
-                let words = [
-                    "create",
-                    "web",
-                    "-z",
-                    zone,
-                    "--type",
-                    machine_type,
-                    "--fallback",
-                    fallback,
-                ];
-                let run = backend.json(&[&words, group].concat()).expect(0);
+                let create = format!("create web -z {zone} --type {machine_type} --fallback {fallback} {group}");
+                let run = backend.json(&create).expect(0);
                 for item in run.items() {
                     assert_eq!(item["region"], backend.home_region(), "{fallback}: {}", run.stderr);
                     assert_eq!(item["machine_type"], machine_type, "{fallback}");
                     assert_ne!(item["zone"], zone);
                 }
-                assert!(!run.stderr.contains("no room in :"), "{}", run.stderr);
+                run.expect_not_in_stderr("no room in :");
                 let backend = Backend::start(kind);
-                backend.json(&[&words, group, &["--dry-run"]].concat()).expect(0);
+                backend.json(&format!("{create} --dry-run")).expect(0);
             }
         }
     }
@@ -241,16 +227,9 @@ fn zone_without_the_type_falls_back_to_one_with_it() {
 fn type_that_no_zone_has_is_a_mistake_on_both_clouds() {
     for (kind, zone, _) in LACKING {
         let backend = Backend::start(kind);
-        let run = backend.run(&[
-            "create",
-            "web",
-            "-z",
-            zone,
-            "--type",
-            "nosuch-standard-1",
-            "--fallback",
-            "zone",
-        ]);
+        let run = backend.run(&format!(
+            "create web -z {zone} --type nosuch-standard-1 --fallback zone"
+        ));
         run.expect(2);
     }
 }

@@ -45,9 +45,7 @@ fn both_are_refused(backend: &Backend, words: &[&str], code: i32) -> Run {
 /// Clouds in which another account or project is expected than the one that the credentials are for.
 fn pinned_to_another(kind: BackendKind) -> Backend {
     let mut backend = Backend::start(kind);
-    backend
-        .run(&["create", "web", "-l", "team=x", "--ssh-key", "none"])
-        .expect(0);
+    backend.run("create web -l team=x --ssh-key none").expect(0);
     backend.sandbox.set("CLOUDCTL_EXPECT_ACCOUNT", "999999999999");
     backend.sandbox.set("CLOUDCTL_EXPECT_PROJECT", "another-project");
     backend
@@ -80,12 +78,12 @@ fn account_pin_refuses_a_dry_run_of_terminate() {
 fn account_that_is_the_expected_one_is_no_refusal() {
     for kind in BackendKind::EMULATORS {
         let mut backend = Backend::start(*kind);
-        let made = backend.json(&["create", "web", "--ssh-key", "none"]).expect(0).item();
+        let made = backend.json("create web --ssh-key none").expect(0).item();
         let account = made["account"].as_str().expect("an account").to_owned();
         backend.sandbox.set("CLOUDCTL_EXPECT_ACCOUNT", &account);
         backend.sandbox.set("CLOUDCTL_EXPECT_PROJECT", &account);
-        backend.run(&["create", "new", "--dry-run"]).expect(0);
-        backend.run(&["terminate", "web", "--dry-run"]).expect(0);
+        backend.run("create new --dry-run").expect(0);
+        backend.run("terminate web --dry-run").expect(0);
     }
 }
 
@@ -93,22 +91,18 @@ fn account_that_is_the_expected_one_is_no_refusal() {
 fn protection_refuses_a_dry_run() {
     for kind in CLOUDS {
         let backend = Backend::start(*kind);
-        backend
-            .run(&["create", "safe", "--protect", "-l", "team=x", "--ssh-key", "none"])
-            .expect(0);
+        backend.run("create safe --protect -l team=x --ssh-key none").expect(0);
         let dry = both_are_refused(&backend, &["terminate", "safe", "-y"], 6);
         assert_eq!(dry.error_kinds(), ["protected"]);
         both_are_refused(&backend, &["terminate", "-l", "team=x", "-y"], 6);
         // Of several the others would go, so that what is left is a part.
-        backend
-            .run(&["create", "other", "-l", "team=x", "--ssh-key", "none"])
-            .expect(0);
-        let dry = backend.json(&["terminate", "-l", "team=x", "--dry-run"]).expect(7);
+        backend.run("create other -l team=x --ssh-key none").expect(0);
+        let dry = backend.json("terminate -l team=x --dry-run").expect(7);
         assert_eq!(
             (dry.item()["name"].as_str(), dry.error_kinds().len()),
             (Some("other"), 1)
         );
-        backend.run(&["terminate", "-l", "team=x", "-y"]).expect(7);
+        backend.run("terminate -l team=x -y").expect(7);
     }
 }
 
@@ -130,16 +124,12 @@ fn ownership_refuses_a_dry_run() {
 fn expected_number_refuses_a_dry_run() {
     for kind in CLOUDS {
         let backend = Backend::start(*kind);
-        backend
-            .run(&["create", "web", "--count", "2", "-l", "team=x", "--ssh-key", "none"])
-            .expect(0);
+        backend.run("create web --count 2 -l team=x --ssh-key none").expect(0);
         for words in [&["-l", "team=x"][..], &["web-1", "web-2"]] {
             let dry = both_are_refused(&backend, &[&["terminate", "-y", "--expect", "3"], words].concat(), 6);
             assert_eq!(dry.items().len(), 2, "those that are selected are shown");
         }
-        backend
-            .run(&["terminate", "-l", "team=x", "--expect", "2", "--dry-run"])
-            .expect(0);
+        backend.run("terminate -l team=x --expect 2 --dry-run").expect(0);
     }
 }
 
@@ -147,17 +137,13 @@ fn expected_number_refuses_a_dry_run() {
 fn number_above_which_expect_is_needed_refuses_a_dry_run() {
     for kind in CLOUDS {
         let backend = Backend::start(*kind);
-        backend
-            .run(&["create", "web", "--count", "11", "-l", "team=x", "--ssh-key", "none"])
-            .expect(0);
+        backend.run("create web --count 11 -l team=x --ssh-key none").expect(0);
         let dry = both_are_refused(&backend, &["terminate", "-l", "team=x", "-y"], 2);
         assert_eq!(dry.items().len(), 11, "those that are selected are shown");
-        assert!(dry.stderr.contains("--expect 11"), "{}", dry.stderr);
-        backend
-            .run(&["terminate", "-l", "team=x", "--expect", "11", "--dry-run"])
-            .expect(0);
+        dry.expect_in_stderr("--expect 11");
+        backend.run("terminate -l team=x --expect 11 --dry-run").expect(0);
         // A dry run needs no yes.
-        backend.run(&["terminate", "web-1", "--dry-run"]).expect(0);
+        backend.run("terminate web-1 --dry-run").expect(0);
     }
 }
 
@@ -186,7 +172,7 @@ fn taken_name_refuses_a_dry_run() {
 fn another_spec_refuses_a_dry_run() {
     for kind in CLOUDS {
         let backend = Backend::start(*kind);
-        backend.run(&["create", "web", "--ssh-key", "none"]).expect(0);
+        backend.run("create web --ssh-key none").expect(0);
         let words = ["create", "web", "--type", backend.other_type(), "--ssh-key", "none"];
         both_are_refused(&backend, &words, 6);
         both_are_refused(

@@ -199,7 +199,7 @@ fn names(kind: ProviderKind, own: &[&str]) -> BTreeSet<String> {
 }
 
 fn cases() -> Vec<Case> {
-    let help = Sandbox::new().run(&["help", "environment"]).expect(0).stdout;
+    let help = Sandbox::new().run("help environment").expect(0).stdout;
     let own = help.split(|c: char| !c.is_ascii_uppercase() && c != '_');
     let own: BTreeSet<String> = own
         .filter(|word| word.starts_with("CLOUDCTL_") && word.len() > 9)
@@ -257,11 +257,7 @@ fn run(sandbox: &Sandbox, case: &Case) -> Run {
         .current_dir(sandbox.folder())
         .stdin(Stdio::null());
     let output = command.output().expect("it runs");
-    Run {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    Run::from_output(&output)
 }
 
 const PANICKED: &str = "panicked";
@@ -381,5 +377,5 @@ fn empty_variable_counts_as_unset() {
     ] {
         sandbox.set(name, "");
     }
-    sandbox.run(&["list", "-p", "aws", "-r", "us-east-1"]).expect(0);
+    sandbox.run("list -p aws -r us-east-1").expect(0);
 }

@@ -10,7 +10,7 @@ use crate::tls::{AUTHORITY, TlsServer};
 use cloud_emulators::faults::{Effect, Fault};
 
 fn list(sandbox: &Sandbox) -> Run {
-    sandbox.run(&["list", "-p", "gcp", "-o", "json"])
+    sandbox.run("list -p gcp -o json")
 }
 
 /// All of these words stand in the text and in the JSON.
@@ -21,7 +21,7 @@ fn tells(run: &Run, words: &[&str]) {
         .unwrap_or_default()
         .to_owned();
     for word in words {
-        assert!(run.stderr.contains(word), "{word:?} in {}", run.stderr);
+        run.expect_in_stderr(word);
         assert!(message.contains(word), "{word:?} in {message}");
     }
     for debug in ["Error {", "kind:", "Some(", "Os {", "reqwest"] {
@@ -60,7 +60,7 @@ fn proxies_that_fail_are_told_from_the_cloud() {
     sandbox.set("HTTP_PROXY", "http://ada:hunter2@127.0.0.1:9");
     let run = list(&sandbox).expect(9);
     tells(&run, &["connection refused by the proxy 127.0.0.1:9"]);
-    assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
+    run.expect_not_in_stderr("hunter2");
     sandbox.set("HTTP_PROXY", "http://proxy.absent.invalid:3128");
     tells(
         &list(&sandbox).expect(9),
@@ -97,9 +97,9 @@ fn authority_that_is_not_trusted_is_told_at_once() {
         )],
     );
     for word in ["hint: set SSL_CERT_FILE", "core/custom_ca_certs_file"] {
-        assert!(run.stderr.contains(word), "{word} in {}", run.stderr);
+        run.expect_in_stderr(word);
     }
-    assert!(!run.stderr.contains("run the same command again"), "{}", run.stderr);
+    run.expect_not_in_stderr("run the same command again");
 }
 
 #[test]
@@ -119,7 +119,8 @@ fn authority_of_ssl_cert_file_is_trusted() {
     list(&sandbox).expect(0);
     sandbox.set("CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE", "/another.pem");
     let run = list(&sandbox).expect(2);
-    assert!(run.stderr.contains("CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE") && run.stderr.contains("SSL_CERT_FILE"));
+    run.expect_in_stderr("CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE")
+        .expect_in_stderr("SSL_CERT_FILE");
     // A folder's files are found by their hashes.
     let folder = sandbox.folder().join("ca");
     sandbox
@@ -141,7 +142,7 @@ fn certificate_for_another_name_is_told() {
         .set("SSL_CERT_FILE", &path);
     let run = list(&sandbox).expect(2);
     tells(&run, &["the certificate of localhost:", "is for another name"]);
-    assert!(!run.stderr.contains("run the same command again"), "{}", run.stderr);
+    run.expect_not_in_stderr("run the same command again");
 }
 
 #[test]
@@ -157,7 +158,7 @@ fn certificates_that_cannot_be_read_are_named() {
     let (_emulator, mut sandbox) = cloud();
     sandbox.set("SSL_CERT_FILE", "/absent/ca.pem");
     let run = list(&sandbox).expect(2);
-    assert!(run.stderr.contains("SSL_CERT_FILE is /absent/ca.pem"), "{}", run.stderr);
+    run.expect_in_stderr("SSL_CERT_FILE is /absent/ca.pem");
 }
 
 fn user(token_uri: &str) -> Value {
@@ -247,7 +248,7 @@ fn token_server_that_cannot_be_reached_is_told_with_its_address() {
     let server = TlsServer::before("http://127.0.0.1:9");
     let run = list_as(&user(&server.url())).expect(2);
     tells(&run, &["is of an authority that is not trusted"]);
-    assert!(run.stderr.contains("hint: set SSL_CERT_FILE"), "{}", run.stderr);
+    run.expect_in_stderr("hint: set SSL_CERT_FILE");
     let broken = StandIn::start(503, &json!({"error": "unavailable"}));
     let run = list_as(&user(&broken.url())).expect(9);
     tells(&run, &["the token server 127.0.0.1", "unavailable"]);

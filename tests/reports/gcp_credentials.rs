@@ -56,7 +56,7 @@ fn list_with_file(content: &[u8]) -> Run {
 }
 
 fn list(sandbox: &Sandbox) -> Run {
-    sandbox.run(&["list", "-p", "gcp", "-o", "json"])
+    sandbox.run("list -p gcp -o json")
 }
 
 /// Exit code 4, all of these words in text and JSON, and none of the secrets.
@@ -64,7 +64,7 @@ fn list(sandbox: &Sandbox) -> Run {
 fn refused(run: Run, words: &[&str]) {
     let run = run.expect(4);
     for word in words {
-        assert!(run.stderr.contains(word), "{word:?} in {}", run.stderr);
+        run.expect_in_stderr(word);
     }
     for secret in [
         "MC4CAQ",
@@ -82,7 +82,7 @@ fn refused(run: Run, words: &[&str]) {
             run.stderr
         );
     }
-    assert!(!run.stderr.contains("run the same command again"), "{}", run.stderr);
+    run.expect_not_in_stderr("run the same command again");
 }
 
 #[test]
@@ -108,8 +108,8 @@ fn content_in_place_of_a_path_is_withheld() {
                 list(&sandbox),
                 &[variable, "a value of ", " characters that is not a path"],
             );
-            refused(sandbox.run(&["list", "-p", "gcp", "-vvv"]), &[variable]);
-            refused(sandbox.run(&["whoami", "-p", "gcp"]), &[variable]);
+            refused(sandbox.run("list -p gcp -vvv"), &[variable]);
+            refused(sandbox.run("whoami -p gcp"), &[variable]);
             assert!(emulator.calls().is_empty());
         }
     }
@@ -120,7 +120,7 @@ fn base64_of_a_key_in_place_of_a_path_is_withheld() {
     let (_emulator, mut sandbox) = cloud_without_credentials();
     sandbox.set("GOOGLE_APPLICATION_CREDENTIALS", "eyJ0eXBlIjogInNlcnZpY2VfYWNjb3VudCJ9");
     let run = list(&sandbox);
-    assert!(!run.stderr.contains("eyJ0"), "{}", run.stderr);
+    run.expect_not_in_stderr("eyJ0");
     refused(
         run,
         &["GOOGLE_APPLICATION_CREDENTIALS", "characters that is not a path"],

@@ -42,8 +42,8 @@ fn malformed_endpoints_are_refused_by_name() {
                     true => "config_default:2, [api_endpoint_overrides]".to_owned(),
                     false => variable_of(&property),
                 };
-                assert!(run.stderr.contains(&named), "{named} in {}", run.stderr);
-                assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
+                run.expect_in_stderr(&named);
+                run.expect_not_in_stderr("hunter2");
                 assert!(emulator.calls().is_empty());
             }
         }
@@ -67,7 +67,7 @@ fn malformed_universe_is_refused_by_name() {
             let (emulator, mut sandbox) = cloud();
             sandbox.set(variable, value);
             let run = list(&sandbox).expect(2);
-            assert!(run.stderr.contains(variable), "{}", run.stderr);
+            run.expect_in_stderr(variable);
             assert!(emulator.calls().is_empty());
         }
     }
@@ -90,7 +90,7 @@ fn universe_moves_the_apis() {
         sandbox.unset("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE");
         set_property(&mut sandbox, "core/universe_domain", "apis-test.invalid", in_file);
         let run = list(&sandbox).expect(9);
-        assert!(run.stderr.contains("compute.apis-test.invalid"), "{}", run.stderr);
+        run.expect_in_stderr("compute.apis-test.invalid");
     }
     // A key is of its own.
     let (emulator, mut sandbox) = cloud_without_credentials();
@@ -99,7 +99,7 @@ fn universe_moves_the_apis() {
         .set("GOOGLE_APPLICATION_CREDENTIALS", &path)
         .set("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "apis-test.invalid");
     let run = list(&sandbox).expect(2);
-    assert!(run.stderr.contains("GOOGLE_CLOUD_UNIVERSE_DOMAIN"), "{}", run.stderr);
+    run.expect_in_stderr("GOOGLE_CLOUD_UNIVERSE_DOMAIN");
     assert!(emulator.calls().is_empty());
 }
 
@@ -110,11 +110,7 @@ fn proxies_are_gone_through_and_past() {
         let proxy = StandIn::start(407, &json!({}));
         sandbox.set(variable, &proxy.url());
         let run = list(&sandbox).expect(2);
-        assert!(
-            run.stderr.contains("the proxy asks for a user and a password"),
-            "{}",
-            run.stderr
-        );
+        run.expect_in_stderr("the proxy asks for a user and a password");
         assert!(emulator.calls().is_empty() && !proxy.calls().is_empty());
         for past in [
             "127.0.0.1",
@@ -137,8 +133,8 @@ fn proxies_are_gone_through_and_past() {
     );
     let run = list(&sandbox).expect(2);
     let address = proxy.url().trim_start_matches("http://").to_owned();
-    assert!(run.stderr.contains(&format!("the proxy {address}")), "{}", run.stderr);
-    assert!(run.stderr.contains("compute.example.test:443"), "{}", run.stderr);
+    run.expect_in_stderr(&format!("the proxy {address}"));
+    run.expect_in_stderr("compute.example.test:443");
 }
 
 #[test]
@@ -155,8 +151,8 @@ fn malformed_proxies_are_refused_by_name() {
             let (emulator, mut sandbox) = cloud();
             sandbox.set(variable, value);
             let run = list(&sandbox).expect(2);
-            assert!(run.stderr.contains(variable), "{}", run.stderr);
-            assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
+            run.expect_in_stderr(variable);
+            run.expect_not_in_stderr("hunter2");
             assert!(emulator.calls().is_empty());
         }
     }
@@ -176,14 +172,10 @@ fn metadata_server_gives_token_and_project() {
     );
     sandbox.set("NO_GCE_CHECK", "1");
     let run = list(&sandbox).expect(4);
-    assert!(
-        run.stderr.contains("no Google Cloud credentials found"),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr("no Google Cloud credentials found");
     for value in ["http://host", "a b", "host/path", "user@host"] {
         sandbox.unset("NO_GCE_CHECK").set("GCE_METADATA_HOST", value);
         let run = list(&sandbox).expect(2);
-        assert!(run.stderr.contains("GCE_METADATA_HOST"), "{}", run.stderr);
+        run.expect_in_stderr("GCE_METADATA_HOST");
     }
 }

@@ -19,7 +19,7 @@ fn table() -> &'static [CloudToolSetting] {
 }
 
 pub fn list(sandbox: &Sandbox) -> Run {
-    sandbox.run(&["list", "-p", "gcp", "-o", "json"])
+    sandbox.run("list -p gcp -o json")
 }
 
 /// Sets a property as its variable, or in gcloud's file.
@@ -75,9 +75,9 @@ fn every_refused_setting_is_refused_by_its_name() {
             };
             let run = list(&sandbox).expect(2);
             for word in &named {
-                assert!(run.stderr.contains(word), "{word} in {}", run.stderr);
+                run.expect_in_stderr(word);
             }
-            assert!(run.stderr.contains("hint: "), "{}", run.stderr);
+            run.expect_in_stderr("hint: ");
             assert!(emulator.calls().is_empty(), "{}", setting.name);
             refused += 1;
         }
@@ -228,9 +228,7 @@ fn calls_are_made_as_the_service_account_that_is_set() {
         let chain = format!("first@acme-dev.iam.gserviceaccount.com,{deployer}");
         set_property(&mut sandbox, "auth/impersonate_service_account", &chain, in_file);
         sandbox.set("CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS", &iam.url());
-        sandbox
-            .run(&["create", "web-1", "-p", "gcp", "--wait", "none"])
-            .expect(0);
+        sandbox.run("create web-1 -p gcp --wait none").expect(0);
         assert_eq!(
             header(&emulator, "authorization").as_deref(),
             Some("Bearer of-deployer")
@@ -246,7 +244,7 @@ fn calls_are_made_as_the_service_account_that_is_set() {
         let body: Value = serde_json::from_slice(&calls[0].request.body).unwrap();
         let first = "projects/-/serviceAccounts/first@acme-dev.iam.gserviceaccount.com";
         assert_eq!(body["delegates"], json!([first]));
-        let run = sandbox.run(&["whoami", "-p", "gcp", "-o", "json"]).expect(0);
+        let run = sandbox.run("whoami -p gcp -o json").expect(0);
         assert!(run.stdout.contains(deployer), "{}", run.stdout);
     }
 }
@@ -263,14 +261,14 @@ fn impersonation_denied_names_account_and_answer() {
             "ci@acme.iam.gserviceaccount.com",
         )
         .set("CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS", &iam.url());
-    let run = sandbox.run(&["create", "web-1", "-p", "gcp", "-o", "json"]).expect(4);
+    let run = sandbox.run("create web-1 -p gcp -o json").expect(4);
     for word in [
         "ci@acme.iam.gserviceaccount.com",
         "PERMISSION_DENIED: Permission 'iam.serviceAccounts.getAccessToken' denied",
         "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT",
         "roles/iam.serviceAccountTokenCreator",
     ] {
-        assert!(run.stderr.contains(word), "{word} in {}", run.stderr);
+        run.expect_in_stderr(word);
     }
     assert!(emulator.calls().is_empty());
 }
@@ -287,7 +285,7 @@ fn what_is_no_service_account_is_refused() {
             } else {
                 "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT"
             };
-            assert!(run.stderr.contains(named), "{}", run.stderr);
+            run.expect_in_stderr(named);
             assert!(emulator.calls().is_empty());
         }
     }
@@ -323,11 +321,8 @@ fn quota_project_is_sent() {
         let (emulator, mut sandbox) = cloud();
         sandbox.set("CLOUDSDK_BILLING_QUOTA_PROJECT", value);
         let run = list(&sandbox).expect(2);
-        assert!(
-            run.stderr.contains("CLOUDSDK_BILLING_QUOTA_PROJECT") && run.stderr.contains(word),
-            "{}",
-            run.stderr
-        );
+        run.expect_in_stderr("CLOUDSDK_BILLING_QUOTA_PROJECT")
+            .expect_in_stderr(word);
         assert!(emulator.calls().is_empty());
     }
 }
@@ -367,7 +362,7 @@ fn project_is_taken_in_the_documented_order() {
         let (emulator, mut sandbox) = cloud();
         sandbox.unset("CLOUDSDK_CORE_PROJECT").set(variable, "a b?c#d");
         let run = list(&sandbox).expect(2);
-        assert!(run.stderr.contains(variable), "{}", run.stderr);
+        run.expect_in_stderr(variable);
         assert!(emulator.calls().is_empty());
     }
 }
@@ -394,7 +389,7 @@ fn account_of_a_variable_must_be_that_of_the_credentials() {
         "ada@acme.test",
         "GOOGLE_APPLICATION_CREDENTIALS",
     ] {
-        assert!(run.stderr.contains(word), "{word} in {}", run.stderr);
+        run.expect_in_stderr(word);
     }
     assert!(emulator.calls().is_empty());
 }
@@ -420,16 +415,10 @@ fn region_and_zone_of_gcloud_are_those_of_new_vms() {
         let (_emulator, mut sandbox) = cloud();
         sandbox.unset("CLOUDSDK_COMPUTE_REGION");
         set_property(&mut sandbox, "compute/region", "europe-west1", in_file);
-        let made = sandbox
-            .run(&["create", "web-1", "-p", "gcp", "--wait", "none", "-o", "json"])
-            .expect(0)
-            .item();
+        let made = sandbox.run("create web-1 -p gcp --wait none -o json").expect(0).item();
         assert_eq!(made["region"], "europe-west1");
         set_property(&mut sandbox, "compute/zone", "us-central1-b", in_file);
-        let made = sandbox
-            .run(&["create", "web-2", "-p", "gcp", "--wait", "none", "-o", "json"])
-            .expect(0)
-            .item();
+        let made = sandbox.run("create web-2 -p gcp --wait none -o json").expect(0).item();
         assert_eq!(made["zone"], "us-central1-b");
     }
 }
@@ -447,11 +436,8 @@ fn configuration_that_is_named_holds() {
     assert!(emulator.calls()[0].request.path.contains("/projects/of-work/"));
     sandbox.set("CLOUDSDK_ACTIVE_CONFIG_NAME", "absent");
     let run = list(&sandbox).expect(2);
-    assert!(
-        run.stderr.contains("CLOUDSDK_ACTIVE_CONFIG_NAME") && run.stderr.contains("\"absent\""),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr("CLOUDSDK_ACTIVE_CONFIG_NAME")
+        .expect_in_stderr("\"absent\"");
 }
 
 #[test]
@@ -483,7 +469,7 @@ fn broken_lines_of_gcloud_files_are_named() {
         sandbox.write(CONFIGURATION, "");
         std::fs::write(sandbox.folder().join(CONFIGURATION), content).unwrap();
         let run = list(&sandbox).expect(2);
-        assert!(run.stderr.contains(at), "{at} in {}", run.stderr);
+        run.expect_in_stderr(at);
         assert!(emulator.calls().is_empty());
     }
 }
@@ -584,7 +570,7 @@ fn every_variable_takes_any_value_without_a_panic_or_a_leak() {
     ];
     let (emulator, sandbox) = cloud();
     let tried = |name: &str, value: &str, with_token: bool| {
-        let mut command = sandbox.command(&["list", "-p", "gcp", "-o", "json"]);
+        let mut command = sandbox.command("list -p gcp -o json");
         command.env(name, value);
         if !with_token {
             command.env_remove("CLOUDSDK_AUTH_ACCESS_TOKEN");

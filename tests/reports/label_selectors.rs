@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::support::command_line::CommandLine;
 use crate::support::sandbox::{Run, Sandbox};
 use cloud_emulators::{ec2, gce};
 
@@ -46,13 +47,15 @@ impl Cloud {
         ]
     }
 
-    fn run(&self, arguments: &[&str]) -> Run {
-        let region: &[&str] = match (self.kind, arguments[0]) {
-            ("aws", "list" | "terminate") => &["-r", "us-east-1"],
-            ("gcp", "list" | "terminate") => &["-r", "us-central1"],
-            _ => &[],
+    fn run(&self, arguments: &(impl CommandLine + ?Sized)) -> Run {
+        let mut words = arguments.words();
+        let region = match (self.kind, words[0].as_str()) {
+            ("aws", "list" | "terminate") => "-r us-east-1",
+            ("gcp", "list" | "terminate") => "-r us-central1",
+            _ => "",
         };
-        self.sandbox.run(&[arguments, &["-p", self.kind], region].concat())
+        words.extend(format!("-p {} {region}", self.kind).words());
+        self.sandbox.run(&words)
     }
 
     fn create(&self, name: &str, labels: &[&str]) -> Run {
@@ -82,13 +85,9 @@ fn value_with_comma_is_selected_and_terminated_by_the_same_text() {
         cloud.create("web-2", &["Roles=app"]).expect(0);
         assert_eq!(cloud.names(&["Roles=app,web"]), ["web-1"]);
         assert_eq!(cloud.names(&["Roles=\"app,web\""]), ["web-1"]);
-        let run = cloud
-            .run(&["terminate", "-l", "Roles=app,web", "-y", "-o", "name"])
-            .expect(0);
+        let run = cloud.run("terminate -l Roles=app,web -y -o name").expect(0);
         assert_eq!(run.stdout, "web-1\n");
-        let again = cloud
-            .run(&["terminate", "-l", "Roles=app,web", "-y", "--wait"])
-            .expect(0);
+        let again = cloud.run("terminate -l Roles=app,web -y --wait").expect(0);
         assert!(!again.stdout.contains("web-2"));
         assert_eq!(cloud.names(&["Roles=app"]), ["web-2"]);
     }
@@ -99,23 +98,23 @@ fn ambiguous_comma_in_a_selector_is_refused() {
     let cloud = Cloud::mock();
     cloud.create("both", &["Roles=app", "web=yes"]).expect(0);
     for run in [
-        cloud.run(&["terminate", "-l", "Roles=app,web", "-y"]),
-        cloud.run(&["list", "-l", "Roles=app,web"]),
-        cloud.run(&["list", "-l", "Roles=app,web", "-o", "jsonl"]),
+        cloud.run("terminate -l Roles=app,web -y"),
+        cloud.run("list -l Roles=app,web"),
+        cloud.run("list -l Roles=app,web -o jsonl"),
     ] {
         let run = run.expect(2);
-        assert!(run.stderr.contains("Roles=\"app,web\""), "{}", run.stderr);
-        assert!(run.stderr.contains("-l Roles=app -l web"), "{}", run.stderr);
+        run.expect_in_stderr("Roles=\"app,web\"");
+        run.expect_in_stderr("-l Roles=app -l web");
     }
     assert_eq!(cloud.names(&["Roles=\"app,web\""]), Vec::<String>::new());
     assert_eq!(cloud.names(&["Roles=app", "web"]), ["both"]);
     cloud.create("one", &["Roles=app,web"]).expect(0);
-    cloud.run(&["terminate", "-l", "Roles=app,web", "-y"]).expect(2);
+    cloud.run("terminate -l Roles=app,web -y").expect(2);
     assert_eq!(cloud.names(&[]), ["both", "one"]);
     // Of "not" both readings would select more than one of them does.
     for verb in [&["list"][..], &["terminate", "-y"]] {
         let run = cloud.run(&[verb, &["-l", "Roles!=app,web"]].concat()).expect(2);
-        assert!(run.stderr.contains("Roles!=\"app,web\""), "{}", run.stderr);
+        run.expect_in_stderr("Roles!=\"app,web\"");
     }
 }
 
@@ -156,7 +155,7 @@ fn label_that_could_be_two_is_refused_with_both_spellings() {
             ("k=a,!b", "-l 'k=\"a,!b\"'", "label"),
         ] {
             let run = cloud.create("web-1", &[label]).expect(2);
-            assert!(run.stderr.contains(one) && run.stderr.contains(other), "{}", run.stderr);
+            run.expect_in_stderr(one).expect_in_stderr(other);
         }
         assert_eq!(cloud.names(&[]), Vec::<String>::new());
     }
@@ -175,11 +174,9 @@ fn label_that_could_be_two_is_refused_with_both_spellings() {
 fn key_that_is_given_twice_is_refused() {
     for cloud in Cloud::all() {
         let run = cloud.create("web-1", &["stage=ci", "stage=prod"]).expect(2);
-        assert!(run.stderr.contains("\"stage\" is given twice"), "{}", run.stderr);
-        let run = cloud
-            .run(&["create", "web-1", "--native", "k=a", "--native", "k=b"])
-            .expect(2);
-        assert!(run.stderr.contains("\"k\" is given twice"), "{}", run.stderr);
+        run.expect_in_stderr("\"stage\" is given twice");
+        let run = cloud.run("create web-1 --native k=a --native k=b").expect(2);
+        run.expect_in_stderr("\"k\" is given twice");
     }
     let cloud = Cloud::mock();
     for (file, text) in [
@@ -203,7 +200,7 @@ fn key_that_is_given_twice_is_refused() {
         let path = cloud.sandbox.write(file, text);
         let run = cloud.run(&["create", "-f", &path, "--dry-run"]).expect(2);
         let key = if file == "keys.yaml" { "image" } else { "stage" };
-        assert!(run.stderr.contains(key) && run.stderr.contains(file), "{}", run.stderr);
+        run.expect_in_stderr(key).expect_in_stderr(file);
     }
 }
 
@@ -219,7 +216,7 @@ fn selectors_that_nothing_can_fit_are_refused() {
     ] {
         for verb in [&["list"][..], &["terminate", "-y"]] {
             let run = cloud.run(&[verb, selectors].concat()).expect(2);
-            assert!(run.stderr.contains("stage"), "{}", run.stderr);
+            run.expect_in_stderr("stage");
         }
     }
 }
@@ -354,8 +351,8 @@ fn filter_takes_a_value_with_commas_in_quotes() {
         assert_eq!(names("label.Roles=\"app,web\""), "web-1\n");
         assert_eq!(names("label.Roles=\"app,web\",state!=stopped"), "web-1\n");
         assert_eq!(names("label.Roles=\"app\""), "web-2\n");
-        let run = cloud.run(&["list", "--filter", "label.Roles=app,web"]).expect(2);
-        assert!(run.stderr.contains("in quotes"), "{}", run.stderr);
+        let run = cloud.run("list --filter label.Roles=app,web").expect(2);
+        run.expect_in_stderr("in quotes");
     }
 }
 
@@ -365,24 +362,9 @@ fn label_that_the_names_of_a_group_would_overwrite_is_refused() {
     for dry in [&[][..], &["--dry-run"]] {
         let words = [&["create", "web", "--count", "2", "-l", "Name=web"], dry].concat();
         let run = aws.run(&words).expect(2);
-        assert!(
-            run.stderr.contains("Name=web") && run.stderr.contains("web-1"),
-            "{}",
-            run.stderr
-        );
+        run.expect_in_stderr("Name=web").expect_in_stderr("web-1");
     }
-    aws.run(&[
-        "create",
-        "web",
-        "--count",
-        "2",
-        "-l",
-        "Name=front",
-        "--wait",
-        "none",
-        "-q",
-    ])
-    .expect(0);
+    aws.run("create web --count 2 -l Name=front --wait none -q").expect(0);
     assert_eq!(aws.names(&["Name=front"]), ["web-1", "web-2"]);
     aws.create("db", &["Name=db"]).expect(0);
     assert_eq!(aws.names(&["Name=db"]), ["db"]);

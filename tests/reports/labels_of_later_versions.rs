@@ -36,14 +36,14 @@ fn seed(backend: &Backend, spec: &str) {
 #[test]
 fn vm_of_a_later_version_is_managed() {
     for backend in clouds_with(LATER) {
-        let item = backend.json(&["list"]).expect(0).item();
+        let item = backend.json("list").expect(0).item();
         assert_eq!(
             (&item["managed"], &item["name"]),
             (&true.into(), &"web".into()),
             "{item}"
         );
-        backend.run(&["extend", "web", "--ttl", "2h"]);
-        backend.run(&["terminate", "-l", "env=ci", "-y"]).expect(0);
+        backend.run("extend web --ttl 2h");
+        backend.run("terminate -l env=ci -y").expect(0);
         assert_eq!(backend.alive(), []);
     }
 }
@@ -53,8 +53,8 @@ fn vm_of_a_later_version_is_neither_adopted_nor_made_twice() {
     for backend in clouds_with(LATER) {
         for arguments in [&["create", "web"][..], &["create", "web", "--dry-run"]] {
             let run = backend.run(arguments).expect(6);
-            assert!(run.stderr.contains("another version of cloudctl"), "{}", run.stderr);
-            assert!(run.stderr.contains("cannot be compared"), "{}", run.stderr);
+            run.expect_in_stderr("another version of cloudctl");
+            run.expect_in_stderr("cannot be compared");
         }
         assert_eq!(backend.alive().len(), 1, "{:?}", backend.kind);
     }
@@ -63,8 +63,8 @@ fn vm_of_a_later_version_is_neither_adopted_nor_made_twice() {
 #[test]
 fn fingerprint_of_odd_length_is_not_compared() {
     for backend in clouds_with("0123456789abcdefg") {
-        let run = backend.run(&["create", "web"]).expect(6);
-        assert!(run.stderr.contains("another version of cloudctl"), "{}", run.stderr);
+        let run = backend.run("create web").expect(6);
+        run.expect_in_stderr("another version of cloudctl");
     }
 }
 
@@ -74,7 +74,7 @@ fn known_fingerprint_of_another_spec_names_what_differs() {
         let run = backend
             .run(&["create", "web", "--type", backend.other_type()])
             .expect(6);
-        assert!(run.stderr.contains("another spec: type"), "{}", run.stderr);
+        run.expect_in_stderr("another spec: type");
     }
 }
 
@@ -83,7 +83,7 @@ fn text_that_no_version_writes_is_not_ours() {
     for text in ["oooooooooooooooo", "UPPERCASEUPPERCASE", "short"] {
         let backend = Backend::start(BackendKind::Ec2Emulator);
         seed(&backend, text);
-        let item = backend.json(&["list"]).expect(0).item();
+        let item = backend.json("list").expect(0).item();
         assert_eq!(item["managed"], false, "{text}");
     }
 }

@@ -91,19 +91,8 @@ fn members_are_named_when_their_firewall_rule_fails_later() {
     // As text each has a line.
     emulator.clear_faults();
     emulator.inject(Fault::on("firewalls.get", denied("forbidden")).skip(1));
-    let arguments = [
-        "create",
-        "db",
-        "--open",
-        "22,443",
-        "--count",
-        "3",
-        "-p",
-        "gcp",
-        "-z",
-        "us-central1-a",
-    ];
-    let run = sandbox.run(&arguments).expect(8);
+    let arguments = "create db --open 22,443 --count 3 -p gcp -z us-central1-a";
+    let run = sandbox.run(arguments).expect(8);
     assert_eq!(
         run.stderr.matches("it may exist: gcp/us-central1-a/").count(),
         3,
@@ -166,12 +155,10 @@ fn disks_of_several_members_are_all_named() {
 #[test]
 fn error_without_leftovers_has_an_empty_list() {
     let sandbox = Sandbox::new();
-    let run = sandbox
-        .run(&["describe", "absent", "-p", "mock", "-o", "json"])
-        .expect(3);
+    let run = sandbox.run("describe absent -p mock -o json").expect(3);
     assert_eq!(leftovers(&run), [""; 0]);
     assert_eq!(run.json()["errors"][0]["leftover"], Value::Null);
-    let schema = sandbox.run(&["schema", "error"]).expect(0).stdout;
+    let schema = sandbox.run("schema error").expect(0).stdout;
     assert!(schema.contains("\"leftovers\""), "{schema}");
 }
 
@@ -182,11 +169,11 @@ fn security_group_goes_when_its_rules_are_refused() {
         "AuthorizeSecurityGroupIngress",
         denied("UnauthorizedOperation"),
     ));
-    let run = backend.json(&["create", "web", "--open", "22"]).expect(4);
+    let run = backend.json("create web --open 22").expect(4);
     assert_eq!(leftovers(&run), [""; 0]);
     assert_eq!(groups(&backend, "us-east-1"), [""; 0]);
     backend.inject(Fault::on("DeleteSecurityGroup", denied("UnauthorizedOperation")));
-    let run = backend.json(&["create", "web", "--open", "22"]).expect(4);
+    let run = backend.json("create web --open 22").expect(4);
     let left = groups(&backend, "us-east-1").remove(0);
     assert_eq!(leftovers(&run), [format!("aws/us-east-1/{left}")]);
     assert_eq!(backend.count("RunInstances"), 0);
@@ -197,7 +184,7 @@ fn security_group_of_a_refused_vm_is_named_if_it_stays() {
     let backend = Backend::start(BackendKind::Ec2Emulator);
     backend.inject(Fault::on("RunInstances", denied("UnauthorizedOperation")));
     backend.inject(Fault::on("DeleteSecurityGroup", denied("UnauthorizedOperation")));
-    let run = backend.json(&["create", "web", "--open", "22"]).expect(4);
+    let run = backend.json("create web --open 22").expect(4);
     let left = groups(&backend, "us-east-1").remove(0);
     assert_eq!(leftovers(&run), [format!("aws/us-east-1/{left}")]);
     assert!(run.items().is_empty(), "{}", run.stdout);
@@ -235,10 +222,8 @@ fn failed_clean_up_of_one_rule_does_not_stop_the_others() {
     }
     assert_eq!(emulator.firewall_rules().len(), 3);
     emulator.inject(Fault::on("firewalls.delete", denied("forbidden")).times(1));
-    let run = sandbox
-        .run(&["terminate", "one", "two", "three", "-y", "--wait", "-p", "gcp"])
-        .expect(0);
+    let run = sandbox.run("terminate one two three -y --wait -p gcp").expect(0);
     let left = emulator.firewall_rules();
     assert_eq!(left.len(), 1);
-    assert!(run.stderr.contains(&left[0].name), "{}", run.stderr);
+    run.expect_in_stderr(&left[0].name);
 }

@@ -69,7 +69,7 @@ fn id_in_a_region_with_a_silent_zone_is_certain() {
 fn name_in_a_zone_that_answers_is_certain() {
     let (emulator, sandbox, id) = one_zone_is_silent();
     sandbox
-        .run(&["terminate", "gcp/us-central1-a/web", "-y", "--wait", "--timeout", "20s"])
+        .run("terminate gcp/us-central1-a/web -y --wait --timeout 20s")
         .expect(0);
     let left: Vec<_> = emulator.instances().into_iter().map(|one| one.id).collect();
     assert!(left.len() == 1 && left[0] != id, "{left:?}");
@@ -118,7 +118,7 @@ fn name_in_a_mock_region_with_a_silent_zone_changes_nothing() {
 #[test]
 fn name_in_an_area_of_which_a_region_is_silent_changes_nothing() {
     let backend = Backend::start(BackendKind::Ec2Emulator);
-    backend.run(&["create", "web", "-r", "eu-west-1"]).expect(0);
+    backend.run("create web -r eu-west-1").expect(0);
     let effect = Effect::ErrorBefore {
         status: 403,
         code: "UnauthorizedOperation".to_owned(),
@@ -132,13 +132,13 @@ fn name_in_an_area_of_which_a_region_is_silent_changes_nothing() {
         assert_eq!(backend.count(call), 0, "{call}");
     }
     // In full it can only be the one that was seen.
-    backend.run(&["terminate", "aws/eu-west-1/web", "-y"]).expect(0);
+    backend.run("terminate aws/eu-west-1/web -y").expect(0);
 }
 
 #[test]
 fn ref_in_a_silent_region_is_not_absent() {
     let backend = Backend::start(BackendKind::Ec2Emulator);
-    backend.run(&["create", "web"]).expect(0);
+    backend.run("create web").expect(0);
     let effect = Effect::ErrorBefore {
         status: 403,
         code: "UnauthorizedOperation".to_owned(),
@@ -146,7 +146,7 @@ fn ref_in_a_silent_region_is_not_absent() {
     backend.inject(Fault::on("DescribeInstances", effect).at("eu-west-1"));
     let arguments = ["aws/us-east-1/web", "aws/eu-west-1/db", "-y", "--ignore-not-found"];
     let run = backend.run(&[&["terminate"], &arguments[..]].concat()).expect(7);
-    assert!(run.stderr.contains("aws/eu-west-1/db"), "{}", run.stderr);
+    run.expect_in_stderr("aws/eu-west-1/db");
     assert_eq!(backend.count("TerminateInstances"), 0);
     // One that is certainly absent is not doubted for a place that it cannot be in.
     let arguments = ["aws/us-east-1/absent", "-y", "--ignore-not-found"];

@@ -7,16 +7,12 @@ use std::process::{Command, Stdio};
 use cloudctl::panic_report::PanicReport;
 use cloudctl::shutdown::Shutdown;
 
+use crate::support::sandbox::Run;
+
 /// Names the scenario to the process that panics.
 const SCENARIO: &str = "CLOUDCTL_TEST_PANIC";
 /// What the panic's own message says.
 const CANARY: &str = "canary-in-a-panic-3f1b";
-
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
 
 fn command(scenario: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
@@ -35,17 +31,13 @@ fn command(scenario: &str) -> Command {
     command
 }
 
-fn panic_in(scenario: &str, backtrace: Option<&str>) -> Ended {
+fn panic_in(scenario: &str, backtrace: Option<&str>) -> Run {
     let mut command = command(scenario);
     if let Some(backtrace) = backtrace {
         command.env("RUST_BACKTRACE", backtrace);
     }
     let output = command.spawn().unwrap().wait_with_output().unwrap();
-    Ended {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    Run::from_output(&output)
 }
 
 /// The process of the other tests. Without a scenario, as in an ordinary run of all tests, it has nothing to do.
@@ -88,21 +80,21 @@ fn process_that_panics() {
 }
 
 #[track_caller]
-fn assert_plain(ended: &Ended) {
-    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+fn assert_plain(ended: &Run) {
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
     let first = ended.stderr.lines().next().unwrap_or_default();
     assert!(
         first.starts_with("error: cloudctl met a bug at tests/reports/panics.rs:"),
         "{}",
         ended.stderr
     );
-    assert!(ended.stderr.contains("\nhint: "), "{}", ended.stderr);
+    ended.expect_in_stderr("\nhint: ");
     assert!(
         !ended.stderr.contains(CANARY) && !ended.stdout.contains(CANARY),
         "{}",
         ended.stderr
     );
-    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+    ended.expect_not_in_stderr("panicked");
 }
 
 #[test]
@@ -139,10 +131,10 @@ fn panic_is_an_entry_in_the_errors_where_the_format_has_them() {
 fn panic_during_a_change_says_that_a_vm_may_exist() {
     let ended = panic_in("change", None);
     assert_plain(&ended);
-    assert!(ended.stderr.contains("a VM may exist"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("run the same command again"), "{}", ended.stderr);
+    ended.expect_in_stderr("a VM may exist");
+    ended.expect_in_stderr("run the same command again");
     let ended = panic_in("main", None);
-    assert!(!ended.stderr.contains("a VM may exist"), "{}", ended.stderr);
+    ended.expect_not_in_stderr("a VM may exist");
 }
 
 #[test]
@@ -154,18 +146,14 @@ fn panic_is_reported_with_nobody_to_read_stdout() {
     drop(lines);
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_plain(&Ended {
-        code: output.status.code(),
-        stdout: String::new(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    });
+    assert_plain(&Run::from_output(&output));
 }
 
 #[test]
 fn panic_shows_where_it_came_from_only_if_asked() {
     let ended = panic_in("main", Some("1"));
     assert_plain(&ended);
-    assert!(ended.stderr.contains("process_that_panics"), "{}", ended.stderr);
+    ended.expect_in_stderr("process_that_panics");
     let ended = panic_in("main", Some("0"));
     assert_eq!(ended.stderr.lines().count(), 2, "{}", ended.stderr);
 }

@@ -181,7 +181,7 @@ fn name_that_is_not_listed_yet_is_met_by_the_insert() {
 fn name_that_was_terminated_is_made_anew() {
     under_each(|backend, answer| {
         let first = create(backend, &["web"]).expect(0).item();
-        backend.run(&["terminate", "web", "-y", "--wait"]).expect(0);
+        backend.run("terminate web -y --wait").expect(0);
         let next = create(backend, &["web"]).expect(0).item();
         assert_ne!(next["id"], first["id"], "{answer:?}");
         assert_eq!(backend.alive().len(), 1, "{answer:?}");

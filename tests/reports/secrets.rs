@@ -145,7 +145,7 @@ fn content_given_as_a_command_or_an_unknown_flag_is_withheld() {
 #[test]
 fn content_given_for_any_key_of_a_spec_is_withheld() {
     let sandbox = Sandbox::new();
-    let schema = sandbox.run(&["schema", "spec"]).expect(0).stdout;
+    let schema = sandbox.run("schema spec").expect(0).stdout;
     let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
     let keys: Vec<String> = schema["properties"].as_object().unwrap().keys().cloned().collect();
     assert!(keys.len() > 25, "{keys:?}");
@@ -200,14 +200,14 @@ fn private_key_in_a_spec_is_refused_where_it_stands() {
         sandbox.write(name, &text);
         let run = sandbox.run(&["create", "-p", "mock", "-f", name]).expect(2);
         assert_withheld(&run, &text);
-        assert!(run.stderr.contains(place), "{place} in {}", run.stderr);
+        run.expect_in_stderr(place);
         let key = if text.contains("user-data") {
             "user-data"
         } else {
             "ssh-key"
         };
-        assert!(run.stderr.contains(key), "{key} in {}", run.stderr);
-        assert!(run.stderr.contains("characters that is not a path"), "{}", run.stderr);
+        run.expect_in_stderr(key);
+        run.expect_in_stderr("characters that is not a path");
     }
 }
 
@@ -228,8 +228,8 @@ fn content_given_as_a_path_is_refused_with_what_to_do() {
             .run(&["create", "web-1", "-p", "mock", &format!("{flag}={content}")])
             .expect(2);
         assert_withheld(&run, flag);
-        assert!(run.stderr.contains("characters that is not a path"), "{}", run.stderr);
-        assert!(run.stderr.contains(words), "{}", run.stderr);
+        run.expect_in_stderr("characters that is not a path");
+        run.expect_in_stderr(words);
     }
     // Without an equals sign a key, which begins with hyphens, would be taken for a flag.
     for flag in ["--ssh-key", "--user-data", "-f"] {
@@ -237,14 +237,14 @@ fn content_given_as_a_path_is_refused_with_what_to_do() {
             .run(&["create", "web-1", "-p", "mock", flag, &contents[0]])
             .expect(2);
         assert_withheld(&run, flag);
-        assert!(run.stderr.contains(&format!("{flag} is a value of ")), "{}", run.stderr);
+        run.expect_in_stderr(&format!("{flag} is a value of "));
     }
 }
 
 #[test]
 fn content_given_for_any_key_of_the_configuration_is_withheld() {
     let sandbox = Sandbox::new();
-    let help = sandbox.run(&["help", "context-file"]).expect(0).stdout;
+    let help = sandbox.run("help context-file").expect(0).stdout;
     // `[section]`s and `key = value` lines of the help's own example.
     let mut section = String::new();
     let mut keys = Vec::new();
@@ -288,7 +288,7 @@ fn content_given_for_any_key_of_the_configuration_is_withheld() {
 
 #[test]
 fn content_given_for_any_variable_of_cloudctl_is_withheld() {
-    let help = Sandbox::new().run(&["help", "environment"]).expect(0).stdout;
+    let help = Sandbox::new().run("help environment").expect(0).stdout;
     let names = help.split_whitespace().filter(|word| word.starts_with("CLOUDCTL_"));
     let mut names: Vec<String> = names.map(str::to_owned).collect();
     assert!(names.len() > 10, "{names:?}");
@@ -335,17 +335,11 @@ fn credential_of_the_environment_is_replaced_in_any_message() {
     sandbox
         .set("AWS_SECRET_ACCESS_KEY", "correct-horse")
         .set("HTTPS_PROXY", "http://ada:battery-staple@127.0.0.1:9");
-    let run = sandbox
-        .run(&["create", "correct-horse.battery-staple", "-p", "mock"])
-        .expect(2);
-    assert!(run.stderr.contains("[secret].[secret]"), "{}", run.stderr);
-    let run = sandbox
-        .run(&["create", "correct-horse.x", "-p", "mock", "-o", "json"])
-        .expect(2);
+    let run = sandbox.run("create correct-horse.battery-staple -p mock").expect(2);
+    run.expect_in_stderr("[secret].[secret]");
+    let run = sandbox.run("create correct-horse.x -p mock -o json").expect(2);
     assert!(!run.stdout.contains("correct-horse"), "{}", run.stdout);
     // What the cloud holds is a result, and shown as it is.
-    let run = sandbox
-        .run(&["create", "correct-horse", "-p", "mock", "-o", "name"])
-        .expect(0);
+    let run = sandbox.run("create correct-horse -p mock -o name").expect(0);
     assert_eq!(run.stdout, "correct-horse\n");
 }

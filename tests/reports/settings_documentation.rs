@@ -27,6 +27,6 @@ fn settings_page_is_what_the_code_says() {
 
 #[test]
 fn settings_help_is_the_same_table() {
-    let shown = Sandbox::new().run(&["help", "settings"]).expect(0).stdout;
+    let shown = Sandbox::new().run("help settings").expect(0).stdout;
     assert_eq!(shown, settings_text(&Drivers::default().vendor_settings()));
 }

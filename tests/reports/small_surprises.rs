@@ -43,21 +43,13 @@ fn null_in_a_spec_file_is_refused_with_its_place() {
             let run = sandbox
                 .run(&["create", "-p", "mock", "-f", &path, "--dry-run"])
                 .expect(2);
-            assert!(
-                run.stderr.contains("vm.yaml:2:") && run.stderr.contains(key),
-                "{}",
-                run.stderr
-            );
+            run.expect_in_stderr("vm.yaml:2:").expect_in_stderr(key);
         }
         let path = sandbox.write("vm.json", &format!("{{\n\"{key}\": null}}"));
         let run = sandbox
             .run(&["create", "-p", "mock", "-f", &path, "--dry-run"])
             .expect(2);
-        assert!(
-            run.stderr.contains("vm.json:2:") && run.stderr.contains(key),
-            "{}",
-            run.stderr
-        );
+        run.expect_in_stderr("vm.json:2:").expect_in_stderr(key);
     }
     for inner in [
         "label: {a: null}",
@@ -72,11 +64,7 @@ fn null_in_a_spec_file_is_refused_with_its_place() {
             .run(&["create", "-p", "mock", "-f", &path, "--dry-run"])
             .expect(2);
         let key = inner.split(':').next().unwrap();
-        assert!(
-            run.stderr.contains("vm.yaml:") && run.stderr.contains(key),
-            "{}",
-            run.stderr
-        );
+        run.expect_in_stderr("vm.yaml:").expect_in_stderr(key);
     }
     let path = sandbox.write("vm.yaml", "name: \"null\"\nlabel: {a: \"null\", b: \"\", c: '~'}\n");
     let made = sandbox
@@ -138,7 +126,7 @@ fn text_in_yaml_stays_as_it_is_written() {
         let run = sandbox
             .run(&["create", "-p", "mock", "-f", &path, "--dry-run"])
             .expect(2);
-        assert!(run.stderr.contains(shown), "{}", run.stderr);
+        run.expect_in_stderr(shown);
     }
 }
 
@@ -172,8 +160,8 @@ fn text_of_another_type_is_refused_with_its_place() {
                 .next()
                 .unwrap(),
         };
-        assert!(run.stderr.contains(place), "{}", run.stderr);
-        assert!(run.stderr.contains(key), "{}", run.stderr);
+        run.expect_in_stderr(place);
+        run.expect_in_stderr(key);
     }
 }
 
@@ -208,34 +196,20 @@ fn home_folder_is_meant_by_a_tilde_in_every_path() {
         assert_eq!(made["native"]["ssh_key"], KEY, "{file}");
         assert_eq!(made["native"]["user_data_bytes"], 10, "{file}");
     }
-    let flags = [
-        "create",
-        "web-1",
-        "-p",
-        "mock",
-        "--ssh-key=~/.ssh/id_work.pub",
-        "--user-data=~/boot.sh",
-        "-o",
-        "json",
-    ];
-    assert_eq!(sandbox.run(&flags).expect(0).item()["native"]["ssh_key"], KEY);
-    let made = sandbox
-        .run(&["create", "-p", "mock", "--file=~/vm.yaml", "-o", "json"])
-        .expect(0)
-        .item();
+    let flags = "create web-1 -p mock --ssh-key=~/.ssh/id_work.pub --user-data=~/boot.sh -o json";
+    assert_eq!(sandbox.run(flags).expect(0).item()["native"]["ssh_key"], KEY);
+    let made = sandbox.run("create -p mock --file=~/vm.yaml -o json").expect(0).item();
     assert_eq!(made["name"], "from-home");
     sandbox.set("CLOUDCTL_MOCK_STATE", "~/state.json");
-    sandbox.run(&["create", "web-1", "-p", "mock"]).expect(0);
+    sandbox.run("create web-1 -p mock").expect(0);
     assert!(sandbox.home().join("state.json").is_file());
     sandbox.write(
         "home/config.toml",
         "current = \"dev\"\n[contexts.dev]\nproviders = [\"mock\"]\n",
     );
     sandbox.set("CLOUDCTL_CONFIG", "~/config.toml");
-    sandbox.run(&["list"]).expect(0);
-    sandbox
-        .run(&["create", "web-2", "-p", "mock", "--ssh-key", "~/absent.pub"])
-        .expect(2);
+    sandbox.run("list").expect(0);
+    sandbox.run("create web-2 -p mock --ssh-key ~/absent.pub").expect(2);
 }
 
 #[test]
@@ -271,7 +245,7 @@ fn zone_in_the_place_of_a_region_is_said() {
             let run = sandbox
                 .run(&["price", "--cpus", "2", "-p", cloud, "-r", zone])
                 .expect(2);
-            assert!(run.stderr.contains(&format!("{zone} is a zone")), "{}", run.stderr);
+            run.expect_in_stderr(&format!("{zone} is a zone"));
         }
     }
 }

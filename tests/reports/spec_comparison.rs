@@ -14,7 +14,7 @@ fn create(backend: &Backend, words: &[&str]) -> Run {
 
 /// The machine type that nobody asked for.
 fn default_type(backend: &Backend) -> String {
-    let item = backend.json(&["create", "sample", "--dry-run"]).expect(0).item();
+    let item = backend.json("create sample --dry-run").expect(0).item();
     item["machine_type"].as_str().expect("a type").to_owned()
 }
 
@@ -192,7 +192,7 @@ fn keys_and_user_data_are_said_to_differ_and_not_shown() {
         let other = backend.sandbox.write("other.sh", "#!/bin/sh\necho second-secret\n");
         create(&backend, &["--user-data", &one]).expect(0);
         let run = create(&backend, &["--user-data", &other]).expect(6);
-        assert!(run.stderr.contains("user-data differs"), "{}", run.stderr);
+        run.expect_in_stderr("user-data differs");
         assert!(!run.stderr.contains("secret") && !run.stdout.contains("secret"));
     }
 }
@@ -231,7 +231,7 @@ fn another_key_is_refused_with_both() {
         create(&backend, &[]).expect(0);
         let run = create(&backend, &["--ssh-key", OTHER_KEY]).expect(6);
         let words = backend.differences().shown_key;
-        assert!(run.stderr.contains(&format!("ssh-key is {words}")), "{}", run.stderr);
+        run.expect_in_stderr(&format!("ssh-key is {words}"));
         assert_eq!(run.stderr.matches(words).count(), 2, "{}", run.stderr);
         let backend = Backend::start(*kind);
         create(&backend, &["--ssh-key", OTHER_KEY]).expect(0);
@@ -254,7 +254,7 @@ fn default_value_that_cannot_be_read_is_reported() {
         create(&backend, &["--disk-type", "pd-ssd"]).expect(6)
     };
     let told = "disk-type was left to the default, and pd-ssd is asked for now";
-    assert!(run.stderr.contains(told), "{}", run.stderr);
+    run.expect_in_stderr(told);
 }
 
 #[test]
@@ -294,11 +294,7 @@ fn network_that_the_default_gave_is_adopted() {
             assert_eq!(again["id"], made["id"], "{kind:?} {field}");
         }
         let other = create(&backend, &["--network", "other"]).expect(6);
-        assert!(
-            other.stderr.contains("network is default, not other"),
-            "{}",
-            other.stderr
-        );
+        other.expect_in_stderr("network is default, not other");
     }
 }
 
@@ -318,18 +314,14 @@ fn security_group_and_subnet_that_the_default_gave_are_adopted() {
         }
     }
     let other = create(&backend, &["--subnet", "subnet-0123"]).expect(6);
-    assert!(
-        other.stderr.contains(&format!("subnet is {subnet}, not subnet-0123")),
-        "{}",
-        other.stderr
-    );
+    other.expect_in_stderr(&format!("subnet is {subnet}, not subnet-0123"));
 }
 
 #[test]
 fn disk_that_the_default_gave_is_adopted() {
     for kind in [BackendKind::Mock, BackendKind::GceEmulator] {
         let backend = Backend::start(kind);
-        let plan = backend.json(&["create", "same", "--dry-run"]).expect(0).item();
+        let plan = backend.json("create same --dry-run").expect(0).item();
         let size = plan["disk_gib"].to_string();
         let made = create(&backend, &[]).expect(0).item();
         assert_eq!(create(&backend, &["--disk", &size]).expect(0).item()["id"], made["id"]);
@@ -347,7 +339,7 @@ fn protection_and_public_address_are_compared_as_they_are() {
     }
     let backend = Backend::start(BackendKind::GceEmulator);
     let made = create(&backend, &[]).expect(0).item();
-    backend.run(&["protect", "same"]).expect(0);
+    backend.run("protect same").expect(0);
     assert_eq!(create(&backend, &["--protect"]).expect(0).item()["id"], made["id"]);
 }
 
@@ -386,7 +378,7 @@ fn firewalls_are_compared_as_a_whole() {
         .expect(0)
         .item();
     let part = create(&backend, &["--firewall", &one]).expect(6);
-    assert!(part.stderr.contains("firewall is one,two, not "), "{}", part.stderr);
+    part.expect_in_stderr("firewall is one,two, not ");
     // By their names they are the same two.
     let again = create(&backend, &["--firewall", "two", "--firewall", "one"])
         .expect(0)

@@ -23,9 +23,9 @@ fn limit_with_an_unknown_spot_price_is_refused() {
             let run = backend
                 .run(&[&["create", "web", "--spot"], &limit[..], machine].concat())
                 .expect(6);
-            assert!(run.stderr.contains("not known"), "{}", run.stderr);
-            assert!(run.stderr.contains("aws/us-east-1"), "{}", run.stderr);
-            assert!(run.stderr.contains("cannot look up the spot price"), "{}", run.stderr);
+            run.expect_in_stderr("not known");
+            run.expect_in_stderr("aws/us-east-1");
+            run.expect_in_stderr("cannot look up the spot price");
             assert_eq!(backend.count("RunInstances"), 0, "{limit:?} {machine:?}");
         }
     }
@@ -34,18 +34,14 @@ fn limit_with_an_unknown_spot_price_is_refused() {
 #[test]
 fn unknown_spot_price_is_said_and_not_replaced() {
     let backend = without_prices("us-east-1");
-    let run = backend
-        .json(&["create", "web", "--spot", "--cpus", "2", "--dry-run"])
-        .expect(0);
+    let run = backend.json("create web --spot --cpus 2 --dry-run").expect(0);
     assert_eq!(run.item()["price_usd_per_hour"], Value::Null);
     let warnings = run
         .stderr
         .lines()
         .filter(|line| line.contains("spot prices of aws/us-east-1"));
     assert_eq!(warnings.count(), 1, "{}", run.stderr);
-    let run = backend
-        .json(&["create", "web", "--spot", "--cpus", "2", "--wait", "none"])
-        .expect(0);
+    let run = backend.json("create web --spot --cpus 2 --wait none").expect(0);
     assert_eq!(run.item()["price_usd_per_hour"], Value::Null);
 }
 
@@ -57,15 +53,9 @@ fn spot_price_that_fails_for_one_type_is_said() {
         code: "UnauthorizedOperation".to_owned(),
     };
     backend.inject(Fault::on("DescribeSpotPriceHistory", effect).times(1));
-    let run = backend
-        .json(&["create", "web", "--spot", "--cpus", "2", "--dry-run"])
-        .expect(0);
+    let run = backend.json("create web --spot --cpus 2 --dry-run").expect(0);
     assert!(run.item()["price_usd_per_hour"].is_number(), "{}", run.stdout);
-    assert!(
-        run.stderr.contains("warning: spot prices of aws/us-east-1"),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr("warning: spot prices of aws/us-east-1");
 }
 
 #[test]
@@ -76,19 +66,15 @@ fn spot_price_that_fails_in_one_of_two_regions_is_said() {
         .json(&[&["create", "web", "--spot", "--cpus", "2", "--dry-run"], &both[..]].concat())
         .expect(0);
     assert_eq!(run.item()["region"], "us-east-1");
-    assert!(
-        run.stderr.contains("warning: spot prices of aws/eu-west-1"),
-        "{}",
-        run.stderr
-    );
-    assert!(!run.stderr.contains("spot prices of aws/us-east-1"), "{}", run.stderr);
+    run.expect_in_stderr("warning: spot prices of aws/eu-west-1");
+    run.expect_not_in_stderr("spot prices of aws/us-east-1");
 }
 
 #[test]
 fn spot_price_that_is_known_needs_no_word() {
     let backend = Backend::start(BackendKind::Ec2Emulator);
     let run = backend
-        .json(&["create", "web", "--spot", "--type", "t3.small", "--max-price", "5"])
+        .json("create web --spot --type t3.small --max-price 5")
         .expect(0);
-    assert!(!run.stderr.contains("spot price"), "{}", run.stderr);
+    run.expect_not_in_stderr("spot price");
 }

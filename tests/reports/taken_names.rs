@@ -91,11 +91,11 @@ fn group_with_the_name_of_an_unmanaged_vm_is_refused_whole() {
 fn name_of_ours_is_still_ours_beside_an_unmanaged_vm() {
     for kind in BackendKind::EMULATORS {
         let backend = Backend::start(*kind);
-        let first = backend.json(&["create", "web", "--ssh-key", "none"]).expect(0).item();
+        let first = backend.json("create web --ssh-key none").expect(0).item();
         let mut zones = backend.site().home_zones.iter();
         let other = zones.find(|zone| first["zone"] != **zone).expect("another zone");
         backend.seed(other, "web", &Labels::new());
-        let again = backend.json(&["create", "web", "--ssh-key", "none"]).expect(0).item();
+        let again = backend.json("create web --ssh-key none").expect(0).item();
         assert_eq!(again["id"], first["id"], "{kind:?}");
     }
 }
@@ -105,11 +105,11 @@ fn name_of_an_unmanaged_vm_that_is_gone_is_free() {
     let backend = Backend::start(BackendKind::Ec2Emulator);
     let id = backend.create_unmanaged("taken");
     aws(&backend.url(), &["ec2", "terminate-instances", "--instance-ids", &id]);
-    backend.run(&["create", "taken", "--ssh-key", "none"]).expect(0);
+    backend.run("create taken --ssh-key none").expect(0);
 
     let backend = Backend::start(BackendKind::GceEmulator);
     let emulator = backend.gce();
     emulator.create_from_outside("us-central1-a", "taken", &[]);
     emulator.delete_from_outside("taken");
-    backend.run(&["create", "taken", "--ssh-key", "none"]).expect(0);
+    backend.run("create taken --ssh-key none").expect(0);
 }

@@ -13,12 +13,10 @@ const NEVER_ENDING: Duration = Duration::from_secs(3600);
 /// A cloud with the VMs `web` and `db`, of which `web` is being terminated by an earlier command for so long.
 fn with_one_terminating(kind: BackendKind, deletion: Duration) -> Backend {
     let backend = Backend::start(kind);
-    backend
-        .run(&["create", "web", "-l", "team=x", "--ttl", "1h", "--ssh-key", "none"])
-        .expect(0);
-    backend.run(&["create", "db", "--ssh-key", "none"]).expect(0);
+    backend.run("create web -l team=x --ttl 1h --ssh-key none").expect(0);
+    backend.run("create db --ssh-key none").expect(0);
     backend.set_transition(deletion);
-    backend.run(&["terminate", "web", "-y"]).expect(0);
+    backend.run("terminate web -y").expect(0);
     backend
 }
 
@@ -62,7 +60,7 @@ fn is_waited_for(kind: BackendKind, words: &dyn Fn(&Backend) -> Vec<String>) {
 }
 
 fn described(backend: &Backend, field: &str) -> String {
-    let item = backend.json(&["list", "--all"]).expect(0).items();
+    let item = backend.json("list --all").expect(0).items();
     let web = item.iter().find(|item| item["name"] == "web").expect("web is listed");
     web[field].as_str().expect("a text").to_owned()
 }
@@ -101,15 +99,13 @@ fn terminating_vm_counts_for_the_expected_number() {
 #[test]
 fn terminating_vm_that_is_expired_is_waited_for() {
     let backend = Backend::start(BackendKind::Ec2Emulator);
-    backend
-        .run(&["create", "web", "--ttl", "1m", "--ssh-key", "none"])
-        .expect(0);
-    backend.run(&["create", "db", "--ssh-key", "none"]).expect(0);
+    backend.run("create web --ttl 1m --ssh-key none").expect(0);
+    backend.run("create db --ssh-key none").expect(0);
     backend.advance_with_dates(Duration::from_secs(180));
     backend.set_transition(SLOW);
-    backend.run(&["terminate", "--expired", "-y"]).expect(0);
+    backend.run("terminate --expired -y").expect(0);
     finish_after_looks(&backend, first_looks(&backend));
-    let again = backend.json(&["terminate", "--expired", "-y", "--wait"]).expect(0);
+    let again = backend.json("terminate --expired -y --wait").expect(0);
     assert_eq!(again.item()["state"], "terminated", "{}", again.stderr);
     assert!(is_gone(&backend, "web"));
 }
@@ -141,11 +137,7 @@ fn terminating_vm_that_never_goes_is_exit_8() {
         for words in [["web"].as_slice(), &["-l", "team=x"]] {
             let arguments = [&["terminate", "-y", "--wait", "--timeout", "1s"], words].concat();
             let stuck = backend.run(&arguments).expect(8);
-            assert!(
-                stuck.stderr.contains("is terminating and not terminated"),
-                "{}",
-                stuck.stderr
-            );
+            stuck.expect_in_stderr("is terminating and not terminated");
         }
     }
 }
@@ -155,7 +147,7 @@ fn terminating_vm_is_waited_for_beside_one_that_still_runs() {
     for kind in BackendKind::EMULATORS {
         let backend = with_one_terminating(*kind, SLOW);
         finish_after_looks(&backend, first_looks(&backend) + 1);
-        let both = backend.json(&["terminate", "web", "db", "-y", "--wait"]).expect(0);
+        let both = backend.json("terminate web db -y --wait").expect(0);
         let states: Vec<_> = both.items().iter().map(|item| item["state"].clone()).collect();
         assert_eq!(states, ["terminated", "terminated"], "{kind:?}");
         assert!(is_gone(&backend, "web") && is_gone(&backend, "db"), "{kind:?}");
@@ -166,8 +158,8 @@ fn terminating_vm_is_waited_for_beside_one_that_still_runs() {
 fn terminating_vm_shows_in_a_dry_run() {
     for kind in BackendKind::EMULATORS {
         let backend = with_one_terminating(*kind, NEVER_ENDING);
-        let plan = backend.json(&["terminate", "web", "--dry-run"]).expect(0);
-        assert!(plan.stderr.contains("is terminating already"), "{}", plan.stderr);
+        let plan = backend.json("terminate web --dry-run").expect(0);
+        plan.expect_in_stderr("is terminating already");
         assert_eq!(plan.items().len(), 0, "nothing would be terminated: {}", plan.stdout);
     }
 }
@@ -176,10 +168,10 @@ fn terminating_vm_shows_in_a_dry_run() {
 fn name_that_is_terminated_twice_at_a_time_is_gone_for_both() {
     for kind in BackendKind::EMULATORS {
         let backend = Backend::start(*kind);
-        backend.run(&["create", "web", "--ssh-key", "none"]).expect(0);
+        backend.run("create web --ssh-key none").expect(0);
         backend.set_transition(SLOW);
         let start = || {
-            let mut command = backend.command(&["terminate", "web", "-y", "--wait"]);
+            let mut command = backend.command("terminate web -y --wait");
             command.stderr(std::process::Stdio::piped());
             command
                 .stdout(std::process::Stdio::null())
@@ -200,13 +192,13 @@ fn name_that_is_terminated_twice_at_a_time_is_gone_for_both() {
 #[test]
 fn stopping_vm_is_terminated_on_compute_engine() {
     let backend = Backend::start(BackendKind::GceEmulator);
-    backend.run(&["create", "web", "--ssh-key", "none"]).expect(0);
+    backend.run("create web --ssh-key none").expect(0);
     backend.set_transition(SLOW);
-    backend.run(&["stop", "web"]).expect(0);
+    backend.run("stop web").expect(0);
     assert_eq!(described(&backend, "state"), "stopping");
     finish_after_looks(&backend, first_looks(&backend));
-    let ended = backend.json(&["terminate", "web", "-y", "--wait"]).expect(0);
-    assert!(!ended.stderr.contains("terminating already"), "{}", ended.stderr);
+    let ended = backend.json("terminate web -y --wait").expect(0);
+    ended.expect_not_in_stderr("terminating already");
     assert_eq!(ended.item()["state"], "terminated");
     assert!(is_gone(&backend, "web"));
     assert_eq!(backend.count("instances.delete"), 1);

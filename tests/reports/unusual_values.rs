@@ -28,9 +28,9 @@ fn aws_without_keys(url: &str) -> Sandbox {
 #[track_caller]
 fn says(run: &Run, words: &[&str]) {
     for word in words {
-        assert!(run.stderr.contains(word), "{word:?} is not in {}", run.stderr);
+        run.expect_in_stderr(word);
     }
-    assert!(!run.stderr.contains("run the same command again"), "{}", run.stderr);
+    run.expect_not_in_stderr("run the same command again");
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn self_signed_certificate_is_told_in_words() {
     );
     let run = sandbox.run(&LIST_GCP).expect(2);
     says(&run, &[&address, "it is self-signed", "SSL_CERT_FILE"]);
-    assert!(!run.stderr.contains("Other("), "{}", run.stderr);
+    run.expect_not_in_stderr("Other(");
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn execution_environment_that_fits_into_no_header_is_refused() {
         let mut sandbox = aws(&emulator.url());
         sandbox.set("AWS_EXECUTION_ENV", value);
         says(&list_aws(&sandbox).expect(2), &["AWS_EXECUTION_ENV"]);
-        let show = sandbox.run(&["context", "show"]);
+        let show = sandbox.run("context show");
         assert!(show.stdout.contains("AWS_EXECUTION_ENV") || show.stderr.contains("AWS_EXECUTION_ENV"));
     }
     assert!(emulator.calls().is_empty());
@@ -235,7 +235,7 @@ fn credential_answers_are_never_shown_in_debug_form() {
         .set("AWS_EC2_METADATA_SERVICE_ENDPOINT", &server.url());
     let run = list_aws(&sandbox).expect(4);
     says(&run, &["the metadata service answered with HTTP status 404"]);
-    assert!(!run.stderr.contains("Response {"), "{}", run.stderr);
+    run.expect_not_in_stderr("Response {");
 }
 
 /// Gives tokens and the name of a role, and no credentials of it.
@@ -279,11 +279,7 @@ fn key_with_quotes_or_of_another_form_is_refused() {
         sandbox.set(name, value);
         let run = list_aws(&sandbox).expect(4);
         says(&run, &[name]);
-        assert!(
-            !run.stderr.contains("hunter2") && !run.stderr.contains("wJalr"),
-            "{}",
-            run.stderr
-        );
+        run.expect_not_in_stderr("hunter2").expect_not_in_stderr("wJalr");
         assert!(emulator.calls().is_empty());
     }
     for name in ["GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN"] {
@@ -297,7 +293,7 @@ fn key_with_quotes_or_of_another_form_is_refused() {
             sandbox.set(name, value);
             let run = sandbox.run(&LIST_GCP).expect(4);
             says(&run, &[name]);
-            assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
+            run.expect_not_in_stderr("hunter2");
             assert!(emulator.calls().is_empty());
         }
     }
@@ -327,7 +323,7 @@ fn files_of_the_aws_cli_are_found_and_read_as_it_does() {
         sandbox.set(name, &keys.replace("a-secret", "hunter2"));
         let run = list_aws(&sandbox).expect(4);
         says(&run, &[name, "that is not a path", "write the content to a file"]);
-        assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
+        run.expect_not_in_stderr("hunter2");
         // Not there, as where the AWS CLI finds nothing: the place is told.
         sandbox.set(name, "~/absent");
         says(
@@ -477,8 +473,8 @@ fn redirected_call_is_not_a_name_error() {
         &format!("{}/compute/v1/", server.url()),
     );
     let run = sandbox.run(&LIST_GCP).expect(9);
-    assert!(run.stderr.contains("sent the call on"), "{}", run.stderr);
-    assert!(!run.stderr.contains("127.0.0.1 does not resolve"), "{}", run.stderr);
+    run.expect_in_stderr("sent the call on");
+    run.expect_not_in_stderr("127.0.0.1 does not resolve");
 }
 
 /// Sends every call on to a name that does not resolve.

@@ -104,7 +104,7 @@ fn user_data_that_cloud_init_runs_gets_none() {
         &gzip(b"MIME-Version: 1.0\nContent-Type: text/plain\n\n"),
     ] {
         let run = create(&aws, "aws", "ubuntu-24.04", data, &["--dry-run"]).expect(0);
-        assert!(!run.stderr.contains("warning"), "{}", run.stderr);
+        run.expect_not_in_stderr("warning");
     }
 }
 
@@ -140,16 +140,12 @@ fn packed_user_data_is_sent_to_cloud_init_on_gcp() {
     let (gcp, _emulator) = gcp();
     let packed = gzip(b"#cloud-config\npackages: [jq]\n");
     let run = create(&gcp, "gcp", "ubuntu-24.04", &packed, &["--dry-run"]).expect(0);
-    assert!(!run.stderr.contains("warning"), "{}", run.stderr);
+    run.expect_not_in_stderr("warning");
     let run = create(&gcp, "gcp", "cos", &packed, &["--dry-run"]).expect(0);
-    assert!(!run.stderr.contains("warning"), "{}", run.stderr);
+    run.expect_not_in_stderr("warning");
     for image in ["debian-12", "rocky-9", "rhel-9", "suse-15"] {
         let run = create(&gcp, "gcp", image, &packed, &["--dry-run"]).expect(2);
-        assert!(
-            run.stderr.contains("gzip") && run.stderr.contains("no cloud-init"),
-            "{}",
-            run.stderr
-        );
+        run.expect_in_stderr("gzip").expect_in_stderr("no cloud-init");
     }
     // What is sent is base64: a third more.
     let mut numbers = 1u32;
@@ -162,11 +158,7 @@ fn packed_user_data_is_sent_to_cloud_init_on_gcp() {
     let packed = gzip(&[b"#!/bin/sh\n", noise.as_slice()].concat());
     assert!(packed.len() < 256 * 1024);
     let run = create(&gcp, "gcp", "ubuntu-24.04", &packed, &["--dry-run"]).expect(2);
-    assert!(
-        run.stderr.contains("base64") && run.stderr.contains("262144"),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr("base64").expect_in_stderr("262144");
 }
 
 #[test]
@@ -174,13 +166,9 @@ fn images_without_cloud_init_are_named_on_gcp() {
     let (gcp, _emulator) = gcp();
     for image in ["rocky-9", "rhel-9", "suse-15"] {
         let run = create(&gcp, "gcp", image, b"#cloud-config\n", &["--dry-run"]).expect(0);
-        assert!(
-            run.stderr.contains("no cloud-init") && run.stderr.contains("startup-script"),
-            "{}",
-            run.stderr
-        );
+        run.expect_in_stderr("no cloud-init").expect_in_stderr("startup-script");
         let run = create(&gcp, "gcp", image, b"#!/bin/sh\n", &["--dry-run"]).expect(0);
-        assert!(!run.stderr.contains("warning"), "{}", run.stderr);
+        run.expect_not_in_stderr("warning");
     }
     let run = create(
         &gcp,
@@ -190,9 +178,9 @@ fn images_without_cloud_init_are_named_on_gcp() {
         &["--dry-run"],
     )
     .expect(2);
-    assert!(run.stderr.contains("byte order mark"), "{}", run.stderr);
+    run.expect_in_stderr("byte order mark");
     let run = create(&gcp, "gcp", "debian-12", b"#!/bin/sh\r\n", &["--dry-run"]).expect(0);
-    assert!(run.stderr.contains("carriage return"), "{}", run.stderr);
+    run.expect_in_stderr("carriage return");
     let run = create(
         &gcp,
         "gcp",
@@ -201,24 +189,18 @@ fn images_without_cloud_init_are_named_on_gcp() {
         &["--dry-run"],
     )
     .expect(2);
-    assert!(run.stderr.contains("sysprep-specialize-script-ps1"), "{}", run.stderr);
+    run.expect_in_stderr("sysprep-specialize-script-ps1");
     let run = create(&gcp, "gcp", "ubuntu-24.04", b"apt-get update\n", &["--dry-run"]).expect(0);
-    assert!(run.stderr.contains("nothing runs it"), "{}", run.stderr);
+    run.expect_in_stderr("nothing runs it");
 }
 
 #[test]
 fn own_key_that_windows_does_not_take_is_said() {
     let (aws, emulator) = aws();
     aws.write("home/.ssh/id_ed25519.pub", &format!("{ED25519} me\n"));
-    let run = aws
-        .run(&["create", "win-1", "-p", "aws", "--image", "windows-2022"])
-        .expect(0);
-    assert!(
-        run.stderr.contains("only RSA keys") && run.stderr.contains("no password"),
-        "{}",
-        run.stderr
-    );
-    assert!(!run.stderr.contains("get-password-data"), "{}", run.stderr);
+    let run = aws.run("create win-1 -p aws --image windows-2022").expect(0);
+    run.expect_in_stderr("only RSA keys").expect_in_stderr("no password");
+    run.expect_not_in_stderr("get-password-data");
     assert_eq!(emulator.alive().len(), 1);
 }
 
@@ -226,20 +208,11 @@ fn own_key_that_windows_does_not_take_is_said() {
 fn windows_without_any_key_is_told_that_there_is_no_password() {
     let (aws, _emulator) = aws();
     let run = aws
-        .run(&[
-            "create",
-            "win-1",
-            "-p",
-            "aws",
-            "--image",
-            "windows-2022",
-            "--ssh-key",
-            "none",
-        ])
+        .run("create win-1 -p aws --image windows-2022 --ssh-key none")
         .expect(0);
-    assert!(run.stderr.contains("no password"), "{}", run.stderr);
+    run.expect_in_stderr("no password");
     // It could not work.
-    assert!(!run.stderr.contains("get-password-data"), "{}", run.stderr);
+    run.expect_not_in_stderr("get-password-data");
 }
 
 #[test]
@@ -269,16 +242,7 @@ fn user_data_warning_is_printed_once_for_all_zones() {
         let zone = backend.home_zone();
         backend.exhaust_zone(zone);
         let path = backend.sandbox.write("setup.txt", "apt-get install -y nginx\n");
-        let run = backend.run(&[
-            "create",
-            "web",
-            "-z",
-            zone,
-            "--fallback",
-            "zone,type",
-            "--user-data",
-            &path,
-        ]);
+        let run = backend.run(&format!("create web -z {zone} --fallback zone,type --user-data {path}"));
         let run = run.expect(0);
         assert_eq!(run.stderr.matches("nothing runs it").count(), 1, "{}", run.stderr);
     }
@@ -288,19 +252,10 @@ fn user_data_warning_is_printed_once_for_all_zones() {
 fn ed25519_key_for_windows_is_refused() {
     let (aws, emulator) = aws();
     let path = aws.write("id_ed25519.pub", &format!("{ED25519} me\n"));
-    for more in [&[][..], &["--dry-run"]] {
-        let create = [
-            "create",
-            "win-1",
-            "-p",
-            "aws",
-            "--image",
-            "windows-2022",
-            "--ssh-key",
-            &path,
-        ];
-        let run = aws.run(&[&create[..], more].concat()).expect(2);
-        assert!(run.stderr.contains("RSA"), "{}", run.stderr);
+    for more in ["", "--dry-run"] {
+        let create = format!("create win-1 -p aws --image windows-2022 --ssh-key {path} {more}");
+        let run = aws.run(&create).expect(2);
+        run.expect_in_stderr("RSA");
     }
     assert!(emulator.alive().is_empty());
 }
@@ -312,19 +267,11 @@ fn private_key_by_mistake_names_the_public_one_beside_it() {
     let path = sandbox.write("id_ed25519", private);
     let create = ["create", "web-1", "-p", "mock", "--ssh-key", &path];
     let run = sandbox.run(&create).expect(2);
-    assert!(run.stderr.contains("ssh-keygen -y"), "{}", run.stderr);
+    run.expect_in_stderr("ssh-keygen -y");
     sandbox.write("id_ed25519.pub", &format!("{ED25519} me\n"));
     let run = sandbox.run(&create).expect(2);
-    assert!(
-        run.stderr.contains("beside it") && run.stderr.contains("id_ed25519.pub"),
-        "{}",
-        run.stderr
-    );
-    assert!(
-        !run.stderr.contains("b3BlbnNz") && !run.stderr.contains("AAAAC3"),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr("beside it").expect_in_stderr("id_ed25519.pub");
+    run.expect_not_in_stderr("b3BlbnNz").expect_not_in_stderr("AAAAC3");
 }
 
 #[test]
@@ -342,11 +289,7 @@ fn comment_of_a_key_makes_no_other_spec() {
             assert_eq!(create(key).expect(0).item()["id"], first["id"]);
         }
         let run = create(&other).expect(6);
-        assert!(
-            run.stderr.contains("ssh-key is ") && run.stderr.contains(", not "),
-            "{}",
-            run.stderr
-        );
+        run.expect_in_stderr("ssh-key is ").expect_in_stderr(", not ");
     }
 }
 
@@ -360,11 +303,7 @@ fn public_key_itself_is_taken_in_place_of_its_file() {
         .item();
     assert_eq!(made["native"]["ssh_key"], key.trim());
     let run = sandbox
-        .run(&["create", "web-2", "-p", "mock", "--ssh-key", "ssh-ed25519 AAAA me"])
+        .run("create web-2 -p mock --ssh-key 'ssh-ed25519 AAAA me'")
         .expect(2);
-    assert!(
-        run.stderr.contains("damaged") && !run.stderr.contains("AAAA"),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr("damaged").expect_not_in_stderr("AAAA");
 }

@@ -22,10 +22,8 @@ const START: Duration = Duration::from_secs(600);
 fn two_pending_vms() -> Backend {
     let backend = Backend::start(BackendKind::Ec2Emulator);
     backend.set_transition(START);
-    backend.run(&["create", "near", "--wait", "none"]).expect(0);
-    backend
-        .run(&["create", "far", "-r", "eu-west-1", "--wait", "none"])
-        .expect(0);
+    backend.run("create near --wait none").expect(0);
+    backend.run("create far -r eu-west-1 --wait none").expect(0);
     backend
 }
 
@@ -60,7 +58,7 @@ fn names_are_waited_for_although_one_of_their_regions_denies() {
     let backend = two_pending_vms();
     refuse_listings(&backend, "eu-west-1", refusal(403, "UnauthorizedOperation"));
     change_after_first_look(&backend);
-    let run = backend.run(&["wait", "near", "far"]).expect(7);
+    let run = backend.run("wait near far").expect(7);
     assert!(run.stdout.contains("running"), "{}", run.stdout);
 }
 
@@ -107,7 +105,7 @@ fn throttled_region_is_waited_for() {
 fn vm_gone_in_one_region_is_seen_while_another_one_denies() {
     let backend = two_pending_vms();
     backend.advance(START);
-    backend.run(&["terminate", "aws/us-east-1/near", "-y"]).expect(0);
+    backend.run("terminate aws/us-east-1/near -y").expect(0);
     refuse_listings(&backend, "eu-west-1", refusal(403, "UnauthorizedOperation"));
     change_after_first_look(&backend);
     let run = backend.json(&[&NEAR_AND_FAR[..], &["--for", "terminated", "--timeout", "60s"]].concat());
@@ -125,7 +123,7 @@ fn cloud_that_denies_does_not_end_the_wait_for_another_cloud() {
     backend.sandbox.run(&arguments).expect(0);
     let made = gcp.instances().remove(0);
     // The first listing finds it.
-    backend.sandbox.run(&["stop", "gcp/us-central1-a/third"]).expect(0);
+    backend.sandbox.run("stop gcp/us-central1-a/third").expect(0);
     for call in ["instances.list", "instances.aggregatedList"] {
         gcp.inject(Fault::on(call, refusal(403, "forbidden")).skip(1));
     }

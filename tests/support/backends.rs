@@ -10,6 +10,7 @@ use cloud_emulators::http::Endpoint;
 use cloud_emulators::{ec2, gce};
 
 use super::clouds;
+use super::command_line::CommandLine;
 use super::sandbox::{Run, Sandbox};
 use super::test_cloud::{ObservedInstance, TestCloud};
 
@@ -116,24 +117,27 @@ impl Backend {
     }
 
     /// Runs `cloudctl ARGUMENTS -p PROVIDER -o json`.
-    pub fn json(&self, arguments: &[&str]) -> Run {
-        self.run(&[arguments, &["-o", "json"]].concat())
+    pub fn json(&self, arguments: &(impl CommandLine + ?Sized)) -> Run {
+        let mut words = arguments.words();
+        words.extend(["-o".to_owned(), "json".to_owned()]);
+        self.run(&words)
     }
 
     /// Runs `cloudctl ARGUMENTS -p PROVIDER`.
-    pub fn run(&self, arguments: &[&str]) -> Run {
+    pub fn run(&self, arguments: &(impl CommandLine + ?Sized)) -> Run {
         Run::of(&mut self.command(arguments))
     }
 
     /// `cloudctl ARGUMENTS -p PROVIDER`, for tests that start the process themselves.
-    pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.sandbox.command(&[arguments, &["-p", self.provider()]].concat());
+    pub fn command(&self, arguments: &(impl CommandLine + ?Sized)) -> Command {
+        let mut command = self.sandbox.command(arguments);
+        command.args(["-p", self.provider()]);
         command.envs(self.fault_environment());
         command
     }
 
     /// The same through an endpoint.
-    pub fn command_through(&self, endpoint: &Endpoint, arguments: &[&str]) -> Command {
+    pub fn command_through(&self, endpoint: &Endpoint, arguments: &(impl CommandLine + ?Sized)) -> Command {
         let mut command = self.command(arguments);
         let (name, value) = self.endpoint_variable(&endpoint.url);
         command.env(name, value);

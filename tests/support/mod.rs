@@ -2,6 +2,7 @@
 
 pub mod backends;
 pub mod clouds;
+pub mod command_line;
 pub mod parallel_cases;
 pub mod sandbox;
 pub mod test_cloud;

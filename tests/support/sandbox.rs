@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use serde_json::Value;
+
+use super::command_line::CommandLine;
 
 /// A clone shares the folder, and has variables of its own.
 #[derive(Clone)]
@@ -102,10 +104,10 @@ impl Sandbox {
     }
 
     /// The binary with these arguments, for tests that steer the process themselves.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &(impl CommandLine + ?Sized)) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cloudctl"));
         command
-            .args(arguments)
+            .args(arguments.words())
             .env_clear()
             .envs(&self.variables)
             .current_dir(self.folder());
@@ -120,11 +122,11 @@ impl Sandbox {
     }
 
     /// Runs the binary with nothing on its standard input.
-    pub fn run(&self, arguments: &[&str]) -> Run {
+    pub fn run(&self, arguments: &(impl CommandLine + ?Sized)) -> Run {
         Run::of(&mut self.command(arguments))
     }
 
-    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Run {
+    pub fn run_with_input(&self, arguments: &(impl CommandLine + ?Sized), input: &str) -> Run {
         Run::with_input(&mut self.command(arguments), input)
     }
 }
@@ -170,7 +172,11 @@ impl Run {
             .expect("the binary starts");
         // A run that does not read its input closes the pipe.
         let _ = child.stdin.take().expect("its input").write_all(input.as_bytes());
-        let output = child.wait_with_output().expect("the binary ends");
+        Self::from_output(&child.wait_with_output().expect("the binary ends"))
+    }
+
+    /// What a process that has ended came to; its code is -1 after a signal.
+    pub fn from_output(output: &Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -187,6 +193,29 @@ impl Run {
             self.stdout, self.stderr
         );
         assert!(!self.stderr.contains("panicked"), "a panic:\n{}", self.stderr);
+        self
+    }
+
+    /// Checks that the text is on stderr; where it is not, shows everything.
+    #[track_caller]
+    pub fn expect_in_stderr(&self, text: impl AsRef<str>) -> &Self {
+        let text = text.as_ref();
+        assert!(self.stderr.contains(text), "{text:?} is not on stderr: {self:#?}");
+        self
+    }
+
+    #[track_caller]
+    pub fn expect_not_in_stderr(&self, text: impl AsRef<str>) -> &Self {
+        let text = text.as_ref();
+        assert!(!self.stderr.contains(text), "{text:?} is on stderr: {self:#?}");
+        self
+    }
+
+    #[track_caller]
+    pub fn expect_all_in_stderr<T: AsRef<str>>(&self, texts: impl IntoIterator<Item = T>) -> &Self {
+        for text in texts {
+            self.expect_in_stderr(text);
+        }
         self
     }
 

@@ -52,10 +52,10 @@ fn configuration_files() {
         ),
     ] {
         sandbox.write(FILE, text);
-        check(&sandbox, &[(2, named, &["list", "-p", "mock"])]);
+        check(&sandbox, &[(2, named, "list -p mock")]);
     }
     sandbox.write(FILE, "current = \"a\"\n[contexts.a]\noutput = \"ascii\"\n");
-    let run = sandbox.run(&["list", "-p", "mock"]);
+    let run = sandbox.run("list -p mock");
     let faults = super::faults_of(
         &run,
         2,
@@ -64,7 +64,7 @@ fn configuration_files() {
     );
     assert!(faults.is_empty(), "{faults:?}\n{run:#?}");
     // A format on the command line needs none of the context's.
-    sandbox.run(&["list", "-p", "mock", "-o", "name"]).expect(0);
+    sandbox.run("list -p mock -o name").expect(0);
 }
 
 #[test]
@@ -73,17 +73,14 @@ fn contexts() {
     check(
         &sandbox,
         &[
-            (2, "nope", &["list", "-p", "mock", "--context", "nope"]),
-            (2, "nope", &["context", "use", "nope"]),
+            (2, "nope", "list -p mock --context nope"),
+            (2, "nope", "context use nope"),
         ],
     );
     sandbox.write(FILE, "current = \"a\"\n[contexts.a.mock]\nregion = \"mars-1\"\n");
     check(
         &sandbox,
-        &[
-            (2, "nope", &["context", "use", "nope"]),
-            (2, "mars-1", &["create", "x", "-p", "mock"]),
-        ],
+        &[(2, "nope", "context use nope"), (2, "mars-1", "create x -p mock")],
     );
 }
 
@@ -91,16 +88,14 @@ fn contexts() {
 fn how_long_new_vms_live() {
     let mut sandbox = with_vms();
     sandbox.write(FILE, "current = \"a\"\n[contexts.a]\nttl = \"soon\"\n");
-    let create: &[&str] = &["create", "x", "-p", "mock"];
+    let create = "create x -p mock";
     check(
         &sandbox,
         &[(2, "config.toml:3, [contexts.a]: invalid duration \"soon\"", create)],
     );
     // Who says something else needs none of the context's, and who makes nothing none at all.
-    sandbox
-        .run(&["create", "y", "-p", "mock", "--ttl", "1h", "--dry-run"])
-        .expect(0);
-    sandbox.run(&["list", "-p", "mock"]).expect(0);
+    sandbox.run("create y -p mock --ttl 1h --dry-run").expect(0);
+    sandbox.run("list -p mock").expect(0);
     for (value, named) in [
         ("banana", "variable CLOUDCTL_TTL: invalid duration \"banana\""),
         ("0s", "variable CLOUDCTL_TTL: a TTL of 0s"),
@@ -153,9 +148,9 @@ fn variables() {
 fn log_level_that_is_none_is_refused() {
     let mut sandbox = Sandbox::new();
     sandbox.set("CLOUDCTL_LOG", "verbose");
-    let run = sandbox.run(&["list", "-p", "mock"]).expect(2);
-    assert!(run.stderr.contains("CLOUDCTL_LOG"), "{}", run.stderr);
-    assert!(run.stderr.contains("off, error, warn"), "{}", run.stderr);
+    let run = sandbox.run("list -p mock").expect(2);
+    run.expect_in_stderr("CLOUDCTL_LOG");
+    run.expect_in_stderr("off, error, warn");
     sandbox.set("CLOUDCTL_LOG", " debug ");
-    sandbox.run(&["list", "-p", "mock"]).expect(0);
+    sandbox.run("list -p mock").expect(0);
 }

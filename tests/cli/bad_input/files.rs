@@ -29,62 +29,38 @@ fn spec_files() {
     check(
         &sandbox,
         &[
-            (
-                2,
-                "unknown.toml:2:1: unknown key `provder`",
-                &["create", "-f", "unknown.toml"],
-            ),
-            (
-                2,
-                "number.toml:3:9: count: ",
-                &["create", "-p", "mock", "-f", "number.toml"],
-            ),
-            (2, "label.toml:3:5: a: ", &["create", "-p", "mock", "-f", "label.toml"]),
-            (
-                2,
-                "list.toml:2:9: label: ",
-                &["create", "-p", "mock", "-f", "list.toml"],
-            ),
+            (2, "unknown.toml:2:1: unknown key `provder`", "create -f unknown.toml"),
+            (2, "number.toml:3:9: count: ", "create -p mock -f number.toml"),
+            (2, "label.toml:3:5: a: ", "create -p mock -f label.toml"),
+            (2, "list.toml:2:9: label: ", "create -p mock -f list.toml"),
             (
                 2,
                 "wait.toml:1:8: wait: unknown variant `forever`",
-                &["create", "-p", "mock", "-f", "wait.toml"],
+                "create -p mock -f wait.toml",
             ),
-            (2, "syntax.toml:1:", &["create", "-p", "mock", "-f", "syntax.toml"]),
+            (2, "syntax.toml:1:", "create -p mock -f syntax.toml"),
             (
                 2,
                 "provider.toml:1:12: provider: unknown provider \"azure\"",
-                &["create", "-f", "provider.toml"],
+                "create -f provider.toml",
             ),
-            (2, "boot_secs", &["create", "-p", "mock", "-f", "native.toml"]),
-            (2, "\"b\"", &["create", "b", "-p", "mock", "-f", "named.toml"]),
-            (2, "\"a\"", &["create", "", "-p", "mock", "-f", "named.toml"]),
-            (2, "Web_1", &["create", "-p", "mock", "-f", "name.toml"]),
-            (2, "count 0", &["create", "-p", "mock", "-f", "count.toml"]),
-            (2, "mars-1a", &["create", "-p", "mock", "-f", "zone.toml"]),
-            (2, "not-there.sh", &["create", "-p", "mock", "-f", "data.toml"]),
-            (
-                2,
-                "ttl.toml: invalid duration \"banana\"",
-                &["create", "-p", "mock", "-f", "ttl.toml"],
-            ),
-            (
-                2,
-                "seconds.toml:2:7: ttl: ",
-                &["create", "-p", "mock", "-f", "seconds.toml"],
-            ),
+            (2, "boot_secs", "create -p mock -f native.toml"),
+            (2, "\"b\"", "create b -p mock -f named.toml"),
+            (2, "\"a\"", "create '' -p mock -f named.toml"),
+            (2, "Web_1", "create -p mock -f name.toml"),
+            (2, "count 0", "create -p mock -f count.toml"),
+            (2, "mars-1a", "create -p mock -f zone.toml"),
+            (2, "not-there.sh", "create -p mock -f data.toml"),
+            (2, "ttl.toml: invalid duration \"banana\"", "create -p mock -f ttl.toml"),
+            (2, "seconds.toml:2:7: ttl: ", "create -p mock -f seconds.toml"),
             (
                 2,
                 "fallback.toml:2:13: fallback: unknown variant `moon`",
-                &["create", "-p", "mock", "-f", "fallback.toml"],
+                "create -p mock -f fallback.toml",
             ),
-            (
-                2,
-                "bare.toml:2:12: fallback: ",
-                &["create", "-p", "mock", "-f", "bare.toml"],
-            ),
-            (2, "absent.toml", &["create", "-p", "mock", "-f", "absent.toml"]),
-            (2, "/dev", &["create", "-p", "mock", "-f", "/dev"]),
+            (2, "bare.toml:2:12: fallback: ", "create -p mock -f bare.toml"),
+            (2, "absent.toml", "create -p mock -f absent.toml"),
+            (2, "/dev", "create -p mock -f /dev"),
         ],
     );
 }
@@ -172,10 +148,7 @@ fn spec_files_of_every_format() {
     let hint = |name: &str| sandbox.run(&["create", "-p", "mock", "-f", name]).expect(2).stderr;
     assert!(hint("key.yaml").contains("hint: did you mean `image`?"));
     assert!(hint("inner.toml").contains("hint: did you mean `max-price`?"));
-    check(
-        &sandbox,
-        &[(2, "\"b\"", &["create", "b", "-p", "mock", "-f", "member.toml"])],
-    );
+    check(&sandbox, &[(2, "\"b\"", "create b -p mock -f member.toml")]);
 }
 
 #[test]
@@ -195,59 +168,31 @@ fn user_data_and_keys() {
     check(
         &sandbox,
         &[
-            (2, "16385", &["create", "x", "-p", "mock", "--user-data", "16k"]),
-            (2, "1m", &["create", "x", "-p", "mock", "--user-data", "1m"]),
-            (
-                2,
-                "/dev/zero",
-                &["create", "x", "-p", "mock", "--user-data", "/dev/zero"],
-            ),
-            (2, "absent", &["create", "x", "-p", "mock", "--user-data", "absent"]),
-            (2, "/dev", &["create", "x", "-p", "mock", "--user-data", "/dev"]),
-            (2, "user data file", &["create", "x", "-p", "mock", "--user-data", ""]),
-            (
-                2,
-                "id is a private key",
-                &["create", "x", "-p", "mock", "--ssh-key", "id"],
-            ),
-            (2, "text.pub", &["create", "x", "-p", "mock", "--ssh-key", "text.pub"]),
-            (
-                2,
-                "absent.pub",
-                &["create", "x", "-p", "mock", "--ssh-key", "absent.pub"],
-            ),
-            (2, "ssh-key", &["create", "x", "-p", "mock", "--ssh-key", ""]),
-            (
-                2,
-                "putty.ppk is a private key",
-                &["create", "x", "-p", "mock", "--ssh-key", "putty.ppk"],
-            ),
-            (
-                2,
-                "two.pub has several lines",
-                &["create", "x", "-p", "mock", "--ssh-key", "two.pub"],
-            ),
+            (2, "16385", "create x -p mock --user-data 16k"),
+            (2, "1m", "create x -p mock --user-data 1m"),
+            (2, "/dev/zero", "create x -p mock --user-data /dev/zero"),
+            (2, "absent", "create x -p mock --user-data absent"),
+            (2, "/dev", "create x -p mock --user-data /dev"),
+            (2, "user data file", "create x -p mock --user-data ''"),
+            (2, "id is a private key", "create x -p mock --ssh-key id"),
+            (2, "text.pub", "create x -p mock --ssh-key text.pub"),
+            (2, "absent.pub", "create x -p mock --ssh-key absent.pub"),
+            (2, "ssh-key", "create x -p mock --ssh-key ''"),
+            (2, "putty.ppk is a private key", "create x -p mock --ssh-key putty.ppk"),
+            (2, "two.pub has several lines", "create x -p mock --ssh-key two.pub"),
             (
                 2,
                 "cut.pub is a damaged public key",
-                &["create", "x", "-p", "mock", "--ssh-key", "cut.pub"],
+                "create x -p mock --ssh-key cut.pub",
             ),
             (
                 2,
                 "other.pub is a damaged public key: its body is of another kind",
-                &["create", "x", "-p", "mock", "--ssh-key", "other.pub"],
+                "create x -p mock --ssh-key other.pub",
             ),
-            (
-                2,
-                "large.pub is over 64 KiB",
-                &["create", "x", "-p", "mock", "--ssh-key", "large.pub"],
-            ),
-            (
-                2,
-                "none.pub is empty",
-                &["create", "x", "-p", "mock", "--ssh-key", "none.pub"],
-            ),
-            (2, "--ssh-port", &["create", "x", "-p", "mock", "--ssh-port", "65536"]),
+            (2, "large.pub is over 64 KiB", "create x -p mock --ssh-key large.pub"),
+            (2, "none.pub is empty", "create x -p mock --ssh-key none.pub"),
+            (2, "--ssh-port", "create x -p mock --ssh-port 65536"),
         ],
     );
 }
@@ -257,7 +202,7 @@ fn user_data_that_fits_is_taken_from_the_standard_input() {
     let sandbox = with_vms();
     let create = ["create", "x", "-p", "mock", "--user-data", "-", "-o", "json"];
     let over = sandbox.run_with_input(&create, &"x".repeat(16 * 1024 + 1)).expect(2);
-    assert!(over.stderr.contains("16385"), "{}", over.stderr);
+    over.expect_in_stderr("16385");
     let most = sandbox.run_with_input(&create, &"x".repeat(16 * 1024)).expect(0);
     assert_eq!(most.item()["native"]["user_data_bytes"], 16 * 1024);
 }

@@ -81,7 +81,7 @@ fn terminate_expired_skips_extended_vm() {
 #[test]
 fn question_names_what_is_left_out() {
     let sandbox = with_two();
-    sandbox.run(&["protect", "one", "-p", "mock"]).expect(0);
+    sandbox.run("protect one -p mock").expect(0);
     let run = ask(&sandbox, MANY, ":").expect(7);
     let question = run.stdout.split("[y/N]").next().unwrap_or_default();
     assert!(

@@ -39,10 +39,8 @@ fn answer_yes_terminates() {
 #[test]
 fn question_above_ten_vms_wants_the_number() {
     let sandbox = Sandbox::new();
-    let create = [
-        "create", "x", "-p", "mock", "--count", "11", "-l", "a=b", "--wait", "none", "-q",
-    ];
-    sandbox.run(&create).expect(0);
+    let create = "create x -p mock --count 11 -l a=b --wait none -q";
+    sandbox.run(create).expect(0);
     let terminate = ["terminate", "-p", "mock", "-l", "a=b"];
     for answer in ["y\n", "yes\n", "\n", "10\n", "011\n"] {
         let run = on_terminal(&sandbox, 100, answer, &terminate).expect(6);
@@ -71,7 +69,7 @@ fn question_escapes_hostile_names() {
     edit(&sandbox, "one", |one| {
         one["labels"]["cloudctl-name"] = name.as_str().into()
     });
-    let ids = sandbox.run(&["list", "-q", "-p", "mock"]).expect(0).stdout;
+    let ids = sandbox.run("list -q -p mock").expect(0).stdout;
     let arguments: Vec<&str> = ["terminate", "-p", "mock", "--include-unmanaged"]
         .into_iter()
         .chain(ids.lines())
@@ -81,7 +79,7 @@ fn question_escapes_hostile_names() {
     assert!(question.contains("one\\u{1b}[2K\\u{d}\\u{9b}1A"), "{question:?}");
     assert!(!question.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{question:?}");
     assert!(question.lines().all(|line| line.len() < 400), "{question:?}");
-    assert_eq!(sandbox.run(&["list", "-q", "-p", "mock"]).expect(0).stdout, ids);
+    assert_eq!(sandbox.run("list -q -p mock").expect(0).stdout, ids);
 }
 
 #[test]

@@ -27,12 +27,12 @@ fn hint(stderr: &str) -> &str {
 fn missing_vpc_and_disabled_region_have_a_hint(backend: &Backend) {
     let emulator = backend.ec2();
     emulator.disable_default_vpc("us-east-1");
-    let run = backend.run(&["create", "web-1"]).expect(6);
+    let run = backend.run("create web-1").expect(6);
     assert!(hint(&run.stderr).contains("--subnet"), "{}", run.stderr);
     assert!(hint(&run.stderr).contains("create-default-vpc"), "{}", run.stderr);
 
     emulator.set_opt_in("me-south-1", OptIn::NotOptedIn);
-    let run = backend.run(&["create", "web-1", "-r", "me-south-1"]).expect(4);
+    let run = backend.run("create web-1 -r me-south-1").expect(4);
     let told = hint(&run.stderr);
     assert!(told.contains("region") && told.contains("enable"), "{}", run.stderr);
     nothing(backend);
@@ -41,11 +41,11 @@ fn missing_vpc_and_disabled_region_have_a_hint(backend: &Backend) {
 fn missing_network_and_disabled_api_have_a_hint(backend: &Backend) {
     let emulator = backend.gce();
     emulator.remove_default_network();
-    let run = backend.run(&["create", "web-1"]).expect(6);
+    let run = backend.run("create web-1").expect(6);
     assert!(hint(&run.stderr).contains("--network"), "{}", run.stderr);
 
     emulator.set_api_disabled(true);
-    let run = backend.run(&["create", "web-1"]).expect(4);
+    let run = backend.run("create web-1").expect(4);
     assert!(
         hint(&run.stderr).contains("gcloud services enable compute.googleapis.com"),
         "{}",
@@ -57,7 +57,7 @@ fn missing_network_and_disabled_api_have_a_hint(backend: &Backend) {
 fn encoded_refusal_comes_with_a_decode_command(backend: &Backend) {
     let emulator = backend.ec2();
     emulator.remove_account_permission("RunInstances");
-    let run = backend.json(&["create", "web-1"]).expect(4);
+    let run = backend.json("create web-1").expect(4);
     assert_eq!(run.error_kinds(), ["permission_denied"]);
     assert!(
         hint(&run.stderr).contains("decode-authorization-message"),
@@ -65,11 +65,7 @@ fn encoded_refusal_comes_with_a_decode_command(backend: &Backend) {
         run.stderr
     );
     // What is to be decoded is there to be copied.
-    assert!(
-        run.stderr.contains("Encoded authorization failure message: "),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr("Encoded authorization failure message: ");
     assert_eq!(backend.count("RunInstances"), 1, "no retry");
     nothing(backend);
 }

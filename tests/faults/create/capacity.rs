@@ -34,12 +34,12 @@ fn no_capacity_names_the_zones_tried(backend: &Backend) {
     let [here, ..] = zones(backend);
     let run = backend.json(&["create", "web-1", "-z", here]).expect(5);
     assert_eq!(run.error_kinds(), ["capacity"]);
-    assert!(run.stderr.contains(here), "{}", run.stderr);
-    assert!(run.stderr.contains("hint: "), "{}", run.stderr);
+    run.expect_in_stderr(here);
+    run.expect_in_stderr("hint: ");
     nothing(backend);
 
-    let run = backend.json(&["create", "web-2"]).expect(5);
-    assert!(run.stderr.contains(backend.home_region()), "{}", run.stderr);
+    let run = backend.json("create web-2").expect(5);
+    run.expect_in_stderr(backend.home_region());
     nothing(backend);
 
     let run = backend
@@ -47,7 +47,7 @@ fn no_capacity_names_the_zones_tried(backend: &Backend) {
         .expect(5);
     assert_eq!(run.error_kinds(), ["capacity"]);
     for zone in zones(backend) {
-        assert!(run.stderr.contains(zone), "{zone} in {}", run.stderr);
+        run.expect_in_stderr(zone);
     }
     nothing(backend);
 }
@@ -122,14 +122,14 @@ fn vm_that_fails_while_pending_gives_the_reason(backend: &Backend) {
         backend.set_transition(Duration::from_millis(time));
         let run = backend.json(&["create", name, "-z", here]).expect(5);
         assert_eq!(run.error_kinds(), ["capacity"], "{name}");
-        assert!(run.stderr.contains(code), "{}", run.stderr);
+        run.expect_in_stderr(code);
         nothing(backend);
     }
 }
 
 fn quota_error_is_not_retried(backend: &Backend) {
     backend.exhaust_quota();
-    let run = backend.json(&["create", "web-1", "--fallback", "zone"]).expect(5);
+    let run = backend.json("create web-1 --fallback zone").expect(5);
     assert_eq!(run.error_kinds(), ["quota"]);
     assert_eq!(
         backend.count(backend.operations().create),
@@ -138,7 +138,7 @@ fn quota_error_is_not_retried(backend: &Backend) {
     );
     nothing(backend);
     if backend.check_quota_first() {
-        assert_eq!(backend.json(&["create", "web-2"]).expect(5).error_kinds(), ["quota"]);
+        assert_eq!(backend.json("create web-2").expect(5).error_kinds(), ["quota"]);
         assert_eq!(backend.count(backend.operations().create), 2, "no retry");
         nothing(backend);
     }

@@ -52,7 +52,7 @@ fn describe_lags_behind_the_create_of_a_killed_run(backend: &Backend) {
     }
     std::thread::sleep(Duration::from_secs(2));
     let first = only_one_at_all(backend, "web-1");
-    let again = backend.json(&["create", "web-1"]).expect(0);
+    let again = backend.json("create web-1").expect(0);
     assert_eq!(id_of(&again), first.id);
     assert_eq!(only_one_at_all(backend, "web-1"), first);
 }
@@ -60,14 +60,14 @@ fn describe_lags_behind_the_create_of_a_killed_run(backend: &Backend) {
 fn tags_lag_behind_the_create(backend: &Backend) {
     let emulator = backend.ec2();
     emulator.set_tag_lag(LAG);
-    let first = backend.json(&["create", "web-1"]).expect(0).item();
+    let first = backend.json("create web-1").expect(0).item();
     assert_eq!(first["state"], "running");
     assert_eq!((&first["name"], &first["managed"]), (&"web-1".into(), &true.into()));
-    let second = backend.json(&["create", "web-1"]).expect(0).item();
+    let second = backend.json("create web-1").expect(0).item();
     assert_eq!(second["id"], first["id"]);
     let seen = only_one_at_all(backend, "web-1");
     assert_eq!(first["id"], seen.id.as_str());
     assert_ours(&seen);
     emulator.advance(LAG);
-    assert_eq!(backend.json(&["create", "web-1"]).expect(0).item()["id"], first["id"]);
+    assert_eq!(backend.json("create web-1").expect(0).item()["id"], first["id"]);
 }

@@ -28,14 +28,14 @@ fn operation_that_fails_later_is_reported_by_its_code(backend: &Backend) {
     emulator.exhaust_zone(ZONE);
     for round in 0..2 {
         let run = backend.json(&["create", "web-1", "-z", ZONE]).expect(5);
-        assert!(run.stderr.contains("ZONE_RESOURCE_POOL_EXHAUSTED"), "{}", run.stderr);
+        run.expect_in_stderr("ZONE_RESOURCE_POOL_EXHAUSTED");
         nothing(backend);
         assert!(backend.count("instances.insert") > round, "it was accepted");
     }
     emulator.restock_zone(ZONE);
     emulator.set_quota_exceeded(true);
     let run = backend.json(&["create", "web-1", "-z", ZONE]).expect(5);
-    assert!(run.stderr.contains("QUOTA_EXCEEDED"), "{}", run.stderr);
+    run.expect_in_stderr("QUOTA_EXCEEDED");
     nothing(backend);
     let accepted = backend
         .calls()
@@ -53,7 +53,7 @@ fn wait_that_returns_early_is_repeated_slowly(backend: &Backend) {
     let emulator = backend.gce();
     emulator.set_wait_returns_early(true);
     emulator.set_transition_time(Duration::from_secs(5));
-    let run = backend.json(&["create", "web-1"]).expect(0);
+    let run = backend.json("create web-1").expect(0);
     assert_eq!(only_one_at_all(backend, "web-1").id, id_of(&run));
     let waits = backend.count("zoneOperations.wait");
     // Every half second at most.
@@ -91,11 +91,11 @@ fn name_taken_by_our_vm_is_adopted(backend: &Backend) {
     // Its look-up is over when another process makes the VM.
     let (endpoint, gate) = (backend.open_endpoint(), Gate::new(Side::Before));
     endpoint.reset([Fault::on("instances.insert", Effect::Hold(gate.clone())).times(1)]);
-    let late = Process::start(&mut backend.command_through(&endpoint, &["create", "web-1", "-o", "json"]));
+    let late = Process::start(&mut backend.command_through(&endpoint, "create web-1 -o json"));
     until("the late one creates", || {
         gate.has_arrival_within(Duration::from_millis(50))
     });
-    let first = id_of(&backend.json(&["create", "web-1"]).expect(0));
+    let first = id_of(&backend.json("create web-1").expect(0));
     emulator.forget_request_ids();
     gate.open();
     assert_eq!(id_of(&late.end().expect(0)), first);
@@ -121,7 +121,7 @@ fn name_taken_by_others_is_refused(backend: &Backend) {
     for name in ["web-1", "web-2"] {
         let run = backend.json(&["create", name, "-z", ZONE]).expect(6);
         assert_eq!(run.error_kinds(), ["already_exists"]);
-        assert!(run.stderr.contains(name), "{}", run.stderr);
+        run.expect_in_stderr(name);
         assert_eq!(backend.instances(), before, "untouched");
     }
 }

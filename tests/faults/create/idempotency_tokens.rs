@@ -20,19 +20,19 @@ pub fn rows() -> Vec<Row> {
 fn token_of_a_terminated_vm_is_not_used_again(backend: &Backend) {
     let mut dead = Vec::new();
     for life in 0..4 {
-        let made = backend.json(&["create", "web-1"]).expect(0);
+        let made = backend.json("create web-1").expect(0);
         let id = id_of(&made);
         assert!(!dead.contains(&id), "life {life} is {id}, and {dead:?} are dead");
         let seen = only_one_at_all(backend, "web-1");
         assert_eq!(seen.id, id);
-        assert_eq!(id_of(&backend.json(&["create", "web-1"]).expect(0)), id);
+        assert_eq!(id_of(&backend.json("create web-1").expect(0)), id);
         dead.push(id);
         if life == 1 {
             // Right after it, while it is on its way out.
-            backend.run(&["terminate", "web-1", "-y"]).expect(0);
+            backend.run("terminate web-1 -y").expect(0);
             continue;
         }
-        backend.run(&["terminate", "web-1", "-y", "--wait"]).expect(0);
+        backend.run("terminate web-1 -y --wait").expect(0);
         if life == 0 {
             // It is not listed any more, and its token is remembered all the same.
             backend.advance(Duration::from_secs(2 * 3600));
@@ -49,14 +49,14 @@ fn token_of_a_terminated_vm_is_not_used_again(backend: &Backend) {
 
 /// A create of the same name with another spec, whose look-up does not see what is there.
 fn another_spec(backend: &Backend) -> Run {
-    backend.run(&["create", "web-1", "-l", "env=ci"]).expect(0);
+    backend.run("create web-1 -l env=ci").expect(0);
     let before = only_one_at_all(backend, "web-1");
     let other = ["create", "web-1", "-l", "env=ci", "--type", backend.other_type()];
     let run = run_unseen(backend, &other).expect(6);
     assert_eq!(only_one_at_all(backend, "web-1"), before, "unchanged");
     assert_eq!(run.error_kinds(), ["already_exists"]);
     for word in ["web-1", "type", before.id.as_str()] {
-        assert!(run.stderr.contains(word), "{word} in {}", run.stderr);
+        run.expect_in_stderr(word);
     }
     run
 }
@@ -73,14 +73,14 @@ fn old_vm_is_not_returned_for_a_changed_spec(backend: &Backend) {
 fn group_that_is_incomplete_is_completed(backend: &Backend) {
     let group = ["create", "web", "--count", "5"];
     backend.json(&group).expect(0);
-    backend.run(&["terminate", "web-2", "web-4", "-y", "--wait"]).expect(0);
+    backend.run("terminate web-2 web-4 -y --wait").expect(0);
     // There is room for none of the missing: those that are there are given, and nothing was made.
     let full = backend.errors().no_room_for_group.before();
     backend.inject(Fault::on(backend.operations().create_group, full).times(1));
     let some = backend.json(&group).expect(7);
     let alive = backend.alive();
     assert_eq!((alive.len(), some.items().len()), (3, 3));
-    assert!(some.stderr.contains("web"), "{}", some.stderr);
+    some.expect_in_stderr("web");
     // The next one is killed with some of the missing still missing; the last one fills up.
     let endpoint = backend.open_endpoint();
     let calls = 9;

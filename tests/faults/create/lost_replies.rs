@@ -21,7 +21,7 @@ pub fn rows() -> Vec<Row> {
 
 pub fn reset_after_the_effect_is_replayed(backend: &Backend) {
     backend.inject(Fault::on(backend.operations().create, Effect::ResetAfter).times(2));
-    let run = backend.json(&["create", "web-1"]).expect(0);
+    let run = backend.json("create web-1").expect(0);
     assert_eq!(only_one_at_all(backend, "web-1").id, id_of(&run));
     let tokens = tokens(backend, &backend.calls());
     assert_eq!(tokens.len(), 3);
@@ -49,7 +49,7 @@ fn reset_on_every_attempt_is_unknown(backend: &Backend) {
     for (process, name) in processes.into_iter().zip(names) {
         let run = process.end().expect(8);
         assert_eq!(run.error_kinds(), ["unknown_outcome"], "{name}");
-        assert!(run.stderr.contains("hint: "), "{}", run.stderr);
+        run.expect_in_stderr("hint: ");
         assert_ours(&only(backend, name));
     }
     for endpoint in &endpoints {
@@ -71,13 +71,13 @@ fn reset_on_every_attempt_is_unknown(backend: &Backend) {
 /// What the look-up sees is reported: its id is on stdout.
 fn reset_on_every_attempt_names_what_is_seen(backend: &Backend) {
     backend.inject(Fault::on(backend.operations().create, Effect::ResetAfter));
-    let run = backend.json(&["create", "seen"]).expect(8);
+    let run = backend.json("create seen").expect(8);
     assert_eq!(run.error_kinds(), ["unknown_outcome"]);
     let made = only(backend, "seen");
     assert_ours(&made);
     assert_eq!(run.item()["id"], made.id.as_str());
     backend.clear_faults();
-    assert_eq!(id_of(&backend.json(&["create", "seen"]).expect(0)), made.id);
+    assert_eq!(id_of(&backend.json("create seen").expect(0)), made.id);
     assert_eq!(backend.alive().len(), 1);
 }
 
@@ -175,17 +175,17 @@ fn error_without_effect_is_retried(backend: &Backend) {
     let failure = || backend.errors().internal.before();
     let endpoint = backend.open_endpoint();
     endpoint.reset([Fault::on(backend.operations().create, failure())]);
-    let lasting = Process::start(&mut backend.command_through(&endpoint, &["create", "lasting", "-o", "json"]));
+    let lasting = Process::start(&mut backend.command_through(&endpoint, "create lasting -o json"));
     backend.inject(Fault::on(backend.operations().create, failure()).times(3));
-    backend.run(&["create", "passing"]).expect(0);
+    backend.run("create passing").expect(0);
     only(backend, "passing");
-    backend.run(&["terminate", "passing", "-y", "--wait"]).expect(0);
+    backend.run("terminate passing -y --wait").expect(0);
 
     let run = lasting.end();
     assert!(endpoint.count(backend.operations().create) > 3, "it was retried");
     let run = run.expect(9);
     assert_eq!(run.error_kinds(), ["network"], "{}", run.stderr);
     nothing(backend);
-    let again = backend.json(&["create", "lasting"]).expect(0);
+    let again = backend.json("create lasting").expect(0);
     assert_eq!(only_one_at_all(backend, "lasting").id, id_of(&again));
 }

@@ -134,7 +134,7 @@ fn invalid_utf8_in_tags_hides_nothing(backend: &Backend) {
         let run = backend.run(arguments).expect(0);
         assert!(is_harmless(&run.stdout) && is_harmless(&run.stderr), "{run:?}");
     }
-    backend.run(&["terminate", "web-1", "-y"]).expect(0);
+    backend.run("terminate web-1 -y").expect(0);
     assert_eq!(alive_ids(backend), Vec::<String>::new());
 }
 
@@ -175,7 +175,7 @@ fn forged_and_damaged_labels_expire_nothing(backend: &Backend) {
     seed(backend, "theirs", &labels(&[("ttl", "1s"), ("expires", "2020-01-01")]));
     std::thread::sleep(Duration::from_millis(2_500));
     let before = alive_ids(backend);
-    let run = backend.json(&["terminate", "--expired", "-y"]).expect(7);
+    let run = backend.json("terminate --expired -y").expect(7);
     assert_eq!(alive_ids(backend), before, "{}", run.stderr);
     for (name, id) in &expected {
         assert!(run.stderr.contains(id), "{name} was not warned of: {}", run.stderr);
@@ -187,7 +187,7 @@ fn forged_and_damaged_labels_expire_nothing(backend: &Backend) {
     labels.insert("cloudctl-ttl".to_owned(), "1s".to_owned());
     let sound = seed(backend, "sound", &labels);
     std::thread::sleep(Duration::from_millis(2_500));
-    backend.run(&["terminate", "--expired", "-y"]).expect(7);
+    backend.run("terminate --expired -y").expect(7);
     assert!(!alive_ids(backend).contains(&sound));
     assert_eq!(alive_ids(backend), before);
 }

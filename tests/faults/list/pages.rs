@@ -56,14 +56,14 @@ fn seed_two_regions(backend: &Backend) {
 fn region_that_is_down_is_a_gap(backend: &Backend) {
     seed_two_regions(backend);
     let expected = backend.hide_other_region();
-    let run = backend.json(&["list"]).expect(7);
+    let run = backend.json("list").expect(7);
     assert_eq!(names(&run), ["here"]);
     assert_eq!(locations(&run), expected);
-    assert!(run.stderr.contains(backend.other_region()), "{}", run.stderr);
+    run.expect_in_stderr(backend.other_region());
     // In a table it is said beside it.
-    let run = backend.run(&["list"]).expect(7);
+    let run = backend.run("list").expect(7);
     assert!(run.stdout.contains("here"), "{}", run.stdout);
-    assert!(run.stderr.contains(backend.other_region()), "{}", run.stderr);
+    run.expect_in_stderr(backend.other_region());
     // Who does not ask there misses nothing.
     let run = backend.json(&["list", "-r", backend.home_region()]).expect(0);
     assert_eq!(names(&run), ["here"]);
@@ -72,7 +72,7 @@ fn region_that_is_down_is_a_gap(backend: &Backend) {
 fn region_that_cannot_be_reached_is_a_gap(backend: &Backend) {
     seed_two_regions(backend);
     backend.inject(Fault::on("DescribeInstances", Effect::ResetBefore).at("eu-west-1"));
-    let run = backend.json(&["list"]).expect(7);
+    let run = backend.json("list").expect(7);
     assert_eq!(names(&run), ["here"]);
     assert_eq!(locations(&run), ["aws/eu-west-1"]);
 }
@@ -82,7 +82,7 @@ fn region_that_is_slow_ends_in_time(backend: &Backend) {
     // Compute Engine answers for all regions in one call: it is slow once.
     backend.slow_down_other_region(Duration::from_secs(30));
     let started = std::time::Instant::now();
-    let run = backend.json(&["list"]);
+    let run = backend.json("list");
     let seconds = started.elapsed().as_secs();
     assert!(seconds < 75, "{seconds} s");
     match run.code {
@@ -100,18 +100,18 @@ fn zone_that_is_unreachable_is_a_gap(backend: &Backend) {
     seed_two_regions(backend);
     seed_at(backend, "europe-west1-c", "near", &labels(&[]));
     emulator.mark_unreachable("europe-west1-b");
-    let run = backend.json(&["list"]).expect(7);
+    let run = backend.json("list").expect(7);
     assert_eq!(names(&run), ["here", "near"]);
     assert_eq!(locations(&run), ["gcp/europe-west1-b"]);
-    let run = backend.json(&["list", "-r", "europe-west1"]).expect(7);
+    let run = backend.json("list -r europe-west1").expect(7);
     assert_eq!(names(&run), ["near"]);
-    backend.json(&["list", "-r", "us-central1"]).expect(0);
+    backend.json("list -r us-central1").expect(0);
     // What was not seen is not called absent, and nothing is done about it.
-    backend.run(&["describe", "there"]).expect(7);
-    backend.run(&["terminate", "-l", "env=ci", "-y"]).expect(6);
+    backend.run("describe there").expect(7);
+    backend.run("terminate -l env=ci -y").expect(6);
     assert_eq!(backend.alive().len(), 3);
     emulator.mark_reachable("europe-west1-b");
-    let run = backend.json(&["list"]).expect(0);
+    let run = backend.json("list").expect(0);
     assert_eq!(names(&run), ["here", "near", "there"]);
 }
 
@@ -131,15 +131,13 @@ fn empty_page_with_a_token_is_followed(backend: &Backend) {
     let expected = seed_pages(backend);
     backend.send_empty_pages();
     // Without a region, so that no list of zones uses up the empty pages.
-    let run = backend.json(&["list"]).expect(0);
+    let run = backend.json("list").expect(0);
     assert_eq!(names(&run), expected);
     let calls = backend.count(backend.operations().list);
     assert!(calls >= 5, "pages were followed: {calls} calls");
     // A selector acts on all pages or none.
     backend.send_empty_pages();
-    backend
-        .run(&["terminate", "-l", "env=ci", "-y", "--expect", "7"])
-        .expect(0);
+    backend.run("terminate -l env=ci -y --expect 7").expect(0);
     assert_eq!(backend.alive(), []);
 }
 
@@ -176,7 +174,7 @@ fn page_tokens_that_keep_expiring_leave_a_gap(backend: &Backend) {
     seed_pages(backend);
     let emulator = backend.ec2();
     emulator.refuse_page_tokens(usize::MAX);
-    let run = backend.json(&["list"]).expect(7);
+    let run = backend.json("list").expect(7);
     assert_eq!(locations(&run), ["aws/us-east-1"]);
     let calls = backend
         .calls()

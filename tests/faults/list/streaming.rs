@@ -123,11 +123,8 @@ fn stream_that_breaks_off_names_the_gap(backend: &Backend) {
     } else {
         format!("{}/{}", backend.provider(), backend.home_region())
     };
-    assert!(
-        run.stderr.contains(&format!("warning: {place}")) && run.stderr.contains("the list is incomplete"),
-        "{}",
-        run.stderr
-    );
+    run.expect_in_stderr(&format!("warning: {place}"))
+        .expect_in_stderr("the list is incomplete");
     // What is gathered is whole or not there at all.
     let denied = backend.errors().listing_denied.before();
     backend.inject(Fault::on(backend.operations().list, denied).skip(1));

@@ -103,7 +103,7 @@ fn kill_before_printing_then_print_the_same_id(backend: &Backend) {
     writer
         .write_all(&[b' '; 65_536])
         .expect("room for all that a pipe holds");
-    let mut command = backend.command_through(&endpoint, &["create", "web-1", "-o", "json"]);
+    let mut command = backend.command_through(&endpoint, "create web-1 -o json");
     let mut process = Process::start_as_it_is(command.stdin(std::process::Stdio::null()).stdout(writer));
     until("it runs", || backend.alive().iter().any(|seen| seen.state == "running"));
     let mut quiet = 0;
@@ -121,7 +121,7 @@ fn kill_before_printing_then_print_the_same_id(backend: &Backend) {
     drop(reader);
     let first = only_one_at_all(backend, "web-1");
     for _ in 0..2 {
-        let again = backend.json(&["create", "web-1"]).expect(0);
+        let again = backend.json("create web-1").expect(0);
         assert_eq!(id_of(&again), first.id);
     }
     assert_eq!(only_one_at_all(backend, "web-1"), first);
@@ -135,9 +135,7 @@ fn kill_before_printing_then_print_the_same_id(backend: &Backend) {
 fn kill_in_a_terminate_batch_then_finish(backend: &Backend) {
     quick(backend);
     let endpoint = backend.open_endpoint();
-    backend
-        .run(&["create", "spared", "--count", "2", "-l", "batch=spared"])
-        .expect(0);
+    backend.run("create spared --count 2 -l batch=spared").expect(0);
     let spared = backend.alive();
     for side in [Side::Before, Side::After] {
         let mut call = 0;
@@ -163,8 +161,6 @@ fn kill_in_a_terminate_batch_then_finish(backend: &Backend) {
         }
         assert!(call >= 3, "a terminate makes {call} calls");
     }
-    backend
-        .run(&["terminate", "-l", "batch=spared", "-y", "--wait"])
-        .expect(0);
+    backend.run("terminate -l batch=spared -y --wait").expect(0);
     nothing(backend);
 }

@@ -25,11 +25,7 @@ fn create_into(backend: &Backend, stdout: Stdio, more: &[&str]) -> Run {
 
 fn run(command: &mut Command) -> Run {
     let output = command.output().expect("the binary runs");
-    Run {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    Run::from_output(&output)
 }
 
 /// The id of the one VM.
@@ -46,7 +42,7 @@ fn closed_stdout_during_create_names_the_vm(backend: &Backend) {
         let run = create_into(backend, writer.into(), &["-o", format]).expect(0);
         let id = only(backend);
         assert!(run.stderr.contains(&id), "{format}: {}", run.stderr);
-        backend.run(&["terminate", "web-1", "-y", "--wait"]).expect(0);
+        backend.run("terminate web-1 -y --wait").expect(0);
     }
 }
 
@@ -62,9 +58,9 @@ fn full_disk_on_stdout_names_the_vm(backend: &Backend) {
             run.stderr
         );
         // It is there, and the next run says so.
-        let again = backend.json(&["create", "web-1"]).expect(0).item();
+        let again = backend.json("create web-1").expect(0).item();
         assert_eq!(again["id"], id.as_str());
-        backend.run(&["terminate", "web-1", "-y", "--wait"]).expect(0);
+        backend.run("terminate web-1 -y --wait").expect(0);
     }
 }
 
@@ -83,7 +79,7 @@ fn read_only_home_folder_does_not_stop_a_create(backend: &Backend) {
         let made = run(&mut command).expect(0);
         assert_eq!(made.stdout.trim(), only(backend), "{home:?}");
         assert!(!made.stderr.contains("error"), "{home:?}: {}", made.stderr);
-        backend.run(&["terminate", "web-1", "-y", "--wait"]).expect(0);
+        backend.run("terminate web-1 -y --wait").expect(0);
     }
 }
 
@@ -117,11 +113,11 @@ fn cache_and_state_files_are_not_ours(backend: &Backend) {
             let _ = std::os::unix::fs::lchown(&folder, Some(65_534), Some(65_534));
         }
         let before = contents(&home);
-        let made = backend.json(&["create", "web-1"]).expect(0).item();
+        let made = backend.json("create web-1").expect(0).item();
         assert_eq!(made["id"], only(backend).as_str());
         let listed = backend.json(&["list", "-r", backend.home_region()]).expect(0);
         assert_eq!(listed.item()["id"], made["id"]);
-        backend.run(&["terminate", "web-1", "-y", "--wait"]).expect(0);
+        backend.run("terminate web-1 -y --wait").expect(0);
         assert_eq!(backend.alive(), []);
         assert_eq!(contents(&home), before, "nothing was written or taken away");
         assert_eq!(

@@ -65,7 +65,7 @@ fn assert_named_and_adopted(backend: &Backend, run: &Run) {
 fn assert_found_or_made(backend: &Backend) {
     assert!(backend.alive().len() <= 1);
     backend.clear_faults();
-    let made = backend.json(&["create", "web-1"]).expect(0).item();
+    let made = backend.json("create web-1").expect(0).item();
     let alive = backend.alive();
     assert_eq!(alive.len(), 1);
     assert_eq!(made["id"], alive[0].id.as_str());
@@ -93,7 +93,7 @@ fn ctrl_c_without_any_answer(backend: &Backend) {
     let running = create_in_flight(backend, Effect::HangAfter);
     backend.inject(Fault::on_all(Effect::HangBefore));
     let run = signal(running, "INT").expect(8);
-    assert!(run.stderr.contains("hint: "), "{}", run.stderr);
+    run.expect_in_stderr("hint: ");
     assert_eq!(backend.alive().len(), 1);
     assert_found_or_made(backend);
 }
@@ -167,13 +167,13 @@ fn ctrl_c_during_terminate_call(backend: &Backend) {
         sleep(MOMENT);
         let run = signal(running, "INT").expect(8);
         assert_eq!(run.error_kinds(), ["unknown_outcome"]);
-        assert!(run.stderr.contains(&id), "{}", run.stderr);
+        run.expect_in_stderr(&id);
         backend
             .run(&["terminate", &name, "-y", "--ignore-not-found", "--wait"])
             .expect(0);
         let alive: Vec<_> = backend.alive().into_iter().map(|one| one.id).collect();
         assert_eq!(alive, [other.as_str()]);
-        backend.run(&["terminate", "other", "-y", "--wait"]).expect(0);
+        backend.run("terminate other -y --wait").expect(0);
     }
 }
 
@@ -217,9 +217,9 @@ fn ctrl_c_during_bulk_terminate(backend: &Backend) {
 fn ctrl_c_at_any_moment(backend: &Backend) {
     let mut random = fastrand::Rng::with_seed(45);
     let started = Instant::now();
-    backend.run(&["create", "first"]).expect(0);
+    backend.run("create first").expect(0);
     let whole = started.elapsed().max(Duration::from_millis(500));
-    backend.run(&["terminate", "first", "-y", "--wait"]).expect(0);
+    backend.run("terminate first -y --wait").expect(0);
     let (mut before, mut unknown, mut done) = (0, 0, 0);
     let asked = std::env::var("CLOUDCTL_SIGNALS");
     let rounds: u32 = asked.ok().and_then(|text| text.parse().ok()).unwrap_or(8);
@@ -249,7 +249,7 @@ fn ctrl_c_at_any_moment(backend: &Backend) {
             other => panic!("{other} after {moment:?}: {}", run.stderr),
         }
         assert_found_or_made(backend);
-        backend.run(&["terminate", "web-1", "-y", "--wait"]).expect(0);
+        backend.run("terminate web-1 -y --wait").expect(0);
     }
     println!(
         "{}: {rounds} signals: {before} before anything was made, {unknown} in flight or waiting, {done} too late",
@@ -279,7 +279,7 @@ fn second_ctrl_c_exits_at_once(backend: &Backend) {
         assert!(sent.elapsed() < Duration::from_secs(1), "{}", run.stderr);
         // As after a kill: the next run finds what is there.
         assert_found_or_made(backend);
-        backend.run(&["terminate", "web-1", "-y", "--wait"]).expect(0);
+        backend.run("terminate web-1 -y --wait").expect(0);
     }
 }
 
@@ -287,7 +287,7 @@ fn second_ctrl_c_exits_at_once(backend: &Backend) {
 fn sigterm_and_ten_seconds_later_sigkill(backend: &Backend) {
     let run = signal(create_in_flight(backend, Effect::HangAfter), "TERM");
     assert_named_and_adopted(backend, &run);
-    backend.run(&["terminate", "web-1", "-y", "--wait"]).expect(0);
+    backend.run("terminate web-1 -y --wait").expect(0);
     let calls = backend.count(backend.operations().create);
     backend.inject(Fault::on(backend.operations().create, Effect::HangBefore).times(1));
     let running = Running::json(backend, &["create", "web-1"]);

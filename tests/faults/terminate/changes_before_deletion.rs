@@ -34,9 +34,9 @@ fn text<'a>(item: &'a Value, field: &str) -> &'a str {
 
 fn name_taken_over_before_the_delete_is_reported(backend: &Backend) {
     let emulator = backend.gce();
-    let made = backend.json(&["create", "web-1"]).expect(0).item();
+    let made = backend.json("create web-1").expect(0).item();
     emulator.replace_before_delete("web-1");
-    let run = backend.json(&["terminate", "web-1", "-y"]).expect(6);
+    let run = backend.json("terminate web-1 -y").expect(6);
     let deleted: Vec<_> = emulator
         .operations()
         .into_iter()
@@ -48,12 +48,12 @@ fn name_taken_over_before_the_delete_is_reported(backend: &Backend) {
     // Compute Engine deletes by name, so the other one is hit; it is named, for somebody to make up for it.
     let error = &run.json()["errors"][0];
     assert!(text(error, "leftover").ends_with(&deleted[0]), "{error}");
-    assert!(run.stderr.contains(&deleted[0]), "{}", run.stderr);
+    run.expect_in_stderr(&deleted[0]);
 }
 
 fn name_taken_over_before_the_last_look_is_spared(backend: &Backend) {
     let emulator = backend.gce();
-    let made = backend.json(&["create", "web-1"]).expect(0).item();
+    let made = backend.json("create web-1").expect(0).item();
     let arguments = ["terminate", "web-1", "-y"];
     let run = while_held(backend, backend.operations().list, 1, &arguments, |_| {
         emulator.delete_from_outside("web-1");
@@ -68,10 +68,10 @@ fn name_taken_over_before_the_last_look_is_spared(backend: &Backend) {
 
 fn disk_that_survives_the_delete_is_reported(backend: &Backend) {
     let emulator = backend.gce();
-    backend.run(&["create", "web-1"]).expect(0);
-    backend.run(&["create", "web-2"]).expect(0);
+    backend.run("create web-1").expect(0);
+    backend.run("create web-2").expect(0);
     emulator.leave_disk("web-1");
-    let run = backend.json(&["terminate", "web-1", "web-2", "-y", "--wait"]).expect(7);
+    let run = backend.json("terminate web-1 web-2 -y --wait").expect(7);
     assert_eq!(backend.alive(), []);
     let left = emulator.disks();
     assert_eq!(left.len(), 1, "{left:?}");
@@ -80,7 +80,7 @@ fn disk_that_survives_the_delete_is_reported(backend: &Backend) {
         text(error, "leftover").ends_with(&format!("/{}", left[0].name)),
         "{error}"
     );
-    assert!(run.stderr.contains(&left[0].name), "{}", run.stderr);
+    run.expect_in_stderr(&left[0].name);
     assert_eq!(run.items().len(), 2, "both VMs are gone all the same");
 }
 
@@ -107,14 +107,14 @@ fn data_disk_that_stays_is_reported(backend: &Backend) {
 /// Rounds of a create and a terminate of one name at the same time.
 fn create_races_terminate(backend: &Backend) {
     let theirs = seed(backend, "theirs", &labels(&[("env", "ci")]));
-    backend.run(&["create", "other", "-l", "env=ci"]).expect(0);
+    backend.run("create other -l env=ci").expect(0);
     let bystanders = alive_ids(backend);
     assert_eq!(bystanders.len(), 2);
     assert!(bystanders.contains(&theirs));
     for round in 0..8 {
         // Every second round there is a VM to be ended.
         if round % 2 == 1 {
-            backend.run(&["create", "web-1"]).expect(0);
+            backend.run("create web-1").expect(0);
         }
         let pause = Duration::from_millis(50 * round);
         let create = Running::json(backend, &["create", "web-1"]);
@@ -146,15 +146,13 @@ fn create_races_terminate(backend: &Backend) {
             let said = ended.items().iter().any(|item| item["id"] == made["id"]);
             assert!(said, "round {round}: {made} is gone, and terminate did not say so");
         }
-        backend
-            .run(&["terminate", "web-1", "-y", "--ignore-not-found", "--wait"])
-            .expect(0);
+        backend.run("terminate web-1 -y --ignore-not-found --wait").expect(0);
     }
     assert_eq!(alive_ids(backend), bystanders);
 }
 
 fn name_reused_by_others_during_terminate_is_spared(backend: &Backend) {
-    let made = backend.json(&["create", "web-1"]).expect(0).item();
+    let made = backend.json("create web-1").expect(0).item();
     let arguments = ["terminate", "web-1", "-y", "-r", backend.home_region()];
     let lists = lists_before_recheck(backend, true);
     // At the last look, another one of the same name appears in another zone.
@@ -184,9 +182,7 @@ fn thousand_vms_terminate_except_protected_ones(backend: &Backend) {
         backend.protect(&seed_name(number));
     }
     let started = std::time::Instant::now();
-    let run = backend
-        .json(&["terminate", "-l", "env=ci", "-y", "--expect", "1000"])
-        .expect(7);
+    let run = backend.json("terminate -l env=ci -y --expect 1000").expect(7);
     let seconds = started.elapsed().as_secs();
     let left = backend.alive();
     let calls = backend.count(backend.operations().terminate);
@@ -258,18 +254,16 @@ fn big_batch_with_a_forgotten_vm_terminates(backend: &Backend) {
 }
 
 fn terminating_vm_that_is_stuck_times_out(backend: &Backend) {
-    let made = backend.json(&["create", "web-1"]).expect(0).item();
+    let made = backend.json("create web-1").expect(0).item();
     backend.keep_terminating("web-1");
-    let run = backend
-        .json(&["terminate", "web-1", "-y", "--wait", "--timeout", "5s"])
-        .expect(8);
+    let run = backend.json("terminate web-1 -y --wait --timeout 5s").expect(8);
     assert_eq!(run.error_kinds(), ["timeout"]);
     assert_eq!(run.item()["state"], "terminating");
-    assert!(run.stderr.contains(text(&made, "id")), "{}", run.stderr);
+    run.expect_in_stderr(text(&made, "id"));
     // Compute Engine has one state for both.
     let state = backend.instances().remove(0).state;
     assert!(["terminating", "stopping"].contains(&state.as_str()), "{state}");
     // It is on its way: nothing more is to be done.
-    let again = backend.run(&["terminate", "web-1", "-y", "--ignore-not-found"]);
+    let again = backend.run("terminate web-1 -y --ignore-not-found");
     assert_eq!(again.code, 0, "{}", again.stderr);
 }

@@ -41,8 +41,8 @@ fn region_that_is_down_stops_a_selector(backend: &Backend) {
     }
     let before = (alive_ids(backend), changes(backend).len());
     backend.hide_other_region();
-    let run = backend.run(&["terminate", "-l", "env=ci", "-y"]).expect(6);
-    assert!(run.stderr.contains(backend.other_region()), "{}", run.stderr);
+    let run = backend.run("terminate -l env=ci -y").expect(6);
+    run.expect_in_stderr(backend.other_region());
     // That nothing is past its time is not known of all; and how many are is not known at all.
     for (arguments, code) in [
         (&["terminate", "--expired", "-y"][..], 7),
@@ -50,7 +50,7 @@ fn region_that_is_down_stops_a_selector(backend: &Backend) {
         (&["terminate", "--expired", "-y", "--expect", "0"], 6),
     ] {
         let run = backend.run(arguments).expect(code);
-        assert!(run.stderr.contains(backend.other_region()), "{}", run.stderr);
+        run.expect_in_stderr(backend.other_region());
     }
     assert_eq!((alive_ids(backend), changes(backend).len()), before);
     // Whoever limits it to what answers gets that.
@@ -89,15 +89,15 @@ fn name_in_both_clouds_is_ambiguous(backend: &Backend) {
     assert!(gcp.instances().iter().all(|one| one.status == "RUNNING"));
     assert!(aws.instances().iter().all(|one| one.state == "running"));
     // Where one is to be made is asked for, too.
-    sandbox.run(&["create", "web-1"]).expect(2);
+    sandbox.run("create web-1").expect(2);
     assert_eq!(alive(), (1, 1));
-    sandbox.run(&["terminate", "web-1", "-y", "-p", "aws"]).expect(0);
+    sandbox.run("terminate web-1 -y -p aws").expect(0);
     assert_eq!(alive(), (0, 1));
     assert_eq!(gcp.violations(), Vec::<String>::new());
 }
 
 fn name_of_two_vms_is_ambiguous(backend: &Backend) {
-    let made = backend.json(&["create", "web-1"]).expect(0).item();
+    let made = backend.json("create web-1").expect(0).item();
     let id = made["id"].as_str().expect("an id").to_owned();
     let theirs = seed_at(backend, backend.site().other_zone, "web-1", &labels(&[]));
     let before = (alive_ids(backend), changes(backend).len());
@@ -152,7 +152,7 @@ fn empty_selection_changes_nothing(backend: &Backend) {
 
 fn credentials_for_another_account_change_nothing(backend: &Backend) {
     let pin = backend.account_pin();
-    let made = backend.json(&["create", "web-1", "-l", "env=ci"]).expect(0).item();
+    let made = backend.json("create web-1 -l env=ci").expect(0).item();
     let reference = made["ref"].as_str().expect("a reference");
     let before = (alive_ids(backend), changes(backend).len());
     let file = format!(
@@ -197,7 +197,7 @@ fn credentials_for_another_account_change_nothing(backend: &Backend) {
 
 fn unmanaged_vm_is_not_changed(backend: &Backend) {
     let theirs = seed(backend, "theirs", &labels(&[("env", "ci")]));
-    backend.run(&["create", "ours", "-l", "env=ci"]).expect(0);
+    backend.run("create ours -l env=ci").expect(0);
     let before = (alive_ids(backend), changes(backend).len());
     for arguments in [
         &["terminate", "theirs", "-y"][..],
@@ -219,14 +219,12 @@ fn unmanaged_vm_is_not_changed(backend: &Backend) {
         assert_eq!((alive_ids(backend), changes(backend).len()), before, "{arguments:?}");
     }
     // A selector takes ours alone.
-    backend.run(&["terminate", "-l", "env=ci", "-y"]).expect(0);
+    backend.run("terminate -l env=ci -y").expect(0);
     assert_eq!(alive_ids(backend), [theirs]);
 }
 
 fn expect_with_another_number_changes_nothing(backend: &Backend) {
-    backend
-        .run(&["create", "web", "--count", "3", "-l", "env=ci"])
-        .expect(0);
+    backend.run("create web --count 3 -l env=ci").expect(0);
     let before = (alive_ids(backend), changes(backend).len());
     for expected in ["0", "2", "4", "1000"] {
         for arguments in [
@@ -238,12 +236,8 @@ fn expect_with_another_number_changes_nothing(backend: &Backend) {
         }
     }
     // A protected one is selected, too.
-    backend
-        .run(&["terminate", "--expired", "-y", "--expect", "1"])
-        .expect(6);
+    backend.run("terminate --expired -y --expect 1").expect(6);
     assert_eq!((alive_ids(backend), changes(backend).len()), before);
-    backend
-        .run(&["terminate", "-l", "env=ci", "-y", "--expect", "3"])
-        .expect(0);
+    backend.run("terminate -l env=ci -y --expect 3").expect(0);
     assert_eq!(backend.alive(), []);
 }

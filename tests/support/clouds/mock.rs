@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use cloud_emulators::recorded_call::Call;
 
+use crate::support::command_line::CommandLine;
 use crate::support::sandbox::{Run, Sandbox};
 use crate::support::test_cloud::{Differences, Labels, ObservedInstance, TestCloud, TestSite};
 
@@ -28,8 +29,9 @@ impl MockCloud {
         }
     }
 
-    fn run(&self, arguments: &[&str]) -> Run {
-        let all = [arguments, &["-p", "mock", "-o", "json"]].concat();
+    fn run(&self, arguments: &(impl CommandLine + ?Sized)) -> Run {
+        let mut all = arguments.words();
+        all.extend(["-p", "mock", "-o", "json"].map(str::to_owned));
         self.sandbox.run(&all).expect(0)
     }
 
@@ -111,7 +113,7 @@ impl TestCloud for MockCloud {
         if all.is_empty() {
             return Vec::new();
         }
-        let listed = self.run(&["list", "--all"]).items();
+        let listed = self.run("list --all").items();
         let observe = |one: &Value| {
             let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
             let listed = listed.iter().find(|item| item["id"] == one["id"]);

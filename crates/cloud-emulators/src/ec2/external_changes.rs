@@ -22,11 +22,6 @@ impl Emulator {
         );
     }
 
-    /// Somebody stops it.
-    pub fn stop_from_outside(&self, id: &str) {
-        self.begin_external_change(id, Phase::Stopping, Phase::Stopped, "Client.UserInitiatedShutdown");
-    }
-
     /// The guest shuts down; what follows is the instance's own shutdown behaviour.
     pub fn shut_down_from_inside(&self, id: &str) {
         let terminates = self

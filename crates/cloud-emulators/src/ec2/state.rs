@@ -32,6 +32,7 @@ impl Context<'_> {
 }
 
 /// What a test can set to make the cloud less kind.
+#[derive(Default)]
 pub struct Controls {
     pub transition: Duration,
     pub lag: Duration,
@@ -95,27 +96,9 @@ impl State {
             regions,
             controls: Controls {
                 transition: Duration::from_millis(200),
-                lag: Duration::ZERO,
-                tag_lag: Duration::ZERO,
                 page_size: 1000,
-                empty_pages: false,
-                repeat_page_token: false,
-                refuse_page_tokens: 0,
-                page_epoch: 0,
-                raw_values: Vec::new(),
-                capacity: BTreeMap::new(),
-                spot_prices: BTreeMap::new(),
-                removed_groups: None,
-                refusals_use_up_tokens: false,
-                vcpu_limit: None,
-                denied: BTreeSet::new(),
-                credentials_expired: false,
-                return_terminated_for_old_token: false,
-                return_old_for_changed_launch: false,
-                forget_client_tokens: false,
-                launch_failure: None,
                 profiles: BTreeSet::from(["app".to_owned()]),
-                metadata_tags_by_default: false,
+                ..Controls::default()
             },
             advanced: Duration::ZERO,
             date_offset: SignedDuration::ZERO,

@@ -189,17 +189,6 @@ impl Emulator {
         self.with(|state| state.region(region).add_vpc(name, false))
     }
 
-    /// How many addresses a subnet has left.
-    pub fn set_free_addresses(&self, subnet: &str, free: u32) {
-        self.with(|state| {
-            for region in state.regions.values_mut() {
-                if let Some(subnet) = region.subnets.get_mut(subnet) {
-                    subnet.free = free;
-                }
-            }
-        });
-    }
-
     /// DescribeRegions names no others than these from now on, although all answer.
     pub fn list_only(&self, regions: &[&str]) {
         self.with(|state| {
@@ -238,13 +227,6 @@ impl Emulator {
     /// Accepts the credentials again.
     pub fn renew_credentials(&self) {
         self.change_controls(|controls| controls.credentials_expired = false);
-    }
-
-    /// Makes an instance profile known; `app` is from the start.
-    pub fn add_instance_profile(&self, name: &str) {
-        self.change_controls(|controls| {
-            controls.profiles.insert(name.to_owned());
-        });
     }
 
     /// The account's default is that instances see their tags in their metadata, as far as a launch does not say.

@@ -42,8 +42,6 @@ pub struct InstanceView {
     pub key_name: Option<String>,
     /// Decoded.
     pub user_data: Option<Vec<u8>>,
-    /// The instance profile that the launch named.
-    pub iam_profile: Option<String>,
     /// Whether it is protected against termination.
     pub protected: bool,
     /// Whether it was launched as a spot instance.
@@ -107,7 +105,6 @@ impl InstanceView {
             security_groups: instance.groups.clone(),
             key_name: instance.key_name.clone(),
             user_data: instance.user_data.as_deref().and_then(from_base64),
-            iam_profile: instance.profile.clone(),
             protected: instance.protected,
             spot: instance.spot.is_some(),
             http_tokens: instance.metadata.tokens.clone(),

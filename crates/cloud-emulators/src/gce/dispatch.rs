@@ -105,7 +105,7 @@ impl Service {
             discovery: self.discovery.as_deref(),
         };
         authorize(&context, &call)?;
-        zones::check_location(&context, &call)?;
+        zones::check_location(&call)?;
         let answer = answer(&mut context, &call)?;
         if let Some(discovery) = context.discovery
             && let Err(flaw) = discovery.check_answer(call.name(), &answer)

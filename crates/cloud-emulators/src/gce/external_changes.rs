@@ -83,16 +83,6 @@ impl Emulator {
         }
     }
 
-    /// What the guest writes to its first serial port.
-    pub fn write_to_console(&self, name: &str, text: &str) {
-        let mut state = self.state();
-        for key in state.keys_named(name) {
-            if let Some(instance) = state.instances.get_mut(&key) {
-                instance.console.push_str(text);
-            }
-        }
-    }
-
     /// Running VMs `seed-000000` and on, with no disks of their own in [`Emulator::disks`].
     pub fn seed_instances(&self, zone: &str, count: usize) {
         self.seed_instances_with(zone, count, |_| Vec::new());

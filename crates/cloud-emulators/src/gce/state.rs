@@ -62,6 +62,12 @@ pub struct Delays {
     pub change: Duration,
 }
 
+impl Default for Delays {
+    fn default() -> Self {
+        Self::of(Duration::from_millis(200))
+    }
+}
+
 impl Delays {
     /// Each transition takes about `total`.
     pub fn of(total: Duration) -> Self {

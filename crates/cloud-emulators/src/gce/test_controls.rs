@@ -9,6 +9,7 @@ use super::rate_limit::Rate;
 use super::state::Delays;
 
 /// The settings of an emulator; each has its method on [`Emulator`].
+#[derive(Default)]
 pub struct Controls {
     pub delays: Delays,
     pub exhausted_zones: BTreeSet<String>,
@@ -23,7 +24,6 @@ pub struct Controls {
     pub unreachable_zones: BTreeSet<String>,
     pub denied: BTreeSet<String>,
     pub projects: Option<BTreeSet<String>>,
-    pub unknown_location_is_not_found: bool,
     pub lag: Duration,
     pub page_size_cap: Option<usize>,
     pub empty_pages: usize,
@@ -53,39 +53,6 @@ pub enum LiveScheduling {
     Allow,
     /// It is accepted, and holds from the next start on.
     NextRun,
-}
-
-impl Default for Controls {
-    fn default() -> Self {
-        Self {
-            delays: Delays::of(Duration::from_millis(200)),
-            exhausted_zones: BTreeSet::new(),
-            room: BTreeMap::new(),
-            bulk_conflicts_later: false,
-            quota_exceeded: false,
-            quota_refused: false,
-            api_disabled: false,
-            token_expired: false,
-            unreachable_zones: BTreeSet::new(),
-            denied: BTreeSet::new(),
-            projects: None,
-            unknown_location_is_not_found: false,
-            lag: Duration::ZERO,
-            page_size_cap: None,
-            empty_pages: 0,
-            repeat_page_token: false,
-            page_epoch: 0,
-            wait_returns_early: false,
-            request_id_mismatch: RequestIdMismatch::default(),
-            left_disks: BTreeSet::new(),
-            replace_before_delete: BTreeSet::new(),
-            replace_before_change: BTreeSet::new(),
-            changes_fail: false,
-            live_scheduling: LiveScheduling::default(),
-            hide_termination: false,
-            rate: None,
-        }
-    }
 }
 
 /// Time, and the answers to calls.
@@ -191,11 +158,6 @@ impl Emulator {
     pub fn only_projects(&self, projects: &[&str]) {
         let projects = projects.iter().map(|project| (*project).to_owned()).collect();
         self.state().controls.projects = Some(projects);
-    }
-
-    /// An unknown zone gives 404 everywhere, as newer parts of the service have it, and not 400.
-    pub fn set_unknown_location_is_not_found(&self, not_found: bool) {
-        self.state().controls.unknown_location_is_not_found = not_found;
     }
 
     /// Reads do not see a VM until it is that old. Inserts of its name know of it all the same.

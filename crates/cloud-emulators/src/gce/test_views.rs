@@ -44,14 +44,8 @@ pub struct InstanceView {
     pub network: String,
     /// The bare name of the subnetwork.
     pub subnetwork: String,
-    /// The address inside the network.
-    pub internal_ip: Option<String>,
-    /// `None` also while it is stopped.
-    pub external_ip: Option<String>,
     /// Whether it is to have an external address.
     pub wants_external_ip: bool,
-    /// The e-mail address of the service account.
-    pub service_account: Option<String>,
     /// The access scopes of the service account.
     pub scopes: Vec<String>,
     /// Whether it is protected against deletion.
@@ -257,10 +251,7 @@ fn view(state: &State, instance: &Instance) -> InstanceView {
         disks,
         network: base(&interface["network"]),
         subnetwork: base(&interface["subnetwork"]),
-        internal_ip: maybe(&interface["networkIP"]),
-        external_ip: maybe(&interface["accessConfigs"][0]["natIP"]),
         wants_external_ip: !interface["accessConfigs"].is_null(),
-        service_account: maybe(&account["email"]),
         scopes: rows(&account["scopes"]).iter().map(text).collect(),
         deletion_protection: resource["deletionProtection"] == true,
         scheduling: SchedulingView {

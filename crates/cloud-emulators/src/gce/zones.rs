@@ -58,7 +58,7 @@ pub fn scopes(call: &Call, zonal: bool) -> impl Iterator<Item = String> {
 }
 
 /// A call in an unknown zone or region is refused, in words that depend on the method.
-pub fn check_location(context: &Context, call: &Call) -> Result<(), ApiError> {
+pub fn check_location(call: &Call) -> Result<(), ApiError> {
     let (zone, region) = (call.zone(), call.parameter("region"));
     let known_zone = zone.is_empty() || all().any(|known| known == zone);
     let known_region = region.is_empty() || regions().any(|known| known == region);
@@ -67,7 +67,7 @@ pub fn check_location(context: &Context, call: &Call) -> Result<(), ApiError> {
     }
     let (kind, name) = if known_zone { ("region", region) } else { ("zone", zone) };
     let itself = matches!(call.name(), "zones.get" | "regions.get");
-    if itself || context.state.controls.unknown_location_is_not_found {
+    if itself {
         let path = format!("projects/{}/{kind}s/{name}", call.project());
         return Err(ApiError::not_found(&path));
     }

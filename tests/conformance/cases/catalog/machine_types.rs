@@ -156,23 +156,10 @@ fn spot_price_without_zone_is_the_highest(backend: &Backend) {
 fn spot_dry_run_shows_the_current_spot_price(backend: &Backend) {
     let emulator = backend.ec2();
     emulator.set_spot_price("us-east-1a", "m7i.large", 0.0333);
-    let with = [
-        "create",
-        "a",
-        "--type",
-        "m7i.large",
-        "--spot",
-        "-z",
-        "us-east-1a",
-        "--dry-run",
-    ];
-    let dear = [&with[..], &["--max-price", "0.03"]].concat();
-    let refused = backend.run(&dear).expect(6);
-    assert!(refused.stderr.contains("0.0333"), "{}", refused.stderr);
-    let plan = backend
-        .json(&[&with[..], &["--max-price", "0.04"]].concat())
-        .expect(0)
-        .item();
+    let spot = "create a --type m7i.large --spot -z us-east-1a --dry-run";
+    let refused = backend.run(&format!("{spot} --max-price 0.03")).expect(6);
+    refused.expect_in_stderr("0.0333");
+    let plan = backend.json(&format!("{spot} --max-price 0.04")).expect(0).item();
     assert_eq!(
         (&plan["price_usd_per_hour"], &plan["spot"]),
         (&json!(0.0333), &json!(true))

@@ -20,11 +20,7 @@ fn create_refuses_name_in_another_zone(backend: &Backend) {
     };
     let made = backend.json(&["create", "web-1", "-z", first]).expect(0).item();
     let refused = backend.run(&["create", "web-1", "-z", second]).expect(6);
-    assert!(
-        refused.stderr.contains(first) && refused.stderr.contains(second),
-        "{}",
-        refused.stderr
-    );
+    refused.expect_in_stderr(first).expect_in_stderr(second);
     assert_eq!(backend.alive().len(), 1);
     // Who names the region alone, or may go elsewhere, means the one that is there.
     for arguments in [
@@ -50,7 +46,7 @@ fn fallback_uses_another_zone_and_creates_one(backend: &Backend) {
         text(&made, "zone") != first && text(&made, "region") == backend.home_region(),
         "{made}"
     );
-    assert!(run.stderr.contains(first), "{}", run.stderr);
+    run.expect_in_stderr(first);
     assert_eq!(backend.alive().len(), 1);
     // There is room again, and the VM is where it is.
     backend.restore_capacity();
@@ -63,10 +59,10 @@ fn fallback_uses_another_zone_and_creates_one(backend: &Backend) {
 fn create_without_capacity_names_each_zone(backend: &Backend) {
     let zones = backend.site().home_zones;
     exhaust(backend, zones);
-    let run = backend.json(&["create", "web-1", "--fallback", "zone"]).expect(5);
+    let run = backend.json("create web-1 --fallback zone").expect(5);
     assert_eq!(run.error_kinds(), ["capacity"]);
     for zone in &zones[..3] {
-        assert!(run.stderr.contains(zone), "{zone} in {}", run.stderr);
+        run.expect_in_stderr(zone);
     }
     assert_eq!(backend.alive(), []);
     assert_eq!(backend.disks(), [""; 0]);

@@ -36,7 +36,7 @@ fn group_has_its_names_and_exists_once(backend: &Backend) {
 fn group_rerun_creates_only_missing_members(backend: &Backend) {
     let group = ["create", "web", "--count", "4"];
     let made = backend.json(&group).expect(0).items();
-    backend.run(&["terminate", "web-2", "web-4", "-y", "--wait"]).expect(0);
+    backend.run("terminate web-2 web-4 -y --wait").expect(0);
     let again = backend.json(&group).expect(0).items();
     assert_eq!(names(&again), ["web-1", "web-2", "web-3", "web-4"]);
     assert_eq!(ids(&again).intersection(&ids(&made)).count(), 2);
@@ -44,31 +44,31 @@ fn group_rerun_creates_only_missing_members(backend: &Backend) {
 }
 
 fn group_member_is_found_by_its_name(backend: &Backend) {
-    backend.json(&["create", "web", "--count", "3"]).expect(0);
-    let described = backend.json(&["describe", "web-2"]).expect(0).item();
+    backend.json("create web --count 3").expect(0);
+    let described = backend.json("describe web-2").expect(0).item();
     assert_eq!(text(&described, "name"), "web-2");
-    let same = backend.json(&["create", "web-2"]).expect(0).item();
+    let same = backend.json("create web-2").expect(0).item();
     assert_eq!(same["id"], described["id"]);
     // The group's own name is no VM.
-    backend.json(&["describe", "web"]).expect(3);
-    backend.run(&["terminate", "web-2", "-y", "--wait"]).expect(0);
-    let listed = backend.json(&["list"]).expect(0).items();
+    backend.json("describe web").expect(3);
+    backend.run("terminate web-2 -y --wait").expect(0);
+    let listed = backend.json("list").expect(0).items();
     assert_eq!(names(&listed), ["web-1", "web-3"]);
 }
 
 fn group_with_larger_count_adds_members(backend: &Backend) {
-    let small = backend.json(&["create", "web", "--count", "2"]).expect(0).items();
-    let large = backend.json(&["create", "web", "--count", "5"]).expect(0).items();
+    let small = backend.json("create web --count 2").expect(0).items();
+    let large = backend.json("create web --count 5").expect(0).items();
     assert_eq!(names(&large), ["web-1", "web-2", "web-3", "web-4", "web-5"]);
     assert!(ids(&large).is_superset(&ids(&small)));
     assert_eq!(backend.alive().len(), 5);
 }
 
 fn group_reports_member_of_another_spec_and_creates_others(backend: &Backend) {
-    backend.json(&["create", "web-2", "-l", "team=other"]).expect(0);
-    let run = backend.json(&["create", "web", "--count", "3"]).expect(7);
+    backend.json("create web-2 -l team=other").expect(0);
+    let run = backend.json("create web --count 3").expect(7);
     assert_eq!(run.error_kinds(), ["already_exists"]);
-    assert!(run.stderr.contains("web-2"), "{}", run.stderr);
+    run.expect_in_stderr("web-2");
     assert_eq!(names(&run.items()), ["web-1", "web-3"]);
     assert_eq!(backend.alive().len(), 3);
 }

@@ -74,17 +74,14 @@ fn group_members_are_created_once_with_one_token(backend: &Backend) {
 }
 
 fn group_members_share_labels_and_have_own_names(backend: &Backend) {
-    let made = backend
-        .json(&["create", "web", "--count", "3", "-l", "team=ci"])
-        .expect(0)
-        .items();
+    let made = backend.json("create web --count 3 -l team=ci").expect(0).items();
     assert_eq!(names(&made), ALL);
     // What the console shows is no label of the user's, before it is put right and after.
     assert!(
         made.iter().all(|item| item["labels"] == json!({ "team": "ci" })),
         "{made:?}"
     );
-    for item in backend.json(&["list"]).expect(0).items() {
+    for item in backend.json("list").expect(0).items() {
         assert_eq!(item["labels"], json!({ "team": "ci" }));
     }
     let alive = emulator(backend).alive();
@@ -102,7 +99,7 @@ fn group_members_share_labels_and_have_own_names(backend: &Backend) {
 
 fn group_is_not_created_twice_after_a_lost_answer(backend: &Backend) {
     backend.inject(Fault::on("RunInstances", Effect::ResetAfter).times(1));
-    let made = backend.json(&["create", "web", "--count", "3"]).expect(0).items();
+    let made = backend.json("create web --count 3").expect(0).items();
     assert_eq!(names(&made), ALL);
     assert_eq!(backend.alive().len(), 3);
 }
@@ -190,9 +187,9 @@ fn group_name_tags_are_added_by_a_later_create(backend: &Backend) {
     emulator(backend).remove_account_permission("CreateTags");
     assert_eq!(given(&make(backend, &json!({}))), ALL);
     assert_eq!(console_names(backend), BTreeSet::from(["web".to_owned()]));
-    let listed = backend.json(&["list"]).expect(0).items();
+    let listed = backend.json("list").expect(0).items();
     assert_eq!(names(&listed), ALL);
-    let described = backend.json(&["describe", "web-2"]).expect(0).item();
+    let described = backend.json("describe web-2").expect(0).item();
     assert_eq!(described["name"], "web-2");
     // Allowed again.
     emulator(backend).give_account_permission("CreateTags");
@@ -209,16 +206,14 @@ fn group_name_tags_that_fail_are_no_error(backend: &Backend) {
             code: "UnauthorizedOperation".to_owned(),
         },
     ));
-    let made = backend.json(&["create", "web", "--count", "3"]).expect(0).items();
+    let made = backend.json("create web --count 3").expect(0).items();
     assert_eq!(names(&made), ALL);
-    backend.run(&["terminate", "web-3", "-y", "--wait"]).expect(0);
-    assert_eq!(names(&backend.json(&["list"]).expect(0).items()), ["web-1", "web-2"]);
+    backend.run("terminate web-3 -y --wait").expect(0);
+    assert_eq!(names(&backend.json("list").expect(0).items()), ["web-1", "web-2"]);
 }
 
 fn group_keeps_a_name_tag_of_the_user(backend: &Backend) {
-    backend
-        .run(&["create", "web", "--count", "2", "-l", "Name=front"])
-        .expect(0);
+    backend.run("create web --count 2 -l Name=front").expect(0);
     assert_eq!(console_names(backend), BTreeSet::from(["front".to_owned()]));
     assert_eq!(backend.count("CreateTags"), 0);
 }

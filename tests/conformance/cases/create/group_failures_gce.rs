@@ -79,7 +79,7 @@ fn gce_taken_name_stops_the_group(backend: &Backend) {
         cloud.set_bulk_conflicts_later(later);
         let run = backend.json(&["create", "web", "--count", "3", "-z", ZONE]).expect(6);
         assert_eq!(run.error_kinds(), ["already_exists"]);
-        assert!(run.stderr.contains("web-2"), "{}", run.stderr);
+        run.expect_in_stderr("web-2");
         assert_eq!((cloud.instance_count(), cloud.disks().len()), (1, 0));
     }
     // It is on its way out: its name is waited for.
@@ -87,12 +87,7 @@ fn gce_taken_name_stops_the_group(backend: &Backend) {
     cloud.set_transition_time(Duration::from_secs(2));
     let theirs = cloud.instance("web-2").expect("theirs").id;
     backend
-        .run(&[
-            "terminate",
-            &format!("gcp/{ZONE}/{theirs}"),
-            "-y",
-            "--include-unmanaged",
-        ])
+        .run(&format!("terminate gcp/{ZONE}/{theirs} -y --include-unmanaged"))
         .expect(0);
     assert_eq!(
         backend
@@ -138,10 +133,7 @@ fn gce_group_members_that_exist_are_read_back(backend: &Backend) {
 fn gce_group_members_not_listed_yet_are_returned(backend: &Backend) {
     let cloud = emulator(backend);
     cloud.set_lag(Duration::from_secs(3));
-    let made = backend
-        .json(&["create", "web", "--count", "3", "--wait", "none"])
-        .expect(0)
-        .items();
+    let made = backend.json("create web --count 3 --wait none").expect(0).items();
     assert_eq!(names(&made), ["web-1", "web-2", "web-3"]);
     for item in &made {
         assert_eq!(cloud.instance(text(item, "name")).expect("the VM").id, text(item, "id"));

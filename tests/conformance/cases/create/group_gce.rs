@@ -214,9 +214,9 @@ fn gce_members_of_a_protected_group_are_protected(backend: &Backend) {
     assert!(made.iter().all(|item| item["protected"] == true));
     assert!(cloud.instances().iter().all(|vm| vm.deletion_protection));
     assert_eq!(backend.count("instances.setDeletionProtection"), 3);
-    backend.run(&["terminate", "web-1", "-y"]).expect(6);
+    backend.run("terminate web-1 -y").expect(6);
     cloud.deny("compute.instances.setDeletionProtection");
-    let run = backend.json(&["create", "db", "--count", "2", "--protect"]).expect(8);
+    let run = backend.json("create db --count 2 --protect").expect(8);
     assert_eq!(run.error_kinds(), ["unknown_outcome"]);
     let leftover = run.json()["errors"][0]["leftover"].clone();
     let db = cloud.instance("db-1").expect("the VM").id;
@@ -258,9 +258,9 @@ fn gce_group_is_read_back_in_few_calls(backend: &Backend) {
 
 fn gce_group_refuses_options_it_cannot_have(backend: &Backend) {
     let run_of = backend
-        .run(&["create", "web", "--count", "2", "--native", "hostname=web.example.com"])
+        .run("create web --count 2 --native hostname=web.example.com")
         .expect(2);
-    assert!(run_of.stderr.contains("hostname"), "{}", run_of.stderr);
+    run_of.expect_in_stderr("hostname");
     let provider = provider(backend);
     assert_eq!(provider.info().max_instances_per_call, 1_000);
     let error = run(provider.create(&group("1-1001"), 0)).expect_err("too many");

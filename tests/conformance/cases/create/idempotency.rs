@@ -25,7 +25,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 fn create_with_defaults_gives_a_running_vm(backend: &Backend) {
-    let made = backend.json(&["create", "web-1"]).expect(0).item();
+    let made = backend.json("create web-1").expect(0).item();
     assert_eq!(text(&made, "name"), "web-1");
     assert_eq!(text(&made, "state"), "running");
     assert_eq!(text(&made, "region"), backend.home_region());
@@ -41,9 +41,7 @@ fn create_with_defaults_gives_a_running_vm(backend: &Backend) {
 }
 
 fn create_sets_management_labels_in_the_create_call(backend: &Backend) {
-    backend
-        .run(&["create", "web-1", "-l", "env=ci", "-l", "team=web", "--wait", "none"])
-        .expect(0);
+    backend.run("create web-1 -l env=ci -l team=web --wait none").expect(0);
     let labels = &backend.alive()[0].labels;
     for (key, value) in [
         ("cloudctl-managed", "true"),
@@ -54,41 +52,41 @@ fn create_sets_management_labels_in_the_create_call(backend: &Backend) {
         assert_eq!(labels.get(key).map(String::as_str), Some(value), "{key}");
     }
     assert!(labels.contains_key("cloudctl-spec"));
-    let described = backend.json(&["describe", "web-1"]).expect(0).item();
+    let described = backend.json("describe web-1").expect(0).item();
     assert_eq!(described["labels"], serde_json::json!({"env": "ci", "team": "web"}));
 }
 
 fn create_twice_creates_one(backend: &Backend) {
-    let first = backend.json(&["create", "web-1", "-l", "env=ci"]).expect(0).item();
-    let second = backend.json(&["create", "web-1", "-l", "env=ci"]).expect(0);
+    let first = backend.json("create web-1 -l env=ci").expect(0).item();
+    let second = backend.json("create web-1 -l env=ci").expect(0);
     assert_eq!(second.item()["id"], first["id"]);
-    assert!(second.stderr.contains("exists already"), "{}", second.stderr);
+    second.expect_in_stderr("exists already");
     assert_eq!(backend.alive().len(), 1);
 }
 
 fn create_refuses_another_spec_and_names_the_difference(backend: &Backend) {
-    backend.run(&["create", "web-1"]).expect(0);
+    backend.run("create web-1").expect(0);
     let other = backend
         .run(&["create", "web-1", "--type", backend.other_type(), "-l", "env=ci"])
         .expect(6);
     for word in ["web-1", "type", backend.other_type(), "label"] {
-        assert!(other.stderr.contains(word), "{word} in {}", other.stderr);
+        other.expect_in_stderr(word);
     }
     assert_eq!(backend.alive().len(), 1);
 }
 
 fn create_without_name_creates_a_new_vm_each_time(backend: &Backend) {
-    let first = backend.json(&["create"]).expect(0).item();
-    let second = backend.json(&["create"]).expect(0).item();
+    let first = backend.json("create").expect(0).item();
+    let second = backend.json("create").expect(0).item();
     assert_ne!(first["name"], second["name"]);
     assert_eq!(backend.alive().len(), 2);
 }
 
 fn create_count_names_members_and_rerun_fills_the_gap(backend: &Backend) {
-    let made = backend.json(&["create", "web", "--count", "3"]).expect(0).items();
+    let made = backend.json("create web --count 3").expect(0).items();
     assert_eq!(names(&made), ["web-1", "web-2", "web-3"]);
-    backend.run(&["terminate", "web-2", "-y", "--wait"]).expect(0);
-    let again = backend.json(&["create", "web", "--count", "3"]).expect(0).items();
+    backend.run("terminate web-2 -y --wait").expect(0);
+    let again = backend.json("create web --count 3").expect(0).items();
     assert_eq!(names(&again), ["web-1", "web-2", "web-3"]);
     assert_eq!(backend.alive().len(), 3);
 }
@@ -102,25 +100,25 @@ fn create_uses_the_given_zone(backend: &Backend) {
 }
 
 fn create_after_terminate_creates_a_new_vm(backend: &Backend) {
-    let first = backend.json(&["create", "web-1"]).expect(0).item();
-    backend.run(&["terminate", "web-1", "-y", "--wait"]).expect(0);
-    let second = backend.json(&["create", "web-1"]).expect(0).item();
+    let first = backend.json("create web-1").expect(0).item();
+    backend.run("terminate web-1 -y --wait").expect(0);
+    let second = backend.json("create web-1").expect(0).item();
     assert_ne!(first["id"], second["id"]);
     assert_eq!(text(&second, "state"), "running");
     assert_eq!(backend.alive().len(), 1);
 }
 
 fn dry_run_creates_nothing(backend: &Backend) {
-    let plan = backend.json(&["create", "web-1", "--dry-run"]).expect(0).item();
+    let plan = backend.json("create web-1 --dry-run").expect(0).item();
     assert_eq!(text(&plan, "name"), "web-1");
     assert!(!plan["machine_type"].is_null() && !plan["image"].is_null(), "{plan}");
     assert_eq!(backend.instances(), []);
 }
 
 fn wait_none_returns_at_once(backend: &Backend) {
-    let made = backend.json(&["create", "web-1", "--wait", "none"]).expect(0).item();
+    let made = backend.json("create web-1 --wait none").expect(0).item();
     assert!(["pending", "running"].contains(&text(&made, "state")), "{made}");
-    backend.run(&["wait", "web-1", "--for", "running"]).expect(0);
+    backend.run("wait web-1 --for running").expect(0);
 }
 
 fn spec_file_is_read_and_flags_override_it(backend: &Backend) {
@@ -133,11 +131,7 @@ fn spec_file_is_read_and_flags_override_it(backend: &Backend) {
     assert_eq!(text(&made, "machine_type"), backend.other_type());
     assert_eq!(made["labels"]["env"], "dev");
     let twice = backend.run(&["create", "web-2", "-f", &path]).expect(2);
-    assert!(
-        twice.stderr.contains("web-1") && twice.stderr.contains("web-2"),
-        "{}",
-        twice.stderr
-    );
+    twice.expect_in_stderr("web-1").expect_in_stderr("web-2");
 }
 
 const PUBLIC_KEY: &str =
@@ -228,7 +222,7 @@ fn create_sends_every_field_of_the_spec_to_compute_engine(backend: &Backend) {
 }
 
 fn spot_vm_is_deleted_when_preempted(backend: &Backend) {
-    let made = backend.json(&["create", "web-1", "--spot"]).expect(0).item();
+    let made = backend.json("create web-1 --spot").expect(0).item();
     assert_eq!(made["spot"], true);
     assert!(backend.alive()[0].spot, "{:?}", backend.alive());
 }

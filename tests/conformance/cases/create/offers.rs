@@ -55,12 +55,8 @@ fn create_by_requirements_is_adopted_by_a_rerun(backend: &Backend) {
     assert!(made["cpus"].as_u64() >= Some(4), "{made}");
     let again = backend.json(&NEED).expect(0).item();
     assert_eq!(again["id"], made["id"]);
-    let other = backend.json(&["create", "a", "--cpus", "2"]).expect(6);
-    assert!(
-        other.stderr.contains("but it was made with another --cpus than"),
-        "{}",
-        other.stderr
-    );
+    let other = backend.json("create a --cpus 2").expect(6);
+    other.expect_in_stderr("but it was made with another --cpus than");
     assert_eq!(backend.alive().len(), 1);
 }
 
@@ -68,15 +64,15 @@ fn create_refuses_type_below_requirements(backend: &Backend) {
     let run = backend
         .json(&["create", "a", "--type", backend.other_type(), "--cpus", "64"])
         .expect(2);
-    assert!(run.stderr.contains(backend.other_type()), "{}", run.stderr);
+    run.expect_in_stderr(backend.other_type());
     assert_eq!(backend.alive(), []);
 }
 
 fn create_with_impossible_requirements_names_the_nearest(backend: &Backend) {
-    let run = backend.json(&["create", "a", "--memory", "5000000"]).expect(2);
-    assert!(run.stderr.contains("the nearest is "), "{}", run.stderr);
-    let run = backend.json(&["create", "a", "--gpu", "abacus"]).expect(2);
-    assert!(run.stderr.contains("abacus"), "{}", run.stderr);
+    let run = backend.json("create a --memory 5000000").expect(2);
+    run.expect_in_stderr("the nearest is ");
+    let run = backend.json("create a --gpu abacus").expect(2);
+    run.expect_in_stderr("abacus");
     assert_eq!(backend.alive(), []);
 }
 
@@ -85,7 +81,7 @@ fn create_max_price_too_low_names_the_cheapest(backend: &Backend) {
     let run = backend
         .json(&[&NEED[..], &["--max-price", "0.0001"]].concat())
         .expect(6);
-    assert!(run.stderr.contains(text(&cheapest, "machine_type")), "{}", run.stderr);
+    run.expect_in_stderr(text(&cheapest, "machine_type"));
     assert_eq!(backend.alive(), []);
     let price = cheapest["price_usd_per_hour"].as_f64().expect("a price");
     let enough = format!("{price}");
@@ -112,8 +108,8 @@ fn create_in_area_uses_one_of_its_regions(backend: &Backend) {
     assert!(text(&made, "region").starts_with("eu"), "{made}");
     let again = backend.json(&[&NEED[..], &["-r", "europe"]].concat()).expect(0).item();
     assert_eq!(again["id"], made["id"]);
-    let run = backend.run(&["create", "a", "-r", "atlantis"]).expect(2);
-    assert!(run.stderr.contains("atlantis"), "{}", run.stderr);
+    let run = backend.run("create a -r atlantis").expect(2);
+    run.expect_in_stderr("atlantis");
     assert_eq!(backend.alive().len(), 1);
 }
 
@@ -132,7 +128,7 @@ fn fallback_to_another_type_keeps_the_name_and_the_spec(backend: &Backend) {
     let run = backend.json(&arguments).expect(0);
     let made = run.item();
     assert_ne!(text(&made, "machine_type"), backend.other_type());
-    assert!(run.stderr.contains("no room in "), "{}", run.stderr);
+    run.expect_in_stderr("no room in ");
     let again = backend.json(&arguments).expect(0).item();
     assert_eq!(again["id"], made["id"]);
     assert_eq!(backend.alive().len(), 1);

@@ -101,7 +101,7 @@ fn terminate_of_protected_vm_leaves_others_terminated(backend: &Backend) {
     let emulator = backend.gce();
     emulator.set_deletion_protection("seed-000007", true);
     let run = end_all(backend, 40).expect(7);
-    assert!(run.stderr.contains("is protected"), "{}", run.stderr);
+    run.expect_in_stderr("is protected");
     let alive: Vec<_> = backend.alive().into_iter().map(|one| one.name).collect();
     assert_eq!(alive, ["seed-000007"]);
 }
@@ -110,7 +110,7 @@ fn changes_that_fail_later_are_reported_one_by_one(backend: &Backend) {
     seed_zone(backend, backend.home_zone(), 35);
     let emulator = backend.gce();
     emulator.set_changes_fail(true);
-    let references = backend.run(&["list", "-o", "ref"]).expect(0).stdout;
+    let references = backend.run("list -o ref").expect(0).stdout;
     let references: Vec<&str> = references.lines().collect();
     for arguments in [&["stop"][..], &["reboot"], &["terminate", "-y", "--expect", "35"]] {
         let run = backend.json(&[arguments, references.as_slice()].concat());
@@ -122,8 +122,8 @@ fn changes_that_fail_later_are_reported_one_by_one(backend: &Backend) {
 
 fn many_vms_are_changed_and_waited_for_by_listings(backend: &Backend) {
     backend.set_transition(Duration::from_millis(700));
-    backend.run(&["create", "fleet", "--count", "45", "-q"]).expect(0);
-    let references = backend.run(&["list", "-o", "ref"]).expect(0).stdout;
+    backend.run("create fleet --count 45 -q").expect(0);
+    let references = backend.run("list -o ref").expect(0).stdout;
     let references: Vec<&str> = references.lines().collect();
     assert_eq!(references.len(), 45);
     for (verb, state) in [("stop", "stopped"), ("start", "running"), ("reboot", "running")] {
@@ -165,7 +165,7 @@ fn wait_for_more_vms_takes_no_more_calls(backend: &Backend) {
 }
 
 fn list_shows_known_vms_although_regions_are_denied(backend: &Backend) {
-    backend.run(&["create", "web-1"]).expect(0);
+    backend.run("create web-1").expect(0);
     let denied = Effect::ErrorBefore {
         status: 403,
         code: "UnauthorizedOperation".to_owned(),
@@ -174,7 +174,7 @@ fn list_shows_known_vms_although_regions_are_denied(backend: &Backend) {
     for format in ["json", "jsonl"] {
         let run = backend.run(&["list", "-o", format]).expect(7);
         assert!(run.stdout.contains("web-1"), "{}", run.stdout);
-        assert!(run.stderr.contains("cannot list the regions"), "{}", run.stderr);
+        run.expect_in_stderr("cannot list the regions");
     }
     // What else is missing is named, too.
     let refused = Effect::ErrorBefore {
@@ -185,13 +185,13 @@ fn list_shows_known_vms_although_regions_are_denied(backend: &Backend) {
     for format in ["json", "jsonl"] {
         let run = backend.run(&["list", "-o", format]).expect(7);
         assert!(run.stdout.contains("web-1"), "{}", run.stdout);
-        assert!(run.stderr.contains("aws/eu-west-1"), "{}", run.stderr);
+        run.expect_in_stderr("aws/eu-west-1");
     }
 }
 
 fn list_shows_only_regions_that_the_cloud_names(backend: &Backend) {
     let emulator = backend.ec2();
-    backend.run(&["create", "web-1"]).expect(0);
+    backend.run("create web-1").expect(0);
     backend
         .run(&["create", "web-2", "-r", backend.other_region()])
         .expect(0);
@@ -212,6 +212,6 @@ fn list_shows_only_regions_that_the_cloud_names(backend: &Backend) {
         .expect(0);
     assert_eq!(run.stdout, "web-2\n");
     emulator.list_only(&[]);
-    let run = backend.run(&["list"]).expect(7);
-    assert!(run.stderr.contains("named no region"), "{}", run.stderr);
+    let run = backend.run("list").expect(7);
+    run.expect_in_stderr("named no region");
 }

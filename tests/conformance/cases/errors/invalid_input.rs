@@ -25,7 +25,7 @@ pub fn cases() -> Vec<Case> {
 fn refused(backend: &Backend, arguments: &[&str], names: &[&str]) {
     let run = backend.run(arguments).expect(2);
     for name in names {
-        assert!(run.stderr.contains(name), "{name} in\n{}", run.stderr);
+        run.expect_in_stderr(name);
     }
     assert!(run.stderr.starts_with("error: "), "{}", run.stderr);
     assert_eq!(backend.instances(), []);
@@ -63,15 +63,8 @@ fn create_refuses_unknown_location_by_name(backend: &Backend) {
 }
 
 fn create_refuses_zone_outside_region(backend: &Backend) {
-    let arguments = [
-        "create",
-        "web-1",
-        "-r",
-        backend.other_region(),
-        "-z",
-        backend.home_zone(),
-    ];
-    refused(backend, &arguments, &[backend.other_region(), backend.home_zone()]);
+    let (region, zone) = (backend.other_region(), backend.home_zone());
+    refused(backend, &["create", "web-1", "-r", region, "-z", zone], &[region, zone]);
 }
 
 fn create_refuses_unknown_native_option_by_name(backend: &Backend) {
@@ -89,7 +82,7 @@ fn create_refuses_user_data_that_is_too_long(backend: &Backend) {
 
 fn describe_of_absent_ref_is_not_found(backend: &Backend) {
     backend.run(&["describe", backend.site().absent_ref]).expect(3);
-    backend.run(&["describe", "no-such-vm"]).expect(3);
+    backend.run("describe no-such-vm").expect(3);
 }
 
 fn create_refuses_unknown_network_by_name(backend: &Backend) {

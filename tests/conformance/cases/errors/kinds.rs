@@ -49,23 +49,23 @@ fn create_without_capacity_is_exit_5(backend: &Backend) {
 
 fn create_above_quota_is_exit_5(backend: &Backend) {
     backend.exhaust_quota();
-    let run = backend.json(&["create", "web-1"]).expect(5);
+    let run = backend.json("create web-1").expect(5);
     assert_eq!(run.error_kinds(), ["quota"]);
     assert_eq!(backend.alive(), []);
 }
 
 fn create_without_permission_is_exit_4(backend: &Backend) {
     backend.deny_create();
-    let run = backend.json(&["create", "web-1"]).expect(4);
+    let run = backend.json("create web-1").expect(4);
     assert_eq!(run.error_kinds(), ["permission_denied"]);
     assert_eq!(backend.alive(), []);
 }
 
 fn create_with_expired_credentials_is_exit_4(backend: &Backend) {
     backend.expire_credentials();
-    let run = backend.json(&["create", "web-1"]).expect(4);
+    let run = backend.json("create web-1").expect(4);
     assert_eq!(run.error_kinds(), ["unauthenticated"]);
-    backend.json(&["list"]).expect(4);
+    backend.json("list").expect(4);
 }
 
 fn create_without_credentials_is_exit_4(backend: &Backend) {
@@ -81,7 +81,7 @@ fn create_without_credentials_is_exit_4(backend: &Backend) {
         .run(&["create", "web-1", "-p", backend.provider(), "-o", "json"])
         .expect(4);
     assert_eq!(run.error_kinds(), ["unauthenticated"]);
-    assert!(run.stderr.contains("hint: "), "{}", run.stderr);
+    run.expect_in_stderr("hint: ");
 }
 
 fn list_throttled_always_is_exit_9(backend: &Backend) {
@@ -92,7 +92,7 @@ fn list_throttled_always_is_exit_9(backend: &Backend) {
 
 fn create_throttled_for_a_while_succeeds(backend: &Backend) {
     backend.throttle_some_calls();
-    backend.json(&["create", "web-1"]).expect(0);
+    backend.json("create web-1").expect(0);
     assert_eq!(backend.alive().len(), 1);
 }
 
@@ -108,41 +108,41 @@ fn region_that_cannot_be_reached_is_exit_9(backend: &Backend) {
 
 fn create_with_lost_reply_is_replayed_and_creates_one(backend: &Backend) {
     backend.inject(Fault::on(backend.operations().create, Effect::ResetAfter).times(1));
-    backend.json(&["create", "web-1"]).expect(0);
+    backend.json("create web-1").expect(0);
     assert_eq!(backend.alive().len(), 1);
 }
 
 /// The mock loses every reply, so no run can learn the outcome of its own create.
 fn create_with_lost_reply_is_unknown_and_rerun_adopts(backend: &Backend) {
-    let mut command = backend.command(&["create", "web-1", "-o", "json"]);
+    let mut command = backend.command("create web-1 -o json");
     let run = Run::of(command.env("CLOUDCTL_MOCK", "lost-reply")).expect(8);
     assert_eq!(run.error_kinds(), ["unknown_outcome"]);
-    backend.run(&["create", "web-1"]).expect(0);
+    backend.run("create web-1").expect(0);
     assert_eq!(backend.alive().len(), 1);
 }
 
 fn create_with_truncated_answer_is_replayed_and_creates_one(backend: &Backend) {
     backend.inject(Fault::on(backend.operations().create, Effect::Truncate).times(1));
-    backend.run(&["create", "web-1"]).expect(0);
+    backend.run("create web-1").expect(0);
     assert_eq!(backend.alive().len(), 1);
 }
 
 fn create_with_error_after_effect_creates_one(backend: &Backend) {
     let effect = backend.errors().internal.after();
     backend.inject(Fault::on(backend.operations().create, effect).times(1));
-    backend.run(&["create", "web-1"]).expect(0);
+    backend.run("create web-1").expect(0);
     assert_eq!(backend.alive().len(), 1);
 }
 
 fn create_rerun_adopts_vm_that_is_not_listed_yet(backend: &Backend) {
     backend.set_listing_lag(Duration::from_secs(3));
-    backend.run(&["create", "web-1", "--wait", "none"]).expect(0);
-    backend.run(&["create", "web-1"]).expect(0);
+    backend.run("create web-1 --wait none").expect(0);
+    backend.run("create web-1").expect(0);
     assert_eq!(backend.alive().len(), 1);
 }
 
 fn change_failing_after_acceptance_is_an_error(backend: &Backend) {
-    backend.run(&["create", "web-1"]).expect(0);
+    backend.run("create web-1").expect(0);
     backend.gce().set_changes_fail(true);
     for command in [
         &["reboot", "web-1"][..],
@@ -156,14 +156,14 @@ fn change_failing_after_acceptance_is_an_error(backend: &Backend) {
 }
 
 fn start_that_cannot_be_followed_is_unknown(backend: &Backend) {
-    backend.run(&["create", "web-1"]).expect(0);
-    backend.run(&["stop", "web-1"]).expect(0);
-    backend.run(&["wait", "web-1", "--for", "stopped"]).expect(0);
+    backend.run("create web-1").expect(0);
+    backend.run("stop web-1").expect(0);
+    backend.run("wait web-1 --for stopped").expect(0);
     for call in ["zoneOperations.wait", "zoneOperations.get"] {
         backend.inject(Fault::on(call, backend.errors().unavailable.before()));
     }
     backend.set_transition(Duration::from_secs(120));
-    let run = backend.json(&["start", "web-1"]).expect(8);
+    let run = backend.json("start web-1").expect(8);
     assert_eq!(run.error_kinds(), ["unknown_outcome"]);
 }
 
@@ -173,9 +173,9 @@ fn create_refused_does_not_blame_the_network(backend: &Backend) {
         code: "invalid",
     };
     backend.inject(Fault::on(backend.operations().create, invalid.before()));
-    let run = backend.json(&["create", "web-1"]).expect(2);
+    let run = backend.json("create web-1").expect(2);
     assert_eq!(run.error_kinds(), ["invalid_spec"]);
-    assert!(!run.stderr.contains("network"), "{}", run.stderr);
+    run.expect_not_in_stderr("network");
 }
 
 fn create_in_region_finds_a_zone_with_the_type(backend: &Backend) {
@@ -189,7 +189,7 @@ fn create_in_region_finds_a_zone_with_the_type(backend: &Backend) {
 
 /// A create that expects another account or project than the credentials are for.
 fn create_in_another_account(backend: &Backend) -> Run {
-    let mut command = backend.command(&["create", "web-1"]);
+    let mut command = backend.command("create web-1");
     command
         .env("CLOUDCTL_EXPECT_ACCOUNT", "999999999999")
         .env("CLOUDCTL_EXPECT_PROJECT", "another-project");

@@ -49,10 +49,10 @@ fn tokens(calls: &[Call]) -> Vec<String> {
 
 #[track_caller]
 fn says_plainly(run: &Run, status: u16) {
-    assert!(run.stderr.contains("not one of aws's"), "{}", run.stderr);
-    assert!(run.stderr.contains(&format!("(HTTP {status})")), "{}", run.stderr);
+    run.expect_in_stderr("not one of aws's");
+    run.expect_in_stderr(&format!("(HTTP {status})"));
     for dump in ["{", "parsing", "StartEl", ": Error"] {
-        assert!(!run.stderr.contains(dump), "{dump}: {}", run.stderr);
+        run.expect_not_in_stderr(dump);
     }
 }
 
@@ -75,22 +75,22 @@ fn change_answered_by_proxy_is_replayed(backend: &Backend) {
 fn change_answered_by_proxy_only_is_unknown(backend: &Backend) {
     let (status, body) = (407, String::new());
     backend.inject(Fault::on("RunInstances", Effect::ProxyAfter { status, body }));
-    let run = backend.json(&["create", "web-1"]).expect(8);
+    let run = backend.json("create web-1").expect(8);
     assert_eq!(run.error_kinds(), ["unknown_outcome"]);
     says_plainly(&run, 407);
     let alive = backend.alive();
     assert_eq!(alive.len(), 1);
     assert_eq!(run.item()["id"], alive[0].id.as_str());
     backend.clear_faults();
-    backend.run(&["create", "web-1"]).expect(0);
+    backend.run("create web-1").expect(0);
     assert_eq!(backend.alive().len(), 1);
 }
 
 fn terminate_answered_by_proxy_is_replayed(backend: &Backend) {
-    backend.run(&["create", "web-1"]).expect(0);
+    backend.run("create web-1").expect(0);
     let (status, body) = (302, String::new());
     backend.inject(Fault::on("TerminateInstances", Effect::ProxyBefore { status, body }).times(2));
-    backend.run(&["terminate", "web-1", "-y"]).expect(0);
+    backend.run("terminate web-1 -y").expect(0);
     assert_eq!(backend.alive(), []);
 }
 
@@ -98,9 +98,9 @@ fn read_answered_by_proxy_says_so(backend: &Backend) {
     for (status, body) in FOREIGN {
         let body = body.to_owned();
         backend.inject(Fault::on("DescribeInstances", Effect::ProxyBefore { status, body }));
-        let run = backend.run(&["list", "-r", "us-east-1"]).expect(9);
+        let run = backend.run("list -r us-east-1").expect(9);
         says_plainly(&run, status);
-        let run = backend.json(&["list", "-r", "us-east-1"]).expect(9);
+        let run = backend.json("list -r us-east-1").expect(9);
         assert_eq!(run.error_kinds(), ["network"], "{status}");
         backend.clear_faults();
     }
@@ -114,9 +114,9 @@ fn refusal_of_ec2_keeps_its_kind(backend: &Backend) {
     ] {
         let code = code.to_owned();
         backend.inject(Fault::on("RunInstances", Effect::ErrorBefore { status, code }));
-        let run = backend.json(&["create", "web-1"]).expect(exit);
+        let run = backend.json("create web-1").expect(exit);
         assert_eq!(run.error_kinds(), [kind]);
-        assert!(run.stderr.contains("injected"), "{}", run.stderr);
+        run.expect_in_stderr("injected");
         backend.clear_faults();
     }
     assert_eq!(backend.count("RunInstances"), 3);
@@ -160,7 +160,7 @@ fn list_with_cdata_sections_is_complete(backend: &Backend) {
     ];
     for rewrite in rewrites {
         backend.inject(Fault::on("DescribeInstances", Effect::Rewrite(rewrite)));
-        let run = backend.json(&["list", "-r", "us-east-1"]).expect(0);
+        let run = backend.json("list -r us-east-1").expect(0);
         assert_eq!(listed(&run), seeded);
         backend.clear_faults();
     }
@@ -184,9 +184,9 @@ fn list_cut_short_is_incomplete(backend: &Backend) {
     ];
     for cut in cuts {
         backend.inject(Fault::on("DescribeInstances", Effect::Rewrite(cut)));
-        let run = backend.json(&["list", "-r", "us-east-1"]).expect(9);
+        let run = backend.json("list -r us-east-1").expect(9);
         assert_eq!(run.error_kinds(), ["network"]);
-        assert!(run.stderr.contains("cut short"), "{}", run.stderr);
+        run.expect_in_stderr("cut short");
         backend.clear_faults();
     }
 }
@@ -227,7 +227,7 @@ fn page_token_that_stays_invalid_leaves_a_gap(backend: &Backend) {
     // Its second and its fourth call have a token; a fault does not count what another one strikes.
     backend.inject(refused_after(1));
     backend.inject(refused_after(2));
-    let run = backend.json(&["list", "-r", "us-east-1"]).expect(9);
+    let run = backend.json("list -r us-east-1").expect(9);
     assert_eq!(run.error_kinds(), ["network"]);
     assert_eq!(backend.count("DescribeInstances"), 4, "twice a page and a refusal");
 }
@@ -235,8 +235,8 @@ fn page_token_that_stays_invalid_leaves_a_gap(backend: &Backend) {
 fn region_check_without_answer_ends(backend: &Backend) {
     backend.inject(Fault::on("DescribeRegions", Effect::HangBefore));
     let started = Instant::now();
-    let run = backend.json(&["list", "-r", "xx-moon-1"]).expect(9);
+    let run = backend.json("list -r xx-moon-1").expect(9);
     assert!(started.elapsed() < Duration::from_secs(75), "{:?}", started.elapsed());
     assert_eq!(run.error_kinds(), ["network"]);
-    assert!(run.stderr.contains("no answer within 60 s"), "{}", run.stderr);
+    run.expect_in_stderr("no answer within 60 s");
 }

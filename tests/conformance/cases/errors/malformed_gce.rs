@@ -57,7 +57,7 @@ fn gce_batch_without_answer_is_unknown(backend: &Backend) {
     // What the instances show counts.
     cloud.forget_calls();
     std::thread::scope(|scope| {
-        let terminate = scope.spawn(|| backend.json(&["terminate", "web-1", "web-2", "-y"]));
+        let terminate = scope.spawn(|| backend.json("terminate web-1 web-2 -y"));
         while backend.count("instances.delete") < 2 {
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -82,19 +82,19 @@ fn gce_warning_makes_a_listing_incomplete(backend: &Backend) {
             "zones/us-east1-b": {"warning": warning("NO_RESULTS_ON_PAGE")},
         }});
         answer_instead(backend, "instances.aggregatedList", 200, &of_scope.to_string());
-        let run = backend.json(&["list", "--all"]).expect(7);
+        let run = backend.json("list --all").expect(7);
         assert_eq!(names(&run.items()), ["web-1"]);
         let error = first_error(&run);
         assert_eq!(text(&error, "location"), "gcp/europe-west1-b", "{error}");
         assert_eq!(text(&error, "code"), code, "{error}");
-        backend.json(&["list", "--all", "-r", "us-central1"]).expect(0);
+        backend.json("list --all -r us-central1").expect(0);
 
         let of_all = json!({
             "items": {format!("zones/{ZONE}"): {"instances": [there]}},
             "warning": warning(code),
         });
         answer_instead(backend, "instances.aggregatedList", 200, &of_all.to_string());
-        let run = backend.json(&["list", "--all", "-r", "us-central1"]).expect(7);
+        let run = backend.json("list --all -r us-central1").expect(7);
         assert_eq!(names(&run.items()), ["web-1"]);
 
         let of_zone = json!({"items": [there], "warning": warning(code)});
@@ -105,7 +105,7 @@ fn gce_warning_makes_a_listing_incomplete(backend: &Backend) {
     }
     let empty = json!({"warning": warning("NO_RESULTS_ON_PAGE")}).to_string();
     answer_instead(backend, "instances.aggregatedList", 200, &empty);
-    backend.json(&["list", "--all"]).expect(0);
+    backend.json("list --all").expect(0);
     answer_instead(backend, "instances.list", 200, &empty);
     backend.json(&["list", "--all", "-z", ZONE]).expect(0);
 }
@@ -118,7 +118,7 @@ fn gce_partial_list_does_not_mean_absent(backend: &Backend) {
     }
     // Neither before a change nor after it.
     answer_instead(backend, "instances.list", 200, &partial);
-    let run = backend.json(&["terminate", "web-1", "web-2", "-y"]).expect(9);
+    let run = backend.json("terminate web-1 web-2 -y").expect(9);
     assert!(
         text(&first_error(&run), "message").contains("PARTIAL_SUCCESS"),
         "{}",
@@ -128,7 +128,7 @@ fn gce_partial_list_does_not_mean_absent(backend: &Backend) {
     backend.clear_faults();
     // A zone that is missing would make the name free elsewhere.
     answer_instead(backend, "zones.list", 200, &partial);
-    let run = backend.json(&["create", "web-3"]).expect(9);
+    let run = backend.json("create web-3").expect(9);
     assert!(
         text(&first_error(&run), "message").contains("PARTIAL_SUCCESS"),
         "{}",
@@ -138,8 +138,8 @@ fn gce_partial_list_does_not_mean_absent(backend: &Backend) {
     backend.clear_faults();
     // A disk that is missing may be left.
     answer_instead(backend, "disks.list", 200, &partial);
-    let run = backend.run(&["terminate", "web-1", "-y", "--wait"]).expect(0);
-    assert!(run.stderr.contains("cannot list the disks"), "{}", run.stderr);
+    let run = backend.run("terminate web-1 -y --wait").expect(0);
+    run.expect_in_stderr("cannot list the disks");
     assert_eq!(cloud.instance_count(), 1);
 }
 
@@ -153,7 +153,7 @@ fn with_token_server(backend: &Backend, tokens: &Server<TokenServer>) -> std::pr
         "token_uri": format!("{}/token", tokens.url()),
     });
     let path = backend.sandbox.write("credentials.json", &file.to_string());
-    let mut command = backend.command(&["list", "-o", "json"]);
+    let mut command = backend.command("list -o json");
     command
         .env_remove("CLOUDSDK_AUTH_ACCESS_TOKEN")
         .env("GOOGLE_APPLICATION_CREDENTIALS", path);
@@ -200,7 +200,7 @@ fn gce_access_token_that_never_comes_is_reported(backend: &Backend) {
 fn gce_answer_of_a_proxy_is_a_network_error(backend: &Backend) {
     for body in ["<html>Log in, please</html>", "", "null", "[]", "{\"items\""] {
         answer_instead(backend, "instances.aggregatedList", 200, body);
-        let run = backend.json(&["list"]).expect(9);
+        let run = backend.json("list").expect(9);
         assert_eq!(run.error_kinds(), ["network"], "{body:?}");
         let error = first_error(&run);
         assert!(text(&error, "message").contains("proxy"), "{error}");
@@ -208,15 +208,15 @@ fn gce_answer_of_a_proxy_is_a_network_error(backend: &Backend) {
     }
     for status in [404, 501] {
         answer_instead(backend, "instances.aggregatedList", status, "<html>Not here</html>");
-        let run = backend.json(&["list"]).expect(9);
+        let run = backend.json("list").expect(9);
         assert_eq!(run.error_kinds(), ["network"], "{status}");
     }
     // Nothing is gone because of it.
     backend.clear_faults();
     backend.run(&["create", "web-1", "-z", ZONE]).expect(0);
     answer_instead(backend, "instances.get", 404, "<html>Not here</html>");
-    backend.run(&["terminate", "web-1", "-y"]).expect(9);
-    backend.run(&["describe", "web-1"]).expect(9);
+    backend.run("terminate web-1 -y").expect(9);
+    backend.run("describe web-1").expect(9);
     assert_eq!(emulator(backend).instance_count(), 1);
 }
 
@@ -237,5 +237,5 @@ fn gce_unknown_project_is_named(backend: &Backend) {
         );
     }
     cloud.only_projects(&[PROJECT]);
-    backend.run(&["list"]).expect(0);
+    backend.run("list").expect(0);
 }

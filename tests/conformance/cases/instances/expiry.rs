@@ -44,7 +44,7 @@ fn describe(backend: &Backend, name: &str) -> Value {
 }
 
 fn ttl_is_a_label_from_creation_and_shows_its_enforcer(backend: &Backend) {
-    let made = backend.json(&["create", "web-1", "--ttl", "2h"]).expect(0).item();
+    let made = backend.json("create web-1 --ttl 2h").expect(0).item();
     assert_eq!(
         backend.alive()[0].labels.get("cloudctl-ttl").map(String::as_str),
         Some("2h")
@@ -53,7 +53,7 @@ fn ttl_is_a_label_from_creation_and_shows_its_enforcer(backend: &Backend) {
     for item in [
         &made,
         &describe(backend, "web-1"),
-        &backend.json(&["list"]).expect(0).item(),
+        &backend.json("list").expect(0).item(),
     ] {
         assert_lives(item, 2);
         assert_eq!(
@@ -65,14 +65,14 @@ fn ttl_is_a_label_from_creation_and_shows_its_enforcer(backend: &Backend) {
 }
 
 fn vm_without_ttl_has_no_expiry(backend: &Backend) {
-    backend.run(&["create", "web-1", "--ttl", "never"]).expect(0);
+    backend.run("create web-1 --ttl never").expect(0);
     let seen = describe(backend, "web-1");
     assert!(
         seen["expires_at"].is_null() && seen["expiry_enforcer"].is_null(),
         "{seen}"
     );
     assert!(!backend.alive()[0].labels.contains_key("cloudctl-ttl"));
-    let table = backend.run(&["list"]).expect(0).stdout;
+    let table = backend.run("list").expect(0).stdout;
     assert!(
         table.lines().nth(1).is_some_and(|row| row.ends_with("never")),
         "{table}"
@@ -80,27 +80,27 @@ fn vm_without_ttl_has_no_expiry(backend: &Backend) {
 }
 
 fn create_refuses_another_ttl(backend: &Backend) {
-    let made = backend.json(&["create", "web-1", "--ttl", "2h"]).expect(0).item();
+    let made = backend.json("create web-1 --ttl 2h").expect(0).item();
     for other in [&["--ttl", "3h"][..], &[]] {
         let refused = backend.run(&[&["create", "web-1"], other].concat()).expect(6);
-        assert!(refused.stderr.contains("ttl is 2h"), "{}", refused.stderr);
+        refused.expect_in_stderr("ttl is 2h");
     }
     // As long, in other words.
-    let again = backend.json(&["create", "web-1", "--ttl", "120m"]).expect(0).item();
+    let again = backend.json("create web-1 --ttl 120m").expect(0).item();
     assert_eq!(again["id"], made["id"]);
     assert_eq!(backend.alive().len(), 1);
 }
 
 fn extend_moves_the_expiry_and_a_rerun_still_adopts(backend: &Backend) {
-    let made = backend.json(&["create", "web-1", "--ttl", "2h"]).expect(0).item();
+    let made = backend.json("create web-1 --ttl 2h").expect(0).item();
     if !backend.differences().extends_running {
-        let refused = backend.run(&["extend", "web-1", "--ttl", "5h"]).expect(6);
-        assert!(refused.stderr.contains("hint: "), "{}", refused.stderr);
+        let refused = backend.run("extend web-1 --ttl 5h").expect(6);
+        refused.expect_in_stderr("hint: ");
         assert_lives(&describe(backend, "web-1"), 2);
-        backend.run(&["stop", "web-1"]).expect(0);
-        backend.run(&["wait", "web-1", "--for", "stopped"]).expect(0);
+        backend.run("stop web-1").expect(0);
+        backend.run("wait web-1 --for stopped").expect(0);
     }
-    let extended = backend.json(&["extend", "web-1", "--ttl", "5h"]).expect(0).item();
+    let extended = backend.json("extend web-1 --ttl 5h").expect(0).item();
     assert_lives(&extended, 5);
     assert_lives(&describe(backend, "web-1"), 5);
     let label = backend.alive()[0]
@@ -114,10 +114,10 @@ fn extend_moves_the_expiry_and_a_rerun_still_adopts(backend: &Backend) {
 }
 
 fn extend_never_shortens_the_ttl(backend: &Backend) {
-    backend.run(&["create", "web-1", "--ttl", "4h"]).expect(0);
+    backend.run("create web-1 --ttl 4h").expect(0);
     let before = describe(backend, "web-1");
-    let refused = backend.run(&["extend", "web-1", "--ttl", "1h"]).expect(6);
-    assert!(refused.stderr.contains("sooner"), "{}", refused.stderr);
+    let refused = backend.run("extend web-1 --ttl 1h").expect(6);
+    refused.expect_in_stderr("sooner");
     assert_eq!(describe(backend, "web-1")["expires_at"], before["expires_at"]);
 }
 
@@ -125,7 +125,7 @@ fn extend_refuses_unmanaged_vm(backend: &Backend) {
     let id = backend.create_unmanaged("theirs");
     let before = backend.instances();
     let refused = backend.run(&["extend", &id, "--ttl", "1h"]).expect(6);
-    assert!(refused.stderr.contains("nothing was changed"), "{}", refused.stderr);
+    refused.expect_in_stderr("nothing was changed");
     assert_eq!(backend.instances(), before);
 }
 
@@ -135,18 +135,18 @@ fn terminate_expired_terminates_only_expired_vms(backend: &Backend) {
     backend
         .run(&["create", "due", "--ttl", short, "--wait", "none"])
         .expect(0);
-    backend.run(&["create", "young", "--ttl", "8h"]).expect(0);
-    backend.run(&["create", "endless"]).expect(0);
+    backend.run("create young --ttl 8h").expect(0);
+    backend.run("create endless").expect(0);
     backend.let_short_ttl_pass();
     // Where the cloud has ended it already there is nothing left to do.
-    backend.run(&["terminate", "--expired", "-y"]).expect(0);
+    backend.run("terminate --expired -y").expect(0);
     let alive = |backend: &Backend| {
         let mut names: Vec<_> = backend.alive().into_iter().map(|seen| seen.name).collect();
         names.sort();
         names
     };
     assert_eq!(alive(backend), ["endless", "theirs", "young"]);
-    let again = backend.run(&["terminate", "--expired", "-y"]).expect(0);
-    assert!(again.stderr.contains("nothing to terminate"), "{}", again.stderr);
+    let again = backend.run("terminate --expired -y").expect(0);
+    again.expect_in_stderr("nothing to terminate");
     assert_eq!(alive(backend), ["endless", "theirs", "young"]);
 }

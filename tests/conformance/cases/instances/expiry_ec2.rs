@@ -34,7 +34,7 @@ fn user_data(instance: &InstanceView) -> String {
 }
 
 fn ttl_is_part_of_the_launch_call(backend: &Backend) {
-    backend.run(&["create", "web-1", "--ttl", "2h"]).expect(0);
+    backend.run("create web-1 --ttl 2h").expect(0);
     let made = only(backend);
     assert_eq!(made.tags.get("cloudctl-ttl").map(String::as_str), Some("2h"));
     assert!(
@@ -72,11 +72,11 @@ fn ttl_timer_keeps_the_users_user_data(backend: &Backend) {
     assert!(data.contains("\nseconds 1h30m\n"), "{data}");
     assert!(data.contains(&format!("\n\n{script}\n--cloudctl-")), "{data}");
     let again = backend.run(&with).expect(0);
-    assert!(again.stderr.contains("exists already"), "{}", again.stderr);
+    again.expect_in_stderr("exists already");
     let other = backend
         .run(&["create", "web-1", "--ttl", "2h", "--user-data", &path])
         .expect(6);
-    assert!(other.stderr.contains("ttl"), "{}", other.stderr);
+    other.expect_in_stderr("ttl");
     assert_eq!(emulator(backend).alive().len(), 1);
 }
 
@@ -102,7 +102,7 @@ fn ttl_launch_is_identical_when_replayed(backend: &Backend) {
 fn ttl_works_with_labels_that_an_instance_cannot_see(backend: &Backend) {
     emulator(backend).set_metadata_tags_by_default(true);
     backend
-        .run(&["create", "web-1", "--ttl", "2h", "-l", "kubernetes.io/cluster=ci"])
+        .run("create web-1 --ttl 2h -l kubernetes.io/cluster=ci")
         .expect(0);
     let made = only(backend);
     assert_eq!((made.shutdown_behaviour.as_str(), made.sees_tags), ("terminate", false));
@@ -114,16 +114,7 @@ fn ttl_on_windows_is_a_tag_alone(backend: &Backend) {
     let path = backend
         .sandbox
         .write("start.ps1", "<powershell>\nWrite-Host hello\n</powershell>\n");
-    let with = [
-        "create",
-        "web-1",
-        "--ttl",
-        "2h",
-        "--image",
-        &images,
-        "--user-data",
-        &path,
-    ];
+    let with = format!("create web-1 --ttl 2h --image {images} --user-data {path}");
     backend.run(&with).expect(0);
     let made = only(backend);
     assert_eq!(made.tags.get("cloudctl-ttl").map(String::as_str), Some("2h"));
@@ -160,14 +151,14 @@ fn vm_without_ttl_prints_nothing_about_expiry(backend: &Backend) {
 }
 
 fn ttl_too_short_or_without_room_in_user_data_is_refused(backend: &Backend) {
-    let short = backend.run(&["create", "web-1", "--ttl", "59s"]).expect(2);
-    assert!(short.stderr.contains("--ttl 1m"), "{}", short.stderr);
+    let short = backend.run("create web-1 --ttl 59s").expect(2);
+    short.expect_in_stderr("--ttl 1m");
     let full = format!("#!/bin/sh\n{}", "#".repeat(16_374));
     let path = backend.sandbox.write("start.sh", &full);
     let long = backend
         .run(&["create", "web-1", "--ttl", "2h", "--user-data", &path])
         .expect(2);
-    assert!(long.stderr.contains("the timer for --ttl takes"), "{}", long.stderr);
+    long.expect_in_stderr("the timer for --ttl takes");
     assert_eq!(backend.count("RunInstances"), 0);
     backend.run(&["create", "web-1", "--user-data", &path]).expect(0);
 }

@@ -23,17 +23,14 @@ pub fn cases() -> Vec<Case> {
 }
 
 fn list_without_vms_is_empty(backend: &Backend) {
-    assert_eq!(
-        backend.json(&["list"]).expect(0).items(),
-        Vec::<serde_json::Value>::new()
-    );
-    assert_eq!(backend.run(&["list"]).expect(0).stdout, "");
+    assert_eq!(backend.json("list").expect(0).items(), Vec::<serde_json::Value>::new());
+    assert_eq!(backend.run("list").expect(0).stdout, "");
 }
 
 fn list_shows_all_regions_and_can_be_limited(backend: &Backend) {
     backend.run(&["create", "near", "-r", backend.home_region()]).expect(0);
     backend.run(&["create", "far", "-r", backend.other_region()]).expect(0);
-    assert_eq!(names(&backend.json(&["list"]).expect(0).items()), ["far", "near"]);
+    assert_eq!(names(&backend.json("list").expect(0).items()), ["far", "near"]);
     let far = backend.json(&["list", "-r", backend.other_region()]).expect(0).item();
     assert_eq!(
         (text(&far, "name"), text(&far, "region")),
@@ -46,10 +43,8 @@ fn list_shows_all_regions_and_can_be_limited(backend: &Backend) {
 }
 
 fn list_selects_by_label_and_filter(backend: &Backend) {
-    backend
-        .run(&["create", "one", "-l", "env=ci", "-l", "gpu=yes"])
-        .expect(0);
-    backend.run(&["create", "two", "-l", "env=dev"]).expect(0);
+    backend.run("create one -l env=ci -l gpu=yes").expect(0);
+    backend.run("create two -l env=dev").expect(0);
     let listed = |arguments: &[&str]| {
         let items = backend.json(&[&["list"], arguments].concat()).expect(0).items();
         names(&items).join(" ")
@@ -61,25 +56,25 @@ fn list_selects_by_label_and_filter(backend: &Backend) {
     assert_eq!(listed(&["--filter", "name~tw,state=running"]), "two");
     assert_eq!(listed(&["--filter", "age>2h"]), "");
     assert_eq!(listed(&["--filter", "label.env=dev"]), "two");
-    let sorted = backend.run(&["list", "--sort", "-name", "-o", "name"]).expect(0);
+    let sorted = backend.run("list --sort -name -o name").expect(0);
     assert_eq!(sorted.stdout, "two\none\n");
 }
 
 fn list_shows_unmanaged_vms_without_managed_flag(backend: &Backend) {
     let id = backend.create_unmanaged("theirs");
-    backend.run(&["create", "ours"]).expect(0);
-    let all = backend.json(&["list"]).expect(0).items();
+    backend.run("create ours").expect(0);
+    let all = backend.json("list").expect(0).items();
     assert_eq!(names(&all), ["ours", "theirs"]);
     let theirs = all
         .iter()
         .find(|item| text(item, "id") == id)
         .expect("theirs is listed");
     assert_eq!(theirs["managed"], false);
-    assert_eq!(names(&backend.json(&["list", "--managed"]).expect(0).items()), ["ours"]);
+    assert_eq!(names(&backend.json("list --managed").expect(0).items()), ["ours"]);
 }
 
 fn list_prints_every_format(backend: &Backend) {
-    let made = backend.json(&["create", "web-1", "-l", "env=ci"]).expect(0).item();
+    let made = backend.json("create web-1 -l env=ci").expect(0).item();
     let print = |format: &str| backend.run(&["list", "-o", format]).expect(0).stdout;
     assert!(print("table").starts_with("NAME") && print("table").contains("web-1"));
     assert!(print("wide").contains(text(&made, "id")) && print("wide").contains("env=ci"));
@@ -95,11 +90,11 @@ fn list_prints_every_format(backend: &Backend) {
         csv.starts_with("provider,account,") && csv.lines().count() == 2,
         "{csv}"
     );
-    assert_eq!(backend.run(&["list", "-q"]).expect(0).stdout, print("id"));
+    assert_eq!(backend.run("list -q").expect(0).stdout, print("id"));
 }
 
 fn item_has_every_field(backend: &Backend) {
-    let made = backend.json(&["create", "web-1"]).expect(0).item();
+    let made = backend.json("create web-1").expect(0).item();
     let fields = "provider account region zone id ref name state native_state machine_type cpus memory_gib architecture \
                   image spot public_ip private_ip labels created_at expires_at expiry_enforcer managed protected \
                   price_usd_per_hour native";
@@ -131,14 +126,10 @@ fn list_continues_after_empty_pages(backend: &Backend) {
 }
 
 fn list_names_the_location_that_is_missing(backend: &Backend) {
-    backend.run(&["create", "web-1"]).expect(0);
+    backend.run("create web-1").expect(0);
     let place = backend.hide_part_of_other_region();
-    let listed = backend.json(&["list"]).expect(7);
+    let listed = backend.json("list").expect(7);
     assert_eq!(names(&listed.items()), ["web-1"]);
     assert_eq!(listed.json()["errors"][0]["location"], place.as_str());
-    assert!(
-        listed.stderr.contains(&place) && listed.stderr.contains("incomplete"),
-        "{}",
-        listed.stderr
-    );
+    listed.expect_in_stderr(&place).expect_in_stderr("incomplete");
 }

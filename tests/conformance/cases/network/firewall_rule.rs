@@ -28,17 +28,11 @@ const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUTyz1HwHReFVvD5obVsA
 
 fn gce_firewall_rule_is_shared_and_deleted_with_last_vm(backend: &Backend) {
     let cloud = emulator(backend);
-    backend
-        .run(&["create", "web-1", "--open", "22,443", "--dry-run"])
-        .expect(0);
+    backend.run("create web-1 --open 22,443 --dry-run").expect(0);
     assert!(cloud.firewall_rules().is_empty());
-    backend
-        .run(&["create", "web-1", "--open", "22,443", "--firewall", "theirs"])
-        .expect(0);
-    backend
-        .run(&["create", "web", "--count", "2", "--open", "443,22"])
-        .expect(7);
-    backend.run(&["create", "db-1", "--open", "5432/10.0.0.0/8"]).expect(0);
+    backend.run("create web-1 --open 22,443 --firewall theirs").expect(0);
+    backend.run("create web --count 2 --open 443,22").expect(7);
+    backend.run("create db-1 --open 5432/10.0.0.0/8").expect(0);
     let rules = cloud.firewall_rules();
     assert_eq!(rules.len(), 2, "{rules:?}");
     let shared = rules
@@ -53,13 +47,13 @@ fn gce_firewall_rule_is_shared_and_deleted_with_last_vm(backend: &Backend) {
     assert_eq!(cloud.instance("web-1").expect("the VM").tags, ["theirs", &shared.name]);
     assert_eq!(cloud.instance("web-2").expect("the VM").tags, [shared.name.as_str()]);
 
-    backend.run(&["terminate", "web-1", "-y"]).expect(0);
+    backend.run("terminate web-1 -y").expect(0);
     assert_eq!(cloud.firewall_rules().len(), 2);
     // Somebody gave the tag to a VM of their own.
-    backend.run(&["terminate", "web-2", "-y"]).expect(0);
+    backend.run("terminate web-2 -y").expect(0);
     let left: Vec<_> = cloud.firewall_rules().into_iter().map(|rule| rule.allowed).collect();
     assert_eq!(left, [["tcp:5432"]]);
-    backend.run(&["terminate", "db-1", "-y", "--wait"]).expect(0);
+    backend.run("terminate db-1 -y --wait").expect(0);
     assert!(cloud.firewall_rules().is_empty());
 }
 
@@ -75,14 +69,14 @@ fn gce_firewall_rule_for_each_ip_version(backend: &Backend) {
             .iter()
             .all(|rule| rule.name.starts_with(tag.as_str()) && rule.target_tags == [tag.clone()])
     );
-    backend.run(&["terminate", "web-1", "-y", "--wait"]).expect(0);
+    backend.run("terminate web-1 -y --wait").expect(0);
     assert!(cloud.firewall_rules().is_empty());
 }
 
 fn gce_firewall_rule_deleted_meanwhile_is_created_again(backend: &Backend) {
     let cloud = emulator(backend);
     std::thread::scope(|scope| {
-        let create = scope.spawn(|| backend.run(&["create", "web-1", "--open", "22"]));
+        let create = scope.spawn(|| backend.run("create web-1 --open 22"));
         // Whoever terminates the last other VM sees none that has the tag.
         while cloud.instance_count() == 0 {
             std::thread::sleep(std::time::Duration::from_millis(2));
@@ -96,9 +90,9 @@ fn gce_firewall_rule_deleted_meanwhile_is_created_again(backend: &Backend) {
 
 fn gce_firewall_rule_of_others_is_not_changed(backend: &Backend) {
     let cloud = emulator(backend);
-    backend.run(&["create", "web-1", "--open", "22"]).expect(0);
+    backend.run("create web-1 --open 22").expect(0);
     let rule = cloud.firewall_rules().remove(0);
-    backend.run(&["terminate", "web-1", "-y", "--wait"]).expect(0);
+    backend.run("terminate web-1 -y --wait").expect(0);
 
     let mut theirs = rule.resource.clone();
     theirs["description"] = "by hand".into();
@@ -112,7 +106,7 @@ fn gce_firewall_rule_of_others_is_not_changed(backend: &Backend) {
         (off, "was changed"),
     ] {
         cloud.put_firewall_rule(&rule.name, body);
-        let run = backend.json(&["create", "web-1", "--open", "22"]).expect(6);
+        let run = backend.json("create web-1 --open 22").expect(6);
         let error = &run.json()["errors"][0];
         assert!(text(error, "message").contains(says), "{error}");
         assert!(text(error, "hint").contains(&rule.name), "{error}");
@@ -120,12 +114,12 @@ fn gce_firewall_rule_of_others_is_not_changed(backend: &Backend) {
     }
     // One of ours that was left is as good as new.
     cloud.put_firewall_rule(&rule.name, rule.resource.clone());
-    backend.run(&["create", "web-1", "--open", "22"]).expect(0);
+    backend.run("create web-1 --open 22").expect(0);
     // Nor is it removed if it is not ours.
     let mut theirs = rule.resource.clone();
     theirs["description"] = "mine now".into();
     cloud.put_firewall_rule(&rule.name, theirs);
-    backend.run(&["terminate", "web-1", "-y", "--wait"]).expect(0);
+    backend.run("terminate web-1 -y --wait").expect(0);
     assert_eq!(cloud.firewall_rules().len(), 1);
 }
 
@@ -138,9 +132,7 @@ fn gce_firewall_rule_of_a_refused_vm_is_deleted(backend: &Backend) {
         .expect(5);
     assert_eq!((cloud.instance_count(), cloud.firewall_rules().len()), (0, 0));
     // Not if another VM needs it.
-    backend
-        .run(&["create", "web-1", "-z", "us-central1-b", "--open", "22"])
-        .expect(0);
+    backend.run("create web-1 -z us-central1-b --open 22").expect(0);
     backend.run(&["create", "web-2", "-z", ZONE, "--open", "22"]).expect(5);
     assert_eq!(cloud.firewall_rules().len(), 1);
 }
@@ -188,7 +180,7 @@ fn gce_firewall_of_another_project_is_refused(backend: &Backend) {
         let run = backend
             .run(&[&["create", "web-1", "--open", "22"], &flag[..]].concat())
             .expect(2);
-        assert!(run.stderr.contains("host"), "{}", run.stderr);
+        run.expect_in_stderr("host");
     }
     assert_eq!(backend.count("firewalls.insert") + backend.count("instances.insert"), 0);
 }
@@ -196,14 +188,10 @@ fn gce_firewall_of_another_project_is_refused(backend: &Backend) {
 fn gce_subnet_implies_its_network(backend: &Backend) {
     let cloud = emulator(backend);
     cloud.add_network("inner", &[("us-central1", "apps")]);
-    backend
-        .run(&["create", "web-1", "--subnet", "apps", "--open", "22"])
-        .expect(0);
+    backend.run("create web-1 --subnet apps --open 22").expect(0);
     assert_eq!(cloud.firewall_rules()[0].network, "inner");
-    let run = backend
-        .run(&["create", "web-2", "--subnet", "nowhere", "--open", "22"])
-        .expect(2);
-    assert!(run.stderr.contains("nowhere"), "{}", run.stderr);
+    let run = backend.run("create web-2 --subnet nowhere --open 22").expect(2);
+    run.expect_in_stderr("nowhere");
 }
 
 fn gce_missing_default_network_is_named(backend: &Backend) {
@@ -235,7 +223,7 @@ fn gce_missing_default_network_is_named(backend: &Backend) {
         )
         .times(1),
     );
-    let run = backend.json(&["create", "web-1", "--disk", "30"]).expect(6);
+    let run = backend.json("create web-1 --disk 30").expect(6);
     assert_eq!(run.error_kinds(), ["refused"]);
     assert_eq!((cloud.instance_count(), cloud.firewall_rules().len()), (0, 0));
 }
@@ -270,7 +258,7 @@ fn gce_key_that_os_login_ignores_is_refused(backend: &Backend) {
     cloud.deny("compute.projects.get");
     backend.run(&["create", "web-3", "--ssh-key", &key]).expect(0);
     let asked = backend.count("projects.get");
-    backend.run(&["create", "web-4"]).expect(0);
+    backend.run("create web-4").expect(0);
     assert_eq!(backend.count("projects.get"), asked);
 }
 

@@ -76,9 +76,7 @@ const OPEN: [&str; 4] = ["--open", "443/10.0.0.0/8,22/::/0", "--open", "22"];
 
 fn open_ports_use_one_security_group_of_ours(backend: &Backend) {
     backend.run(&[&["create", "web-1"], &OPEN[..]].concat()).expect(0);
-    backend
-        .run(&["create", "web-2", "--open", "22,22/::/0,443/10.0.0.0/8"])
-        .expect(0);
+    backend.run("create web-2 --open 22,22/::/0,443/10.0.0.0/8").expect(0);
     let made = groups(backend);
     let [group] = made.as_slice() else {
         panic!("one group: {made:?}")
@@ -106,10 +104,10 @@ fn security_group_is_deleted_with_the_last_vm(backend: &Backend) {
         backend.run(&["create", name, "--open", "22"]).expect(0);
     }
     let group = groups(backend).remove(0);
-    let first = backend.run(&["terminate", "web-1", "-y", "--wait"]).expect(0);
-    assert!(first.stderr.contains(text(&group, "GroupName")), "{}", first.stderr);
+    let first = backend.run("terminate web-1 -y --wait").expect(0);
+    first.expect_in_stderr(text(&group, "GroupName"));
     assert_eq!(groups(backend).len(), 1);
-    backend.run(&["terminate", "web-2", "-y", "--wait"]).expect(0);
+    backend.run("terminate web-2 -y --wait").expect(0);
     assert_eq!(groups(backend), [Value::Null; 0]);
 }
 
@@ -128,16 +126,7 @@ fn open_ports_add_to_the_given_security_groups(backend: &Backend) {
             &vpc,
         ],
     );
-    let with = [
-        "create",
-        "web-1",
-        "--subnet",
-        &subnets[0],
-        "--firewall",
-        "own",
-        "--open",
-        "22",
-    ];
+    let with = format!("create web-1 --subnet {} --firewall own --open 22", subnets[0]);
     backend.run(&with).expect(0);
     let made = &emulator(backend).alive()[0];
     assert_eq!(made.security_groups.len(), 2, "{made:?}");
@@ -148,28 +137,28 @@ fn open_ports_add_to_the_given_security_groups(backend: &Backend) {
         .collect();
     assert_eq!((opened.len(), text(&opened[0], "VpcId")), (1, vpc.as_str()));
     // The same openings elsewhere are another group, and this one stays when that one goes.
-    backend.run(&["create", "web-2", "--open", "22"]).expect(0);
+    backend.run("create web-2 --open 22").expect(0);
     assert_eq!(groups(backend).len(), 3);
-    backend.run(&["terminate", "web-2", "-y", "--wait"]).expect(0);
+    backend.run("terminate web-2 -y --wait").expect(0);
     assert_eq!(groups(backend).len(), 2);
-    backend.run(&["terminate", "web-1", "-y", "--wait"]).expect(0);
+    backend.run("terminate web-1 -y --wait").expect(0);
     assert_eq!(groups(backend).len(), 1, "the user's own stays");
 }
 
 fn dry_run_creates_no_security_group(backend: &Backend) {
-    backend.run(&["create", "web-1", "--open", "22", "--dry-run"]).expect(0);
+    backend.run("create web-1 --open 22 --dry-run").expect(0);
     assert_eq!(groups(backend), [Value::Null; 0]);
     emulator(backend).disable_default_vpc("us-east-1");
-    let refused = backend.run(&["create", "web-1", "--open", "22"]).expect(6);
-    assert!(refused.stderr.contains("create-default-vpc"), "{}", refused.stderr);
+    let refused = backend.run("create web-1 --open 22").expect(6);
+    refused.expect_in_stderr("create-default-vpc");
     assert_eq!(backend.count("CreateSecurityGroup"), 0);
 }
 
 /// The name of the group that opens port 22 in the default VPC, which is not there any more.
 fn group_of_22(backend: &Backend) -> String {
-    backend.run(&["create", "probe", "--open", "22"]).expect(0);
+    backend.run("create probe --open 22").expect(0);
     let name = text(&groups(backend)[0], "GroupName").to_owned();
-    backend.run(&["terminate", "probe", "-y", "--wait"]).expect(0);
+    backend.run("terminate probe -y --wait").expect(0);
     assert_eq!(groups(backend), [Value::Null; 0]);
     name
 }
@@ -189,7 +178,7 @@ fn make_group(backend: &Backend, name: &str, tags: &[&str]) {
 fn security_group_of_others_is_not_used(backend: &Backend) {
     let name = group_of_22(backend);
     make_group(backend, &name, &[]);
-    let refused = backend.json(&["create", "web-1", "--open", "22"]).expect(6);
+    let refused = backend.json("create web-1 --open 22").expect(6);
     assert_eq!(refused.error_kinds(), ["already_exists"]);
     assert!(refused.stdout.contains(&name), "{}", refused.stdout);
     assert_eq!(backend.alive(), []);
@@ -200,14 +189,14 @@ fn security_group_of_ours_gets_missing_rules(backend: &Backend) {
     let name = group_of_22(backend);
     let mark = "ResourceType=security-group,Tags=[{Key=cloudctl-managed,Value=true}]";
     make_group(backend, &name, &["--tag-specifications", mark]);
-    backend.run(&["create", "web-1", "--open", "22"]).expect(0);
+    backend.run("create web-1 --open 22").expect(0);
     let made = groups(backend);
     assert_eq!((made.len(), rules(&made[0])), (1, vec!["22/0.0.0.0/0".to_owned()]));
 }
 
 fn security_group_removed_before_launch_is_created_again(backend: &Backend) {
     emulator(backend).remove_groups_before_launch("cloudctl-open-", 2);
-    backend.run(&["create", "web-1", "--open", "22"]).expect(0);
+    backend.run("create web-1 --open 22").expect(0);
     let made = groups(backend);
     let alive = emulator(backend).alive();
     assert_eq!((made.len(), alive.len()), (1, 1));
@@ -218,20 +207,20 @@ fn security_group_removed_before_launch_is_created_again(backend: &Backend) {
 fn create_uses_a_new_token_after_its_security_group_was_lost(backend: &Backend) {
     emulator(backend).remove_groups_before_launch("cloudctl-open-", 1);
     emulator(backend).set_refusals_use_up_tokens();
-    backend.run(&["create", "web-1", "--open", "22"]).expect(0);
+    backend.run("create web-1 --open 22").expect(0);
     let made = groups(backend);
     let alive = emulator(backend).alive();
     assert_eq!((made.len(), alive.len()), (1, 1));
     assert_eq!(alive[0].tags.get("cloudctl-generation").map(String::as_str), Some("1"));
-    let again = backend.run(&["create", "web-1", "--open", "22"]).expect(0);
-    assert!(again.stderr.contains("exists already"), "{}", again.stderr);
+    let again = backend.run("create web-1 --open 22").expect(0);
+    again.expect_in_stderr("exists already");
     assert_eq!(emulator(backend).alive().len(), 1);
 }
 
 fn security_group_being_deleted_is_waited_for(backend: &Backend) {
-    backend.run(&["create", "web-1", "--open", "22"]).expect(0);
+    backend.run("create web-1 --open 22").expect(0);
     emulator(backend).set_transition(std::time::Duration::from_secs(2));
-    backend.run(&["terminate", "web-1", "-y"]).expect(0);
+    backend.run("terminate web-1 -y").expect(0);
     assert_eq!(groups(backend), [Value::Null; 0]);
 }
 
