@@ -149,7 +149,7 @@ fn execute_without_settings(
         Command::Schema(args) => Some(commands::schema::run(args, drivers.infos(), printer)),
         Command::Man(args) => Some(commands::man::run(args, Cli::command(), printer)),
         Command::Help(args) => {
-            let settings = drivers.vendor_settings();
+            let settings = drivers.cloud_tool_settings();
             let result = commands::help::run(args, Cli::command(), drivers.infos(), &settings, printer);
             Some(result)
         }

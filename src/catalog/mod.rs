@@ -13,11 +13,11 @@ use std::sync::OnceLock;
 
 use crate::cloud::{Gpu, MachineType, ProviderKind};
 
-mod built_in_rows;
+mod built_in_data;
 mod fetched_price_file;
 mod image_aliases;
 
-pub use built_in_rows::{CatalogMetadata, EmbeddedRow, EmbeddedRows, embedded_as_of, embedded_rows, metadata};
+pub use built_in_data::{CatalogMetadata, EmbeddedRow, EmbeddedRows, embedded_as_of, embedded_rows, metadata};
 pub use fetched_price_file::{CloudPrices, Price, PriceFile};
 pub use image_aliases::{
     DEFAULT_IMAGE, IMAGE_ALIASES, ImageAlias, LoginMethod, has_license_fee, image_alias, sort_aliases_by_similarity,

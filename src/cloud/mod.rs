@@ -7,7 +7,6 @@ mod batch_tracker;
 mod cloud_info;
 mod did_you_mean;
 mod error;
-mod group_members;
 mod idempotency;
 mod ingress_rule;
 mod instance;
@@ -16,11 +15,12 @@ mod instance_ref;
 mod instance_spec;
 mod label_syntax;
 mod labels;
-mod listing;
 mod location;
 mod machine_type;
 mod management_labels;
-mod message_text;
+mod message_values;
+mod numbered_names;
+mod partial_listing;
 mod provider;
 mod provider_kind;
 mod public_key;
@@ -33,7 +33,6 @@ pub use batch_tracker::{BatchTracker, InstanceAction, TargetOutcome};
 pub use cloud_info::{CloudInfo, CloudInfos, ImageUser, SettingKey, SettingVariable, TokenScope};
 pub use did_you_mean::{closest, did_you_mean};
 pub use error::{Error, ErrorKind, ErrorLocation, Gap, Leftover, Result, SkippedCloud, Subject};
-pub use group_members::GroupMembers;
 pub use idempotency::IdempotencyToken;
 pub use idempotency::{Fingerprint, SPEC_FIELDS};
 pub use ingress_rule::IngressRule;
@@ -50,13 +49,14 @@ pub use labels::{
     LABEL_GENERATION, LABEL_MANAGED, LABEL_MEMBERS, LABEL_NAME, LABEL_SPEC, LABEL_TTL, Labels, RESERVED_PREFIX,
     check_label_key,
 };
-pub use listing::{InstanceSink, ListFilter, Listing};
 pub use location::{ListScope, Location, region_given_as_zone_error, zone_given_as_region_error};
 pub use machine_type::{Architecture, Gpu, Image, MachineRequirements, MachineType, normalize_gpu_kind};
 pub use management_labels::{NativeName, Ownership, management_labels};
-pub use message_text::{
+pub use message_values::{
     is_content, is_safe_key, may_be_secret, path_text, quoted, redact_parser_message, redact_value,
 };
+pub use numbered_names::GroupMembers;
+pub use partial_listing::{InstanceSink, ListFilter, Listing};
 pub use provider::{
     Access, CatalogSource, Cleanup, CreateOutcome, Identity, Instances, Locations, Provider, PublishedPrice,
 };

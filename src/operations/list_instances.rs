@@ -10,8 +10,8 @@ use std::task::Poll;
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
+use super::list_one_location::{LocationQuery, list_with_idle_timeout, resolve_region_or_area, run_with_idle_timeout};
 use super::listing_timeout::ActiveTimer;
-use super::location_query::{LocationQuery, list_with_idle_timeout, resolve_region_or_area, run_with_idle_timeout};
 use crate::cloud::{
     Error, ErrorKind, Gap, Instance, ListFilter, ListScope, Provider, ProviderKind, Result, SkippedCloud,
 };

@@ -8,8 +8,8 @@ mod instance_costs;
 mod instance_filter;
 mod label_selector;
 mod list_instances;
+mod list_one_location;
 mod listing_timeout;
-mod location_query;
 mod resolve_instances;
 mod ssh_probe;
 mod terminate;
@@ -27,7 +27,7 @@ pub use instance_costs::{Cost, FILLED_IN_FIELDS, fill_in_prices, sum_costs};
 pub use instance_filter::{Filter, SortOrder};
 pub use label_selector::{LabelSelector, Selectors};
 pub use list_instances::{Inventory, RegionSelection, list_all, list_all_with_progress, stream_all};
-pub use location_query::resolve_region_or_area;
+pub use list_one_location::resolve_region_or_area;
 pub use resolve_instances::{ResolvedInstances, resolve};
 pub use ssh_probe::SSH_PORT;
 pub use terminate::{

@@ -5,29 +5,29 @@
 use std::io::Write;
 
 mod columns;
-mod diagnostics;
+mod expiry_and_login_notes;
 mod hints;
-mod instance_notes;
 mod json_schemas;
 mod output_formats;
 mod output_record;
 mod printer;
 mod redaction;
 mod sanitize;
+mod stderr_messages;
 mod table;
 mod terminal_text;
 
-pub use columns::account::{CONTEXTS, DOCTOR, IDENTITIES, SETTINGS};
-pub use columns::catalog::{CATALOG_PARTS, COSTS, MACHINE_TYPES, PRICES, UPDATES};
+pub use columns::identity_and_settings::{CONTEXTS, DOCTOR, IDENTITIES, SETTINGS};
+pub use columns::types_and_prices::{CATALOG_PARTS, COSTS, MACHINE_TYPES, PRICES, UPDATES};
 pub use columns::{Column, ColumnSet, IMAGES, INSTANCES, PREVIEWS, REGIONS};
-pub use diagnostics::format_error;
+pub use expiry_and_login_notes::{format_expiry, no_enforcer_warning, password_hint, ssh_hint};
 pub use hints::hint_for;
-pub use instance_notes::{format_expiry, no_enforcer_warning, password_hint, ssh_hint};
 pub use json_schemas::{error_schema, instance_schema};
 pub use output_formats::Format;
 pub use output_record::{Record, Report};
 pub use printer::Printer;
 pub use redaction::Redactor;
+pub use stderr_messages::format_error;
 pub use terminal_text::{age, display_name, escape};
 
 /// Which streams are terminals, how wide they are, and whether to use colours.

@@ -17,7 +17,7 @@ pub struct Driver {
     /// none: it is queried only if the user names it.
     pub has_credentials: fn(&Settings) -> bool,
     /// The settings of the cloud's own tools, and how cloudctl handles each.
-    pub vendor_settings: &'static [CloudToolSetting],
+    pub cloud_tool_settings: &'static [CloudToolSetting],
     /// The values of those settings in this run, each with its source. Sends no call. Fails with `InvalidSpec` if a
     /// configuration file cannot be read, and with `Unauthenticated` if a credentials file cannot.
     pub resolved_settings: fn(&Settings) -> Result<Vec<ResolvedSetting>>,

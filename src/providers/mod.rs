@@ -44,8 +44,8 @@ impl Drivers {
     }
 
     /// Each cloud with the settings of its own tools.
-    pub fn vendor_settings(&self) -> Vec<(&'static CloudInfo, &'static [CloudToolSetting])> {
-        let settings = self.0.iter().map(|driver| (driver.info, driver.vendor_settings));
+    pub fn cloud_tool_settings(&self) -> Vec<(&'static CloudInfo, &'static [CloudToolSetting])> {
+        let settings = self.0.iter().map(|driver| (driver.info, driver.cloud_tool_settings));
         settings.collect()
     }
 

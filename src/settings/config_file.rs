@@ -8,7 +8,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use toml_edit::TableLike;
 
-use super::text_file::{io_reason, utf8_text};
+use super::read_text_file::{io_reason, utf8_text};
 use crate::cloud::{
     CloudInfos, Error, ProviderKind, Result, is_content, is_safe_key, path_text, quoted, redact_parser_message,
     redact_value,

@@ -12,17 +12,17 @@ mod cloud_tool_setting;
 mod cloud_tool_settings_help;
 mod config_file;
 mod environment;
-mod flag_values;
+mod flag_parsers;
+mod read_text_file;
 mod sourced_value;
-mod text_file;
 
 pub use cloud_tool_setting::{CloudToolSetting, ResolvedSetting, SettingPlace, Topic, Treatment, refuse_unsupported};
 pub use cloud_tool_settings_help::{settings_page, settings_text};
 pub use config_file::{ConfigFile, ContextEntry, key_in_toml_line};
 pub use environment::{Environment, is_cloud_setting, is_setting};
-pub use flag_values::{ProviderChoice, one_of};
+pub use flag_parsers::{ProviderChoice, one_of};
+pub use read_text_file::{NotText, io_reason, utf8_text};
 pub use sourced_value::SourcedValue;
-pub use text_file::{NotText, io_reason, utf8_text};
 
 /// The flags that mean the same for every command.
 #[derive(Args, Clone, Debug, Default)]

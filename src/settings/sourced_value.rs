@@ -26,7 +26,7 @@ impl fmt::Debug for SourcedValue {
 impl SourcedValue {
     /// Reads an environment variable, without white space around its value; `None` if nothing is left.
     pub fn from_variable(environment: &Environment, name: &str) -> Option<Self> {
-        let exact = Self::from_exact_variable(environment, name)?;
+        let exact = Self::from_untrimmed_variable(environment, name)?;
         match exact.value.trim() {
             "" => None,
             trimmed => Some(Self {
@@ -37,7 +37,7 @@ impl SourcedValue {
     }
 
     /// Reads an environment variable with white space, for a variable that an SDK reads itself.
-    pub fn from_exact_variable(environment: &Environment, name: &str) -> Option<Self> {
+    pub fn from_untrimmed_variable(environment: &Environment, name: &str) -> Option<Self> {
         Some(Self {
             value: environment.get(name)?.to_owned(),
             source: format!("{VARIABLE}{name}"),

@@ -64,7 +64,7 @@ const DRIVER: Driver = Driver {
     info: &INFO,
     connect,
     has_credentials: |_| false,
-    vendor_settings: &[],
+    cloud_tool_settings: &[],
     resolved_settings: |_| Ok(Vec::new()),
     offline_catalog: None,
 };

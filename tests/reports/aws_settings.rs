@@ -567,7 +567,7 @@ fn sso_address(row: &'static CloudToolSetting) {
 
 #[test]
 fn every_row_has_its_effect_or_is_refused_by_name() {
-    let rows = aws().vendor_settings;
+    let rows = aws().cloud_tool_settings;
     assert!(rows.len() > 70, "{}", rows.len());
     let mut without_trial = Vec::new();
     for row in rows {
@@ -587,7 +587,7 @@ fn every_row_has_its_effect_or_is_refused_by_name() {
 
 #[test]
 fn rows_are_there_once() {
-    let mut names: Vec<_> = aws().vendor_settings.iter().map(|row| row.name).collect();
+    let mut names: Vec<_> = aws().cloud_tool_settings.iter().map(|row| row.name).collect();
     let all = names.len();
     names.sort_unstable();
     names.dedup();

@@ -188,7 +188,7 @@ fn holds_credential(name: &str) -> bool {
 fn names(kind: ProviderKind, own: &[&str]) -> BTreeSet<String> {
     let table = Drivers::default()
         .get(kind)
-        .vendor_settings
+        .cloud_tool_settings
         .iter()
         .filter_map(|setting| match setting.place {
             SettingPlace::Variable => Some(setting.name.to_owned()),

@@ -15,7 +15,7 @@ use cloud_emulators::gce;
 const CONFIGURATION: &str = "home/.config/gcloud/configurations/config_default";
 
 fn table() -> &'static [CloudToolSetting] {
-    Drivers::default().get(ProviderKind::Gcp).vendor_settings
+    Drivers::default().get(ProviderKind::Gcp).cloud_tool_settings
 }
 
 pub fn list(sandbox: &Sandbox) -> Run {

@@ -13,7 +13,7 @@ const WRITE: &str = "CLOUDCTL_WRITE_DOCS";
 #[test]
 fn settings_page_is_what_the_code_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md");
-    let page = settings_page(&Drivers::default().vendor_settings());
+    let page = settings_page(&Drivers::default().cloud_tool_settings());
     if std::env::var_os(WRITE).is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, &page).unwrap();
@@ -28,5 +28,5 @@ fn settings_page_is_what_the_code_says() {
 #[test]
 fn settings_help_is_the_same_table() {
     let shown = Sandbox::new().run("help settings").expect(0).stdout;
-    assert_eq!(shown, settings_text(&Drivers::default().vendor_settings()));
+    assert_eq!(shown, settings_text(&Drivers::default().cloud_tool_settings()));
 }

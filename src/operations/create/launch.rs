@@ -1,6 +1,6 @@
 //! Sends the create calls for one location, one generation after another.
 
-use super::name_index::{NameIndex, SearchScope, find_by_name, format_names};
+use super::instances_by_name::{NameIndex, SearchScope, find_by_name, format_names};
 use crate::cloud::{Error, ErrorKind, GroupMembers, Instance, InstanceName, InstanceSpec, Provider, Result};
 use crate::shutdown::Shutdown;
 

@@ -2,12 +2,12 @@
 
 mod compare_existing;
 mod find_existing;
+mod instances_by_name;
 mod launch;
-mod name_index;
 pub(super) mod offers;
 pub(super) mod placement_search;
 pub(super) mod preview;
-mod remove_duplicates;
+mod terminate_duplicates;
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use self::find_existing::{ExistingInstances, NameStatus, find_existing};
 use self::launch::{launch, split_into_calls};
 use self::offers::CreateRequest;
 use self::placement_search::{PlacementRefusal, PlacementRules, PlacementSearch, PlacementTarget, SelectedOffer};
-use self::remove_duplicates::remove_duplicates;
+use self::terminate_duplicates::remove_duplicates;
 use super::apply_action::send;
 use crate::cloud::{Error, Instance, InstanceAction, InstanceName, InstanceSpec, Provider, Result, TokenScope};
 use crate::shutdown::Shutdown;

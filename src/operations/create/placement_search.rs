@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::name_index::{SearchScope, format_names};
+use super::instances_by_name::{SearchScope, format_names};
 use super::offers::{CreateRequest, Offer, OfferSearch, mark_alternatives, sort_offers};
 use crate::catalog::Catalog;
 use crate::cloud::{

@@ -8,8 +8,8 @@ macro_rules! field_names {
     };
 }
 
-pub(super) mod account;
-pub(super) mod catalog;
+pub(super) mod identity_and_settings;
+pub(super) mod types_and_prices;
 
 use crate::cloud::{Error, Result, did_you_mean, quoted};
 

@@ -1,7 +1,7 @@
 //! Data about EC2 that is true without a call.
 
 use super::catalog::machine_types::default_type;
-use super::configuration::cloudctl_keys::{EXPECT_ACCOUNT, SETTINGS};
+use super::configuration::config_file_keys::{EXPECT_ACCOUNT, SETTINGS};
 use super::create::key_pair::PublicKey;
 use super::create::request::MAX_INSTANCES_PER_CALL;
 use crate::cloud::{Area, CloudInfo, ImageUser, Instance, ProviderKind, TokenScope};

@@ -22,7 +22,7 @@ use async_trait::async_trait;
 
 use self::api::client::Clients;
 use self::api::error::{Call, translate};
-use self::configuration::{aws_cli_settings, cloudctl_keys};
+use self::configuration::{aws_cli_settings, config_file_keys};
 use self::regions::RegionSet;
 use crate::cloud::{
     Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, Gap, Identity, Image, Instance,
@@ -37,7 +37,7 @@ pub(super) const DRIVER: Driver = Driver {
     info: &cloud_info::INFO,
     connect: |settings, _clock| Arc::new(Aws::new(settings)),
     has_credentials: credentials::credential_source::has_credentials,
-    vendor_settings: aws_cli_settings::AWS_CLI_SETTINGS,
+    cloud_tool_settings: aws_cli_settings::AWS_CLI_SETTINGS,
     resolved_settings: resolved_settings::resolved_settings,
     offline_catalog: Some(&catalog::built_in_catalog::CATALOG),
 };
@@ -54,7 +54,7 @@ impl Aws {
         Self {
             clients: Clients::new(settings),
             region: settings
-                .cloud_setting(cloud_info::INFO.kind, cloudctl_keys::REGION)
+                .cloud_setting(cloud_info::INFO.kind, config_file_keys::REGION)
                 .value
                 .clone(),
         }

@@ -14,7 +14,7 @@ use super::api::retry::with_timeout;
 use super::catalog::images;
 use super::catalog::machine_types::find_zones_with_type;
 use super::configuration::partition::Partition;
-use super::configuration::region_names::{REGIONS, always_enabled_regions, is_region_shaped, region_of_zone};
+use super::configuration::region_name_syntax::{REGIONS, always_enabled_regions, is_region_shaped, region_of_zone};
 use super::network;
 use crate::cloud::{
     Error, ErrorKind, ErrorLocation, InstanceSpec, ListScope, Location, ProviderKind, Result, closest, quoted,

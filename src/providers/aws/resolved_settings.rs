@@ -3,10 +3,10 @@
 use super::api::retry::ReadRetryLimit;
 use super::configuration::Configuration;
 use super::configuration::aws_cli_settings::check_aws_cli_settings;
-use super::configuration::cloudctl_keys::REGION;
-use super::configuration::connection_settings::{Connection, Proxy};
+use super::configuration::config_file_keys::REGION;
 use super::configuration::endpoints::Endpoints;
-use super::configuration::region_names::choose_region_for_global_calls;
+use super::configuration::proxy_and_certificates::{Connection, Proxy};
+use super::configuration::region_name_syntax::choose_region_for_global_calls;
 use super::credentials::credential_source::CredentialSource;
 use crate::cloud::{ProviderKind, Result};
 use crate::settings::{ResolvedSetting, Settings, SourcedValue};

@@ -5,7 +5,7 @@
 use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
 
 use crate::cloud::{Error, InstanceSpec, LABEL_MANAGED, Labels, ProviderKind, Result, management_labels, quoted};
-use crate::providers::common::limit_checks::{check_count, check_label_lengths};
+use crate::providers::common::spec_limits::{check_count, check_label_lengths};
 
 /// The tag that the console shows as an instance's name.
 pub(super) const TAG_NAME: &str = "Name";

@@ -3,10 +3,10 @@
 pub(super) mod batch_calls;
 pub(super) mod certificates;
 pub(super) mod connection_errors;
+pub(super) mod endpoint_address;
 pub(super) mod http_date;
 pub(super) mod image_alias_sources;
-pub(super) mod limit_checks;
 pub(super) mod native_options;
 pub(super) mod rate_limit;
 pub(super) mod retry;
-pub(super) mod server_address;
+pub(super) mod spec_limits;

@@ -1,6 +1,6 @@
 //! Data about Compute Engine that is true without a call.
 
-use super::configuration::cloudctl_keys::{EXPECT_PROJECT, SETTINGS};
+use super::configuration::config_file_keys::{EXPECT_PROJECT, SETTINGS};
 use super::create::bulk_insert::MAX_INSTANCES;
 use super::create::instance_metadata::login_user;
 use super::create::request::DEFAULT_MACHINE_TYPE;

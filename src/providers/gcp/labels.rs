@@ -4,7 +4,7 @@
 //! <https://cloud.google.com/compute/docs/labeling-resources#requirements>
 
 use crate::cloud::{Error, InstanceSpec, Labels, ProviderKind, Result, check_label_key, management_labels, quoted};
-use crate::providers::common::limit_checks::check_count;
+use crate::providers::common::spec_limits::check_count;
 
 /// The prefix of the network tags and firewall rules that open ports.
 pub(crate) const OPEN_PORT_PREFIX: &str = "cloudctl-open-";

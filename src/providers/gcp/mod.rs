@@ -41,7 +41,7 @@ pub(super) const DRIVER: Driver = Driver {
     info: &cloud_info::INFO,
     connect: |settings, _clock| Arc::new(Gcp::new(settings)),
     has_credentials,
-    vendor_settings: gcloud_settings::VENDOR_SETTINGS,
+    cloud_tool_settings: gcloud_settings::GCLOUD_SETTINGS,
     resolved_settings: credentials::resolved_settings::resolved_settings,
     offline_catalog: Some(&catalog::built_in_catalog::CATALOG),
 };

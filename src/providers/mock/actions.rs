@@ -9,7 +9,7 @@ use super::create::check_ttl;
 use super::faults::{FaultSite, Faults, simulate_call};
 use super::instance_phase::{BOOT, Phase};
 use super::state_file::Store;
-use super::stored_state::{State, StoredInstance, public_address};
+use super::state_model::{State, StoredInstance, public_address};
 use crate::cloud::{
     BatchTracker, Clock, Error, ErrorKind, InstanceAction, InstanceRef, InstanceState, Result, TargetOutcome,
 };

@@ -9,16 +9,16 @@ use serde::de::{Deserializer, Error as _};
 use super::catalog::{Image, MachineType};
 use super::faults::{FaultSite, Faults};
 use super::instance_phase::{BOOT, EndReason, Phase};
-use super::stored_state::{State, StoredInstance, private_address, public_address};
+use super::state_model::{State, StoredInstance, private_address, public_address};
 use super::{catalog, regions};
 use crate::catalog::{ImageAlias, image_alias};
 use crate::cloud::{
     CreateOutcome, Error, ErrorKind, ErrorLocation, IdempotencyToken, InstanceSpec, Labels, LaunchPreview, Location,
     ProviderKind, Result, SshKey, UserDataReader, check_label_key, find_user_data_problem, management_labels, quoted,
 };
-use crate::providers::common::limit_checks;
-use crate::providers::common::limit_checks::{check_count, check_label_lengths, check_size, split_public_key};
 use crate::providers::common::native_options::{read_number, read_options};
+use crate::providers::common::spec_limits;
+use crate::providers::common::spec_limits::{check_count, check_label_lengths, check_size, split_public_key};
 
 /// The only network.
 pub(super) const NETWORK: &str = "default";
@@ -348,7 +348,7 @@ fn check_user_data(spec: &InstanceSpec, alias: &str) -> Result<()> {
 
 /// Refuses a TTL that is too long for this cloud.
 pub(super) fn check_ttl(ttl: Duration) -> Result<()> {
-    limit_checks::check_ttl(ProviderKind::Mock, ttl, Duration::ZERO..=MAX_TTL)
+    spec_limits::check_ttl(ProviderKind::Mock, ttl, Duration::ZERO..=MAX_TTL)
 }
 
 fn check_labels(labels: &Labels) -> Result<()> {

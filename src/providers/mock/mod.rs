@@ -12,7 +12,7 @@ mod faults;
 mod instance_phase;
 mod regions;
 mod state_file;
-mod stored_state;
+mod state_model;
 
 #[cfg(test)]
 mod tests;
@@ -28,7 +28,7 @@ use self::actions::{Change, CloudState, change_instances};
 use self::create::ResolvedSpec;
 use self::faults::{FaultSite, Faults, simulate_call};
 use self::state_file::Store;
-use self::stored_state::StoredInstance;
+use self::state_model::StoredInstance;
 use crate::cloud::{
     Access, BatchTracker, CatalogSource, Cleanup, Clock, CloudInfo, CreateOutcome, Error, Gap, Identity, Image,
     Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, InstanceState, Instances, LaunchPreview,
@@ -42,7 +42,7 @@ pub(super) const DRIVER: Driver = Driver {
     info: &cloud_info::INFO,
     connect: |settings, clock| Arc::new(Mock::new(settings, clock)),
     has_credentials: |_| false,
-    vendor_settings: &[],
+    cloud_tool_settings: &[],
     resolved_settings: |_| Ok(Vec::new()),
     // Its prices are its own: see `fixed_price`.
     offline_catalog: None,
@@ -261,7 +261,7 @@ impl Access for Mock {
     async fn identity(&self) -> Result<Identity> {
         simulate_call(&self.faults()?, FaultSite::default(), "identity").await?;
         Ok(Identity {
-            account: stored_state::ACCOUNT.to_owned(),
+            account: state_model::ACCOUNT.to_owned(),
             principal: Some(self.user.clone()),
         })
     }

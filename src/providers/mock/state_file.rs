@@ -11,7 +11,7 @@ use std::time::Duration;
 use tempfile::NamedTempFile;
 use tokio::time::{Instant, sleep};
 
-use super::stored_state::{SCHEMA, State};
+use super::state_model::{SCHEMA, State};
 use crate::cloud::{Error, ErrorKind, Result, path_text, quoted, redact_parser_message};
 
 /// How long a change waits for changes of other processes.

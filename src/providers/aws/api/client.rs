@@ -27,12 +27,12 @@ use super::sts::StsClients;
 use crate::cloud::{Error, ErrorKind, ErrorLocation, ProviderKind, Result};
 use crate::providers::aws::configuration::Configuration;
 use crate::providers::aws::configuration::aws_cli_settings::check_aws_cli_settings;
-use crate::providers::aws::configuration::cloudctl_keys::REGION;
-use crate::providers::aws::configuration::connection_settings::Connection;
+use crate::providers::aws::configuration::config_file_keys::REGION;
 use crate::providers::aws::configuration::endpoints::Endpoints;
 use crate::providers::aws::configuration::metadata_service::{build_metadata_client, can_ask_metadata_service};
 use crate::providers::aws::configuration::partition::Partition;
-use crate::providers::aws::configuration::region_names::choose_region_for_global_calls;
+use crate::providers::aws::configuration::proxy_and_certificates::Connection;
+use crate::providers::aws::configuration::region_name_syntax::choose_region_for_global_calls;
 use crate::settings::Settings;
 
 const BEHAVIOR: fn() -> BehaviorVersion = BehaviorVersion::v2026_01_12;

@@ -13,8 +13,8 @@ use http::Uri;
 use rustls::Error as TlsError;
 
 use crate::cloud::ErrorKind;
-use crate::providers::aws::configuration::connection_settings;
-use crate::providers::aws::configuration::connection_settings::{Authorities, Proxy};
+use crate::providers::aws::configuration::proxy_and_certificates;
+use crate::providers::aws::configuration::proxy_and_certificates::{Authorities, Proxy};
 use crate::providers::common::connection_errors::{TlsProblem, asks_for_proxy_password, io_reason, links, tls_problem};
 
 /// A server as messages show it, such as `127.0.0.1:4566`, and its proxy.
@@ -222,13 +222,13 @@ fn find_tls_reason(error: &TlsError, server: &Server, authorities: Option<&Autho
     match tls_problem(error, address) {
         TlsProblem::UnknownAuthority => Unreachable::permanent(
             format!("the certificate of {address} is of an unknown authority"),
-            connection_settings::trust_hint(authorities),
+            proxy_and_certificates::trust_hint(authorities),
         ),
         TlsProblem::OwnAuthority => Unreachable::permanent(
             format!(
                 "the certificate of {address} is of an unknown authority: it is self-signed, as an authority's own"
             ),
-            connection_settings::replace_hint(authorities),
+            proxy_and_certificates::replace_hint(authorities),
         ),
         TlsProblem::Permanent(reason, hint) => Unreachable::permanent(reason, hint.to_owned()),
         TlsProblem::Passing(reason) => Unreachable::transient(reason),

@@ -33,7 +33,7 @@ use super::retry::ATTEMPT_TIMEOUT;
 use super::server_time;
 use super::server_time::ServerTime;
 use super::xml_sanitizer::sanitize;
-use crate::providers::aws::configuration::connection_settings::{Connection, Proxy};
+use crate::providers::aws::configuration::proxy_and_certificates::{Connection, Proxy};
 
 /// Some servers begin a text with it; the parsers do not expect it.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();

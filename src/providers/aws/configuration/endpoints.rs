@@ -6,7 +6,7 @@ use http::Uri;
 
 use super::{Configuration, setting_name};
 use crate::cloud::{Error, Result, quoted};
-use crate::providers::common::server_address::{has_valid_port, is_host, shown_address};
+use crate::providers::common::endpoint_address::{has_valid_port, is_host, shown_address};
 use crate::settings::SourcedValue;
 
 /// The services that cloudctl calls: the end of their variables' names, and their keys in a `services` section.

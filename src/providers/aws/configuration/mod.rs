@@ -6,15 +6,15 @@
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>
 
 pub(super) mod aws_cli_settings;
-pub(super) mod cloudctl_keys;
-pub(super) mod connection_settings;
+pub(super) mod config_file_keys;
 pub(super) mod endpoints;
 pub(super) mod metadata_service;
 pub(super) mod partition;
 pub(super) mod profile_files;
-pub(super) mod region_names;
+pub(super) mod proxy_and_certificates;
+pub(super) mod region_name_syntax;
 
-use self::cloudctl_keys::PROFILE;
+use self::config_file_keys::PROFILE;
 use self::profile_files::{ProfileFiles, Section};
 use crate::cloud::{Error, ErrorKind, ProviderKind, Result, closest, quoted};
 use crate::settings::{Environment, Settings, SourcedValue};

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::cloud::{Error, ErrorKind, ErrorLocation, InstanceSpec, ProviderKind, Result, SshKey, quoted};
 use crate::providers::aws::api::error::{Call, translate, with_sdk_details};
 use crate::providers::aws::tags::managed_tag_specification;
-use crate::providers::common::limit_checks::split_public_key;
+use crate::providers::common::spec_limits::split_public_key;
 
 /// A public key to import. Its name is a digest of the key.
 #[derive(Debug, PartialEq, Eq)]

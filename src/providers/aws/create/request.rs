@@ -29,7 +29,7 @@ use crate::providers::aws::network;
 use crate::providers::aws::network::Network;
 use crate::providers::aws::regions::check_zone;
 use crate::providers::aws::tags::{are_valid_in_metadata, build_tags, check_tags, to_ec2_tags};
-use crate::providers::common::limit_checks::{check_disk_gib, check_size, check_ttl};
+use crate::providers::common::spec_limits::{check_disk_gib, check_size, check_ttl};
 
 /// The timer of an instance checks the time once a minute.
 const MIN_TTL: Duration = Duration::from_secs(60);

@@ -22,12 +22,12 @@ use super::resource_name::region_of;
 use crate::cloud::{Error, ErrorKind, Identity, Location, ProviderKind, Result, path_text};
 use crate::providers::common::certificates::has_system_authorities;
 use crate::providers::common::rate_limit::RateLimiter;
-use crate::providers::gcp::configuration::cloudctl_keys::{REGION, ZONE};
+use crate::providers::gcp::configuration::config_file_keys::{REGION, ZONE};
+use crate::providers::gcp::configuration::effective_settings;
+use crate::providers::gcp::configuration::effective_settings::{QuotaProject, resolve_impersonation, resolve_universe};
 use crate::providers::gcp::configuration::endpoints::GoogleApi;
 use crate::providers::gcp::configuration::gcloud_config::GcloudConfiguration;
-use crate::providers::gcp::configuration::gcloud_settings::check_vendor_settings;
-use crate::providers::gcp::configuration::setting_values;
-use crate::providers::gcp::configuration::setting_values::{QuotaProject, resolve_impersonation, resolve_universe};
+use crate::providers::gcp::configuration::gcloud_settings::check_gcloud_settings;
 use crate::providers::gcp::credentials;
 use crate::providers::gcp::credentials::access_token::BilledCredentials;
 use crate::providers::gcp::credentials::impersonation::ImpersonatedToken;
@@ -226,7 +226,7 @@ impl Client {
     pub(crate) async fn gcloud_config(&self) -> Result<&GcloudConfiguration> {
         let read = || async {
             let gcloud = GcloudConfiguration::read(&self.settings.environment)?;
-            check_vendor_settings(&self.settings, &gcloud)?;
+            check_gcloud_settings(&self.settings, &gcloud)?;
             Ok(gcloud)
         };
         self.gcloud_config.get_or_try_init(read).await
@@ -285,7 +285,7 @@ impl Client {
             // The metadata server of a Google machine knows its universe.
             None => self.credentials().await?.universe_domain().await,
         };
-        Ok(universe.unwrap_or_else(|| setting_values::DEFAULT_UNIVERSE.to_owned()))
+        Ok(universe.unwrap_or_else(|| effective_settings::DEFAULT_UNIVERSE.to_owned()))
     }
 
     /// Returns the address of an API, without its base path and last slash.
@@ -294,7 +294,7 @@ impl Client {
     /// `InvalidSpec` for a setting that is not an address.
     pub(crate) async fn resolve_endpoint(&self, api: &GoogleApi) -> Result<String> {
         let (gcloud, universe) = (self.gcloud_config().await?, self.universe().await?);
-        let endpoint = setting_values::resolve_endpoint(gcloud, api, universe.as_deref())?;
+        let endpoint = effective_settings::resolve_endpoint(gcloud, api, universe.as_deref())?;
         Ok(endpoint.value)
     }
 

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::built_in_types::{CustomMachineType, family_of, predefined_types};
+use super::built_in_machine_types::{CustomMachineType, family_of, predefined_types};
 use crate::catalog::{CloudPrices, OfflineCatalog, Price, embedded_as_of, embedded_rows};
 use crate::cloud::{Gpu, MachineType, ProviderKind};
 

@@ -8,7 +8,7 @@ use google_cloud_compute_v1::model::{
     AcceleratorConfig, MachineType as ApiMachineType, MachineTypeAggregatedList, MachineTypeList,
 };
 
-use super::built_in_types::{architecture_of_family, family_of, is_first_generation};
+use super::built_in_machine_types::{architecture_of_family, family_of, is_first_generation};
 use crate::cloud::{
     Architecture, Error, ErrorKind, Gpu, InstanceSpec, MachineRequirements, MachineType, Result, closest,
     normalize_gpu_kind, quoted,

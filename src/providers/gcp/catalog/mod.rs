@@ -4,7 +4,7 @@
 //! type. Here a GPU may be attached to a machine type, and an image has a path, a family and a project.
 
 pub(super) mod built_in_catalog;
-mod built_in_types;
+mod built_in_machine_types;
 pub(super) mod images;
 pub(super) mod machine_types;
 pub(super) mod prices;

@@ -2,7 +2,7 @@
 
 use super::gcloud_config::{GcloudConfiguration, SourcedValue};
 use crate::cloud::{Error, Result};
-use crate::providers::common::server_address::{is_host, shown_address};
+use crate::providers::common::endpoint_address::{is_host, shown_address};
 
 /// An API of Google.
 pub(crate) struct GoogleApi {

@@ -3,11 +3,11 @@
 
 use http::uri::{Authority, Uri};
 
+use super::effective_settings::{QuotaProject, resolve_impersonation, resolve_universe};
 use super::endpoints::{GoogleApi, parse_endpoint};
 use super::gcloud_config::{GcloudConfiguration, SourcedValue};
-use super::setting_values::{QuotaProject, resolve_impersonation, resolve_universe};
 use crate::cloud::{Error, Result};
-use crate::providers::common::server_address::{has_valid_port, is_host, shown_address};
+use crate::providers::common::endpoint_address::{has_valid_port, is_host, shown_address};
 use crate::settings::{CloudToolSetting, Environment, SettingPlace, Settings, Topic, Treatment, refuse_unsupported};
 
 const USE_PROXY_VARIABLES: &str = "set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT instead, which gcloud takes too";
@@ -17,14 +17,14 @@ const TOKEN_SERVER_IN_FILE: &str = "unset it: the credentials file itself names 
 const NO_RETRY_SETTING: &str = "unset it: cloudctl tries calls again by itself, for 50 to 60 seconds";
 
 /// Writes a table of settings: for each topic its settings, one after the other.
-macro_rules! vendor_settings {
+macro_rules! gcloud_settings {
     ($($topic:ident { $($kind:ident $name:literal $treatment:ident $text:tt)* })*) => {
         &[$($(CloudToolSetting::$kind(Topic::$topic, $name, Treatment::$treatment($text)),)*)*]
     };
 }
 
 /// All settings, by topic.
-pub(in crate::providers) const VENDOR_SETTINGS: &[CloudToolSetting] = vendor_settings! {
+pub(in crate::providers) const GCLOUD_SETTINGS: &[CloudToolSetting] = gcloud_settings! {
     Credentials {
         variable "GOOGLE_OAUTH_ACCESS_TOKEN" Honoured "this access token signs; it goes before all other credentials"
         variable "CLOUDSDK_AUTH_ACCESS_TOKEN" Honoured "this access token signs"
@@ -118,9 +118,9 @@ pub(in crate::providers) const VENDOR_SETTINGS: &[CloudToolSetting] = vendor_set
 ///
 /// # Errors
 /// `InvalidSpec` that names the setting.
-pub(crate) fn check_vendor_settings(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<()> {
+pub(crate) fn check_gcloud_settings(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<()> {
     let environment = &settings.environment;
-    refuse_unsupported(VENDOR_SETTINGS, |setting| {
+    refuse_unsupported(GCLOUD_SETTINGS, |setting| {
         let located = find_setting(setting, environment, gcloud)?;
         if is_harmless(setting.name, &located, environment) {
             return None;
@@ -197,7 +197,7 @@ pub(crate) fn list_proxies(environment: &Environment) -> Vec<SourcedValue> {
     ];
     let proxies = VARIABLES.iter();
     proxies
-        .filter_map(|name| SourcedValue::from_exact_variable(environment, name))
+        .filter_map(|name| SourcedValue::from_untrimmed_variable(environment, name))
         .collect()
 }
 

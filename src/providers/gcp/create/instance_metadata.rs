@@ -23,7 +23,7 @@ use crate::cloud::{
     Error, ErrorKind, InstanceSpec, ProviderKind, Result, SshKey, UserDataReader, find_user_data_problem, is_gzip,
     quoted,
 };
-use crate::providers::common::limit_checks::{check_size, split_public_key};
+use crate::providers::common::spec_limits::{check_size, split_public_key};
 use crate::providers::gcp::api::client::{Client, with_call_options};
 use crate::providers::gcp::native_options::Options;
 

@@ -3,21 +3,21 @@
 
 use super::{CredentialSource, find_credentials, metadata_server};
 use crate::cloud::{Error, ProviderKind, Result, path_text, quoted};
-use crate::providers::common::server_address::shown_proxy;
-use crate::providers::gcp::configuration::cloudctl_keys::{PROJECT, REGION, ZONE};
-use crate::providers::gcp::configuration::endpoints::GoogleApi;
-use crate::providers::gcp::configuration::gcloud_config::{GcloudConfiguration, SourcedValue};
-use crate::providers::gcp::configuration::gcloud_settings::{check_vendor_settings, list_proxies};
-use crate::providers::gcp::configuration::setting_values::{
+use crate::providers::common::endpoint_address::shown_proxy;
+use crate::providers::gcp::configuration::config_file_keys::{PROJECT, REGION, ZONE};
+use crate::providers::gcp::configuration::effective_settings::{
     DEFAULT_UNIVERSE, QuotaProject, check_project, resolve_endpoint, resolve_impersonation, resolve_universe,
 };
+use crate::providers::gcp::configuration::endpoints::GoogleApi;
+use crate::providers::gcp::configuration::gcloud_config::{GcloudConfiguration, SourcedValue};
+use crate::providers::gcp::configuration::gcloud_settings::{check_gcloud_settings, list_proxies};
 use crate::settings::{ResolvedSetting, Settings};
 
 /// Lists the values of the settings in this run.
 pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec<ResolvedSetting>> {
     let environment = &settings.environment;
     let gcloud = &GcloudConfiguration::read(environment)?;
-    check_vendor_settings(settings, gcloud)?;
+    check_gcloud_settings(settings, gcloud)?;
     let credentials = find_credentials(environment, gcloud)?;
     let credentials = credentials.as_ref();
     let mut list = Vec::new();

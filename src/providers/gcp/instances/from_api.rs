@@ -8,7 +8,7 @@ use google_cloud_compute_v1::model::scheduling::ProvisioningModel;
 use google_cloud_compute_v1::model::{self, MachineType};
 use serde_json::json;
 
-use super::ttl_run_limit::find_expiry;
+use super::max_run_duration::find_expiry;
 use crate::cloud::{
     Architecture, Disk, Error, ErrorKind, Gpu, Instance, InstanceRef, InstanceState, Labels, NativeName, Ownership,
     ProviderKind, RESERVED_PREFIX, Result, key_fingerprint, normalize_gpu_kind,

@@ -9,5 +9,5 @@ pub(super) mod batch_actions;
 pub(super) mod disks;
 pub(super) mod from_api;
 pub(super) mod list;
+pub(super) mod max_run_duration;
 pub(super) mod set_ttl;
-pub(super) mod ttl_run_limit;

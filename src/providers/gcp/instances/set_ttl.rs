@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::actions::wrong_instance_error;
 use super::list::{get_by_ref, is_being_deleted};
-use super::ttl_run_limit::{MIN_RUN_LIMIT, announced_end, check_limit, run_limit, run_start, with_run_limit};
+use super::max_run_duration::{MIN_RUN_LIMIT, announced_end, check_limit, run_limit, run_start, with_run_limit};
 use crate::cloud::{Error, ErrorKind, InstanceRef, LABEL_TTL, Result, format_duration};
 use crate::providers::gcp::api::client::{Client, fresh_request_id, with_call_options};
 use crate::providers::gcp::api::error::{call_error, error_location, operation_error};

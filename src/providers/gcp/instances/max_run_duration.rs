@@ -11,7 +11,7 @@ use google_cloud_compute_v1::model::{self, Scheduling};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cloud::{ExpiryEnforcer, Ownership, ProviderKind, Result};
-use crate::providers::common::limit_checks::check_ttl;
+use crate::providers::common::spec_limits::check_ttl;
 use crate::providers::gcp::api::timestamp::parse_time;
 
 /// The bounds of a run limit. <https://cloud.google.com/compute/docs/instances/limit-vm-runtime#restrictions>

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::name_index::{NameIndex, SearchScope, find_by_name};
+use super::instances_by_name::{NameIndex, SearchScope, find_by_name};
 use crate::cloud::{BatchTracker, Error, ErrorKind, Instance, InstanceAction, InstanceName, Provider, Result};
 use crate::shutdown::Shutdown;
 

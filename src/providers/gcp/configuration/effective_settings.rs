@@ -133,7 +133,7 @@ pub(crate) fn resolve_impersonation(gcloud: &GcloudConfiguration) -> Result<Opti
 /// `InvalidSpec` if it is not a domain.
 pub(crate) fn resolve_universe(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<SourcedValue>> {
     // The SDK reads this variable too, with all white space in it.
-    let variable = SourcedValue::from_exact_variable(&settings.environment, "GOOGLE_CLOUD_UNIVERSE_DOMAIN");
+    let variable = SourcedValue::from_untrimmed_variable(&settings.environment, "GOOGLE_CLOUD_UNIVERSE_DOMAIN");
     let Some(setting) = variable.or_else(|| gcloud.setting("core", "universe_domain")) else {
         return Ok(None);
     };

@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject;
 use super::{Configuration, setting_name};
 use crate::cloud::{Error, Result, path_text};
 use crate::providers::common::certificates::has_system_authorities;
-use crate::providers::common::server_address::{has_valid_port, is_host, shown_address, shown_proxy};
+use crate::providers::common::endpoint_address::{has_valid_port, is_host, shown_address, shown_proxy};
 use crate::settings::{SourcedValue, io_reason};
 
 /// The proxies, the hosts that are reached without a proxy, and the trusted authorities.
