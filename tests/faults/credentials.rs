@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::Row;
 use crate::background_command::{lists_before_recheck, while_held};
-use crate::existing_instances::alive_ids;
+use crate::seed_instances::alive_ids;
 use crate::support::backends::{Backend, BackendKind};
 
 pub fn rows() -> Vec<Row> {

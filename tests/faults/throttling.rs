@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::Row;
 use crate::background_command::Running;
-use crate::existing_instances::{alive_ids, own, seed};
+use crate::seed_instances::{alive_ids, own, seed};
 use crate::support::backends::{Backend, BackendKind};
 use cloud_emulators::faults::Fault;
 

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::Row;
-use crate::existing_instances::{alive_ids, own, seed};
+use crate::seed_instances::{alive_ids, own, seed};
 use crate::support::backends::{Backend, BackendKind};
 
 pub fn rows() -> Vec<Row> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Row;
-use crate::existing_instances::{alive_ids, labels, own, seed};
+use crate::seed_instances::{alive_ids, labels, own, seed};
 use crate::support::backends::{Backend, BackendKind};
 
 pub fn rows() -> Vec<Row> {

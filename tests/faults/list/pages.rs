@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::Row;
 use crate::background_command::while_held;
-use crate::existing_instances::{alive_ids, labels, own, seed, seed_at};
+use crate::seed_instances::{alive_ids, labels, own, seed, seed_at};
 use crate::support::backends::{Backend, BackendKind};
 use crate::support::sandbox::Run;
 use cloud_emulators::faults::{Effect, Fault};

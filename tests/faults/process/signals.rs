@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::Row;
 use crate::background_command::{Running, wait_for_calls};
-use crate::existing_instances::{own, seed};
+use crate::seed_instances::{own, seed};
 use crate::support::backends::{Backend, BackendKind};
 use crate::support::sandbox::Run;
 use cloud_emulators::faults::{Effect, Fault};

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::Row;
 use crate::background_command::{Running, lists_before_recheck, while_held};
-use crate::existing_instances::{alive_ids, is_alive, labels, own, seed};
+use crate::seed_instances::{alive_ids, is_alive, labels, own, seed};
 use crate::support::backends::{Backend, BackendKind};
 use crate::support::test_cloud::seed_name;
 

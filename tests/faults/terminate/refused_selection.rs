@@ -1,7 +1,7 @@
 //! What `terminate` and the other changing commands refuse before they change anything.
 
 use crate::Row;
-use crate::existing_instances::{alive_ids, is_alive, labels, seed, seed_at};
+use crate::seed_instances::{alive_ids, is_alive, labels, seed, seed_at};
 use crate::support::backends::{Backend, BackendKind};
 use crate::support::sandbox::Sandbox;
 use cloud_emulators::gce;
@@ -123,7 +123,7 @@ fn name_of_two_vms_is_ambiguous(backend: &Backend) {
 }
 
 fn empty_selection_changes_nothing(backend: &Backend) {
-    seed(backend, "web-1", &crate::existing_instances::own("web-1"));
+    seed(backend, "web-1", &crate::seed_instances::own("web-1"));
     for arguments in [
         &["terminate", "-y"][..],
         &["terminate", "", "-y"],
