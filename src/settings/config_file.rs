@@ -68,7 +68,7 @@ fn read_one_line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<St
 /// An error in the section of a cloud.
 struct SectionError {
     /// The path of keys from the context to the error.
-    keys: Vec<String>,
+    path: Vec<String>,
     error: toml::de::Error,
 }
 
@@ -80,32 +80,32 @@ impl ContextEntry {
 
     /// Moves the settings of each cloud out of its section, and checks their keys.
     fn read_sections(&mut self, infos: CloudInfos) -> Result<(), SectionError> {
-        for (word, section) in std::mem::take(&mut self.sections) {
-            let Ok(kind) = word.parse::<ProviderKind>() else {
+        for (section_name, section) in std::mem::take(&mut self.sections) {
+            let Ok(kind) = section_name.parse::<ProviderKind>() else {
                 let known = CONTEXT_KEYS
                     .into_iter()
                     .chain(ProviderKind::ALL.map(ProviderKind::as_str));
-                let error = unknown_field(&word, known);
+                let error = unknown_field(&section_name, known);
                 return Err(SectionError {
-                    keys: vec![word],
+                    path: vec![section_name],
                     error,
                 });
             };
-            let keys = infos.get(kind).settings;
+            let known_settings = infos.get(kind).settings;
             let section = toml::Table::deserialize(section).map_err(|error| SectionError {
-                keys: vec![word.clone()],
+                path: vec![section_name.clone()],
                 error,
             })?;
             for (name, value) in section {
-                let Some(key) = keys.iter().find(|key| key.name == name) else {
-                    let error = unknown_field(&name, keys.iter().map(|key| key.name));
+                let Some(key) = known_settings.iter().find(|key| key.name == name) else {
+                    let error = unknown_field(&name, known_settings.iter().map(|key| key.name));
                     return Err(SectionError {
-                        keys: vec![word, name],
+                        path: vec![section_name, name],
                         error,
                     });
                 };
                 let text = read_one_line(value).map_err(|error| SectionError {
-                    keys: vec![word.clone(), name],
+                    path: vec![section_name.clone(), name],
                     error,
                 })?;
                 if let Some(text) = text {
@@ -164,8 +164,8 @@ impl ConfigFile {
         })?;
         file.lines = find_key_lines(text);
         for (name, entry) in &mut file.contexts {
-            entry.read_sections(infos).map_err(|SectionError { keys, error }| {
-                let path = [vec!["contexts".to_owned(), name.clone()], keys].concat();
+            entry.read_sections(infos).map_err(|SectionError { path, error }| {
+                let path = [vec!["contexts".to_owned(), name.clone()], path].concat();
                 let lines = file.lines.iter().filter(|(keys, _)| keys.starts_with(&path));
                 let line = lines.map(|(_, line)| *line).min().unwrap_or(1);
                 line_error(text, line, error.message(), file_name)

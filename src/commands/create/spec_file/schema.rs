@@ -20,9 +20,9 @@ pub(crate) fn spec_schema() -> Value {
         );
     }
     remove_null(&mut schema);
-    add_descriptions(&mut schema, &help);
+    add_descriptions_and_min_lengths(&mut schema, &help);
     if let Some(vm) = schema.pointer_mut("/$defs/vm") {
-        add_descriptions(vm, &help);
+        add_descriptions_and_min_lengths(vm, &help);
     }
     schema
 }
@@ -58,7 +58,7 @@ fn flag_help() -> Map<String, Value> {
 }
 
 /// Describes each key with the help of its flag.
-fn add_descriptions(schema: &mut Value, help: &Map<String, Value>) {
+fn add_descriptions_and_min_lengths(schema: &mut Value, help: &Map<String, Value>) {
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
         return;
     };

@@ -12,7 +12,7 @@ pub(crate) const MAX_FILTER_VALUES: usize = 200;
 
 /// The filters to send, each in a call of its own, because EC2 combines the filters of one call with AND. `None`
 /// means that all instances are listed: more ids than one filter takes are looked up in the full listing.
-pub(crate) fn build_filters(filter: &ListFilter) -> Vec<Option<Filter>> {
+pub(crate) fn build_query_filters(filter: &ListFilter) -> Vec<Option<Filter>> {
     let ids: Vec<&String> = filter.ids.iter().filter(|id| is_instance_id(id)).collect();
     if filter.names.is_empty() && filter.ids.is_empty() || ids.len() > MAX_FILTER_VALUES {
         return vec![None];
@@ -109,13 +109,13 @@ mod tests {
             names: vec!["web-1".into()],
             managed: false,
         };
-        let names: Vec<_> = build_filters(&both)
+        let names: Vec<_> = build_query_filters(&both)
             .into_iter()
             .map(|filter| filter.unwrap().name.unwrap())
             .collect();
         assert_eq!(names, ["instance-id", "tag:cloudctl-name", "tag:Name"]);
-        assert_eq!(build_filters(&ListFilter::managed_name("web-1")).len(), 1);
-        assert_eq!(build_filters(&ListFilter::default()), [None]);
+        assert_eq!(build_query_filters(&ListFilter::managed_name("web-1")).len(), 1);
+        assert_eq!(build_query_filters(&ListFilter::default()), [None]);
     }
 
     #[test]
@@ -124,10 +124,10 @@ mod tests {
             ids: (0..count).map(|number| format!("i-{number:x}")).collect(),
             ..ListFilter::default()
         };
-        let all_of_them: Vec<_> = build_filters(&filter(200));
+        let all_of_them: Vec<_> = build_query_filters(&filter(200));
         assert_eq!(all_of_them.len(), 1);
         assert_eq!(all_of_them[0].as_ref().unwrap().values().len(), 200);
-        assert_eq!(build_filters(&filter(201)), [None]);
+        assert_eq!(build_query_filters(&filter(201)), [None]);
         // A text that is no id is a name.
         let names: Vec<String> = (0..201).map(|number| format!("web{number}")).collect();
         let typed = ListFilter {
@@ -135,7 +135,7 @@ mod tests {
             names,
             managed: true,
         };
-        assert_eq!(build_filters(&typed).len(), 2);
+        assert_eq!(build_query_filters(&typed).len(), 2);
     }
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
             managed: true,
             ..ListFilter::default()
         };
-        let sizes: Vec<_> = build_filters(&filter)
+        let sizes: Vec<_> = build_query_filters(&filter)
             .into_iter()
             .map(|filter| filter.unwrap().values().len())
             .collect();

@@ -208,30 +208,36 @@ fn is_comparable(instance: &Instance) -> bool {
 ///
 /// # Errors
 /// The error of the last lookup, if no lookup found an instance: one may still exist.
-async fn search_by_token(client: &Client, spec: &InstanceSpec, token: &str, comparable: bool) -> Result<Vec<Instance>> {
-    let comparable = comparable || spec.members.is_some();
-    let mut most: Result<Vec<Instance>> = Ok(Vec::new());
+async fn search_by_token(
+    client: &Client,
+    spec: &InstanceSpec,
+    token: &str,
+    must_be_comparable: bool,
+) -> Result<Vec<Instance>> {
+    // The members of a group are told apart by their labels.
+    let must_be_comparable = must_be_comparable || spec.members.is_some();
+    let mut best: Result<Vec<Instance>> = Ok(Vec::new());
     for attempt in 1..=MAX_SEARCHES {
         let found = list_by_token(client, spec, token).await;
         if let Ok(found) = &found
             && found.len() >= requested_count(spec)
-            && (!comparable || found.iter().all(is_comparable))
+            && (!must_be_comparable || found.iter().all(is_comparable))
         {
             return Ok(found.clone());
         }
-        let is_more = match (&found, &most) {
-            (Ok(found), Ok(most)) => found.len() >= most.len(),
-            (Err(_), Ok(most)) => most.is_empty(),
-            _ => true,
+        let replaces_best = match (&found, &best) {
+            (Ok(found), Ok(best)) => found.len() >= best.len(),
+            (Err(_), Ok(best)) => best.is_empty(),
+            (_, Err(_)) => true,
         };
-        if is_more {
-            most = found;
+        if replaces_best {
+            best = found;
         }
         if attempt < MAX_SEARCHES {
             sleep(Duration::from_secs(u64::from(attempt))).await;
         }
     }
-    most
+    best
 }
 
 /// Searches for the instances of a token until one is found, or until EC2 would list one.

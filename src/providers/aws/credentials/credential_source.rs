@@ -173,8 +173,11 @@ impl CredentialSource {
             }
         }
         // Only a role of the profile has priority over the token that variables name, as in the AWS CLI.
-        if has_web_identity(configuration) && !configuration.section().is_some_and(assumes_role) {
-            return from_environment_token(configuration).map(Some);
+        if !configuration.profile.is_from_context
+            && let Some(token_file) = configuration.variable("AWS_WEB_IDENTITY_TOKEN_FILE")
+            && !configuration.section().is_some_and(assumes_role)
+        {
+            return from_environment_token(configuration, token_file).map(Some);
         }
         Self::from_profile(configuration, &profile.name, &mut Vec::new())
     }
@@ -387,21 +390,15 @@ fn assumes_role(section: &Section) -> bool {
         && !section.has_any(&["web_identity_token_file"])
 }
 
-fn has_web_identity(configuration: &Configuration) -> bool {
-    !configuration.profile.is_from_context && configuration.variable("AWS_WEB_IDENTITY_TOKEN_FILE").is_some()
-}
-
-fn from_environment_token(configuration: &Configuration) -> Result<CredentialSource> {
-    let missing_error = |variable: &str| {
-        let message = format!("AWS_WEB_IDENTITY_TOKEN_FILE is set, and {variable} is not");
-        Error::new(ErrorKind::Unauthenticated, message).with_hint(format!("set {variable} to the role to assume"))
+fn from_environment_token(configuration: &Configuration, token_file: SourcedValue) -> Result<CredentialSource> {
+    let Some(arn) = configuration.setting("AWS_ROLE_ARN", "role_arn") else {
+        let message = "AWS_WEB_IDENTITY_TOKEN_FILE is set, and AWS_ROLE_ARN is not";
+        return Err(Error::new(ErrorKind::Unauthenticated, message).with_hint("set AWS_ROLE_ARN to the role to assume"));
     };
-    let token_file = configuration.variable("AWS_WEB_IDENTITY_TOKEN_FILE");
-    let arn = configuration.setting("AWS_ROLE_ARN", "role_arn");
     Ok(CredentialSource::WebIdentity(WebIdentity {
         profile: None,
-        token_file: token_file.ok_or_else(|| missing_error("AWS_WEB_IDENTITY_TOKEN_FILE"))?,
-        arn: arn.ok_or_else(|| missing_error("AWS_ROLE_ARN"))?,
+        token_file,
+        arn,
         session_name: configuration
             .setting("AWS_ROLE_SESSION_NAME", "role_session_name")
             .map(|setting| setting.value),

@@ -313,17 +313,18 @@ async fn send_call(
     ids: &[String],
 ) -> Result<Vec<InstanceStateChange>> {
     macro_rules! send {
-        ($operation:literal, $request:expr, $changes:expr) => {{
+        ($operation:literal, $request:expr, $get_changes:expr) => {{
             let request = $request.set_instance_ids(Some(ids.to_vec()));
             retry_change($operation, region, || {
                 request.clone().customize().config_override(one_attempt_config()).send()
             })
             .await
-            .map($changes)
+            .map($get_changes)
+            .map(Option::unwrap_or_default)
             .map_err(|failure| translate_failure(&failure, action, region, ids))
         }};
     }
-    let changes = match action {
+    match action {
         StateChange::Terminate => send!("TerminateInstances", client.terminate_instances(), |output| {
             output.terminating_instances
         }),
@@ -334,8 +335,7 @@ async fn send_call(
             output.stopping_instances
         }),
         StateChange::Reboot => send!("RebootInstances", client.reboot_instances(), |_| None),
-    };
-    changes.map(Option::unwrap_or_default)
+    }
 }
 
 fn translate_failure<E: OperationError>(

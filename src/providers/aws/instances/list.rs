@@ -16,27 +16,27 @@ use crate::cloud::{
     ProviderKind, Result,
 };
 use crate::providers::aws::api::error::{Call, OperationError, SdkError, translate};
-use crate::providers::aws::api::filters::{build_filter, build_filters, tag_filter_name};
+use crate::providers::aws::api::filters::{build_filter, build_query_filters, tag_filter_name};
 
 /// The maximum page size of DescribeInstances.
 const PAGE_SIZE: i32 = 1000;
 const CONCURRENT_QUERIES: usize = 4;
 
 /// Sends every instance of a region or zone that matches the filter to `pages`.
-pub(crate) async fn list(client: &Client, region: &str, pages: &InstanceSink<'_>) -> Result<Vec<Gap>> {
+pub(crate) async fn list(client: &Client, region: &str, sink: &InstanceSink<'_>) -> Result<Vec<Gap>> {
     let mut common = Vec::new();
-    if let ListScope::Zone { zone, .. } = pages.scope {
+    if let ListScope::Zone { zone, .. } = sink.scope {
         common.push(build_filter("availability-zone", [zone]));
     }
-    if pages.filter.managed {
+    if sink.filter.managed {
         common.push(build_filter(&tag_filter_name(LABEL_MANAGED), ["true"]));
     }
     let common = &common;
     // Names and ids have separate calls, and one instance can match both.
-    stream::iter(build_filters(pages.filter).into_iter().map(Ok))
-        .try_for_each_concurrent(CONCURRENT_QUERIES, |filter| async move {
-            let filters: Vec<_> = common.iter().cloned().chain(filter).collect();
-            list_all_pages(client, region, &filters, pages).await
+    stream::iter(build_query_filters(sink.filter).into_iter().map(Ok))
+        .try_for_each_concurrent(CONCURRENT_QUERIES, |filter_of_query| async move {
+            let filters: Vec<_> = common.iter().cloned().chain(filter_of_query).collect();
+            list_all_pages(client, region, &filters, sink).await
         })
         .await?;
     Ok(Vec::new())

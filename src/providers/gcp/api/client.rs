@@ -332,6 +332,8 @@ fn location_of(zone: Option<&str>, region: Option<&str>) -> Option<Location> {
     })
 }
 
+/// The scope of calls that concern no zone.
+pub(crate) const NO_ZONE: &str = "";
 /// A zone name that cannot exist: zones are named after their region, with a letter.
 const MISSING_ZONE: &str = "no-such-zone";
 

@@ -6,7 +6,7 @@ use google_cloud_compute_v1::model::image::Architecture as ImageArchitecture;
 use crate::catalog::{image_alias, sort_aliases_by_similarity};
 use crate::cloud::{Architecture, Error, ErrorKind, Result, quoted};
 use crate::providers::common::image_alias_sources::{ImageSource, find_source};
-use crate::providers::gcp::api::client::{Client, with_call_options};
+use crate::providers::gcp::api::client::{Client, NO_ZONE, with_call_options};
 use crate::providers::gcp::api::resource_name::last_segment;
 use crate::providers::gcp::labels::is_resource_name;
 
@@ -167,7 +167,7 @@ pub(crate) fn to_resolved_image(image: Image, project: &str, wanted: &str) -> Re
 
 async fn find_image(client: &Client, project: &str, name: &str) -> Result<Option<Image>> {
     let images = client.images().await?;
-    let answer = client.read("look up the image", "", || {
+    let answer = client.read("look up the image", NO_ZONE, || {
         with_call_options(images.get().set_project(project).set_image(name)).send()
     });
     none_if_not_found(answer.await)
@@ -179,7 +179,7 @@ async fn find_image(client: &Client, project: &str, name: &str) -> Result<Option
 /// Those of the call.
 pub(crate) async fn find_newest_of_family(client: &Client, project: &str, family: &str) -> Result<Option<Image>> {
     let images = client.images().await?;
-    let answer = client.read("look up the image family", "", || {
+    let answer = client.read("look up the image family", NO_ZONE, || {
         with_call_options(images.get_from_family().set_project(project).set_family(family)).send()
     });
     none_if_not_found(answer.await)

@@ -13,7 +13,7 @@ use crate::cloud::{
     Architecture, Error, ErrorKind, Gpu, InstanceSpec, MachineRequirements, MachineType, Result, closest,
     normalize_gpu_kind, quoted,
 };
-use crate::providers::gcp::api::client::{Client, with_call_options};
+use crate::providers::gcp::api::client::{Client, NO_ZONE, with_call_options};
 use crate::providers::gcp::api::resource_name::{last_segment, region_of};
 use crate::providers::gcp::labels::is_resource_name;
 use crate::providers::gcp::regions::MAX_SUGGESTIONS;
@@ -134,7 +134,7 @@ fn join_zones(zones: &[String]) -> String {
 async fn list_zones_with_type(client: &Client, zone: &str, name: &str) -> Option<Vec<String>> {
     let (project, types) = (client.project().await.ok()?, client.machine_types().await.ok()?);
     let answer: MachineTypeAggregatedList = client
-        .read("look for the machine type", "", || {
+        .read("look for the machine type", NO_ZONE, || {
             let call = types
                 .aggregated_list()
                 .set_project(project)

@@ -11,7 +11,7 @@ use google_cloud_billing_v1::model::{self, ListSkusResponse};
 
 use super::built_in_catalog::{Sku, SkuKind};
 use crate::cloud::{PublishedPrice, Result, normalize_gpu_kind};
-use crate::providers::gcp::api::client::{Client, with_call_options};
+use crate::providers::gcp::api::client::{Client, NO_ZONE, with_call_options};
 use crate::providers::gcp::api::pagination::{Page, collect_all};
 use crate::providers::gcp::configuration::endpoints::GoogleApi;
 
@@ -43,7 +43,7 @@ pub(crate) async fn list_published_prices(client: &Client) -> Result<Vec<Publish
         async move {
             let token = token.unwrap_or_default();
             client
-                .read("fetch the prices of Compute Engine", "", || {
+                .read("fetch the prices of Compute Engine", NO_ZONE, || {
                     let call = catalog.list_skus().set_parent(SERVICE).set_page_size(PAGE_SIZE);
                     with_call_options(call.set_currency_code("USD").set_page_token(&token)).send()
                 })

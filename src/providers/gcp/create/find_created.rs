@@ -3,6 +3,7 @@
 
 use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::{self, Operation};
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::create_call::{CLEANUP_TIMEOUT, CreateCall, NamesToCreate, OPERATION_TIMEOUT, PAUSE, VISIBILITY_TIMEOUT};
@@ -228,19 +229,23 @@ impl CreateCall<'_> {
     /// Says whether the operation belongs to an earlier call, which must have been done when it was answered. This
     /// machine's clock may be wrong, so the times are compared with the cloud's.
     pub(crate) async fn answers_earlier_call(&self, operation: &Operation) -> bool {
-        let age_at_answer = self.started_at.elapsed();
+        let call_age_at_answer = self.started_at.elapsed();
         if !is_done(operation) {
             return false;
         }
-        if is_from_earlier_call(operation, None, age_at_answer) {
+        // Without the cloud's clock it is often clear already.
+        if is_from_earlier_call(operation, None, call_age_at_answer) {
             return true;
         }
-        // Reading the cloud's clock takes some time, too.
-        let call_began = match self.client.server_time().await {
-            Ok(now) => now.checked_sub(self.started_at.elapsed()).ok(),
-            Err(_) => None,
-        };
-        is_from_earlier_call(operation, call_began, age_at_answer)
+        let call_began = self.began_by_server_clock().await;
+        is_from_earlier_call(operation, call_began, call_age_at_answer)
+    }
+
+    /// Gives the time of the cloud's clock at which this call began; `None` if the clock cannot be read.
+    async fn began_by_server_clock(&self) -> Option<Timestamp> {
+        let now = self.client.server_time().await.ok()?;
+        // Reading the clock takes time, too.
+        now.checked_sub(self.started_at.elapsed()).ok()
     }
 
     /// Finds the result of a successful operation whose instance is not visible: it was deleted, or is not visible yet.

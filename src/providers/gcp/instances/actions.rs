@@ -412,6 +412,7 @@ async fn read_result(client: &Client, target: &InstanceRef, action: InstanceActi
 /// Says whether the instance shows that an action took effect.
 pub(crate) fn shows_change(action: InstanceAction, api: &Instance) -> bool {
     let status = api.status.as_ref();
+    let is_protected = api.deletion_protection.unwrap_or_default();
     match action {
         InstanceAction::Terminate => matches!(status, Some(Status::Stopping | Status::Deprovisioning)),
         InstanceAction::Stop => matches!(
@@ -420,9 +421,8 @@ pub(crate) fn shows_change(action: InstanceAction, api: &Instance) -> bool {
         ),
         // An instance that is starting can still fail.
         InstanceAction::Start => status == Some(&Status::Running),
-        InstanceAction::Protect | InstanceAction::Unprotect => {
-            api.deletion_protection.unwrap_or_default() == (action == InstanceAction::Protect)
-        }
+        InstanceAction::Protect => is_protected,
+        InstanceAction::Unprotect => !is_protected,
         InstanceAction::Reboot => false,
     }
 }

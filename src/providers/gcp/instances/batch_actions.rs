@@ -236,32 +236,35 @@ async fn check_changes(
 /// Reads the operations that are done or not listed yet.
 async fn read_operations(client: &Client, zone: &str, watched: &mut [WatchedChange<'_>]) {
     let running = zone_operations::list_running(client, zone).await.unwrap_or_default();
-    let mut not_running: BTreeMap<String, &mut WatchedChange<'_>> = BTreeMap::new();
+    let mut to_look_up: BTreeMap<String, &mut WatchedChange<'_>> = BTreeMap::new();
     for watch in watched {
         match watch.started.operation.name.clone() {
             Some(name) if running.contains(&name) => watch.read_error = None,
             Some(name) => {
-                not_running.insert(name, watch);
+                to_look_up.insert(name, watch);
             }
             None => {}
         }
     }
-    let names: Vec<String> = not_running.keys().cloned().collect();
+    let names: Vec<String> = to_look_up.keys().cloned().collect();
     let reads = names
         .chunks(MAX_FILTER_TERMS)
         .map(async |names| (names, zone_operations::find_by_names(client, zone, names).await));
-    for (names, read) in run_concurrently(CONCURRENT_READS, reads).await {
-        let (mut read, missing) = match read {
-            Ok(read) => (read, Error::new(ErrorKind::NotFound, "its operation is not listed")),
+    for (names, answer) in run_concurrently(CONCURRENT_READS, reads).await {
+        let (mut operations, error_if_absent) = match answer {
+            Ok(operations) => (
+                operations,
+                Error::new(ErrorKind::NotFound, "its operation is not listed"),
+            ),
             Err(error) => (BTreeMap::new(), error),
         };
         for name in names {
-            let Some(watch) = not_running.get_mut(name) else {
+            let Some(watch) = to_look_up.get_mut(name) else {
                 continue;
             };
-            match read.remove(name) {
+            match operations.remove(name) {
                 Some(operation) => (watch.started.operation, watch.read_error) = (operation, None),
-                None => watch.read_error = Some(missing.clone()),
+                None => watch.read_error = Some(error_if_absent.clone()),
             }
         }
     }

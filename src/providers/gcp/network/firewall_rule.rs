@@ -49,15 +49,19 @@ impl FirewallRules {
 
     /// Makes the firewall rules of the API: one for each set of ports and each IP version, which one rule cannot mix.
     pub(crate) fn to_rules(&self) -> Vec<Firewall> {
-        let mut ports: BTreeMap<&str, BTreeSet<u16>> = BTreeMap::new();
+        let mut ports_by_source: BTreeMap<&str, BTreeSet<u16>> = BTreeMap::new();
         for rule in &self.ingress_rules {
-            ports.entry(&rule.source).or_default().insert(rule.port);
+            ports_by_source.entry(&rule.source).or_default().insert(rule.port);
         }
-        let mut sources: BTreeMap<(bool, BTreeSet<u16>), Vec<&str>> = BTreeMap::new();
-        for (source, ports) in ports {
-            sources.entry((source.contains(':'), ports)).or_default().push(source);
+        // A rule cannot have sources of both families.
+        let mut sources_by_family_and_ports: BTreeMap<(bool, BTreeSet<u16>), Vec<&str>> = BTreeMap::new();
+        for (source, ports) in ports_by_source {
+            let is_ipv6 = source.contains(':');
+            let sources = sources_by_family_and_ports.entry((is_ipv6, ports)).or_default();
+            sources.push(source);
         }
-        let rules = sources.into_iter().enumerate().map(|(index, ((_, ports), sources))| {
+        let groups = sources_by_family_and_ports.into_iter().enumerate();
+        let rules = groups.map(|(index, ((_is_ipv6, ports), sources))| {
             let name = match index {
                 0 => self.tag.clone(),
                 _ => format!("{}-{}", self.tag, index + 1),

@@ -10,7 +10,7 @@ pub(super) mod open_ports;
 use google_cloud_compute_v1::model::access_config::{NetworkTier as ApiNetworkTier, Type as AccessType};
 use google_cloud_compute_v1::model::{AccessConfig, Network, NetworkInterface};
 
-use super::api::client::{Client, with_call_options};
+use super::api::client::{Client, NO_ZONE, with_call_options};
 use super::api::pagination::collect_complete_list;
 use super::api::resource_name::last_segment;
 use super::labels::is_resource_name;
@@ -127,18 +127,18 @@ fn split_project(path: &str) -> (Option<&str>, &str) {
 async fn list_networks(client: &Client) -> Result<Vec<Network>> {
     let (project, networks) = (client.project().await?, client.networks().await?);
     let fetch = |token: Option<String>| {
-        client.read("list the networks", "", move || {
+        client.read("list the networks", NO_ZONE, move || {
             let call = networks.list().set_project(project).set_max_results(500_u32);
             with_call_options(call.set_or_clear_page_token(token.clone())).send()
         })
     };
-    collect_complete_list(fetch, "").await
+    collect_complete_list(fetch, NO_ZONE).await
 }
 
 /// Says whether the project has no default network; `None` if this is unknown.
 pub(super) async fn default_is_missing(client: &Client) -> Option<bool> {
     let (project, networks) = (client.project().await.ok()?, client.networks().await.ok()?);
-    let answer = client.read("look up the default network", "", || {
+    let answer = client.read("look up the default network", NO_ZONE, || {
         with_call_options(networks.get().set_project(project).set_network("default")).send()
     });
     match answer.await {

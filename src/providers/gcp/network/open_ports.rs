@@ -11,7 +11,7 @@ use google_cloud_compute_v1::model::{Firewall, InstanceAggregatedList, Operation
 
 use super::firewall_rule::{FirewallRules, is_equivalent, is_managed, managed_tag};
 use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, Leftover, ProviderKind, Result};
-use crate::providers::gcp::api::client::{Client, fresh_request_id, with_call_options};
+use crate::providers::gcp::api::client::{Client, NO_ZONE, fresh_request_id, with_call_options};
 use crate::providers::gcp::api::error::{call_error, error_location, operation_error};
 use crate::providers::gcp::api::pagination::{
     PAGE_SIZE, Page, UnansweredZones, collect_all, collect_complete_list, unanswered_in,
@@ -149,7 +149,7 @@ fn check_rule(name: &str, existing: &Firewall, rule: &Firewall) -> Result<()> {
 async fn find_rule(client: &Client, name: &str) -> Result<Option<Firewall>> {
     let (project, firewalls) = (client.project().await?, client.firewalls().await?);
     let attempted = format!("look up the firewall rule {name}");
-    let answer = client.read(&attempted, "", || {
+    let answer = client.read(&attempted, NO_ZONE, || {
         with_call_options(firewalls.get().set_project(project).set_firewall(name)).send()
     });
     match answer.await {
@@ -162,7 +162,7 @@ async fn find_rule(client: &Client, name: &str) -> Result<Option<Firewall>> {
 async fn insert_rule(client: &Client, name: &str, rule: &Firewall) -> Result<()> {
     let (project, firewalls) = (client.project().await?, client.firewalls().await?);
     let (attempted, request_id) = (format!("open ports by the firewall rule {name}"), fresh_request_id());
-    let sent = client.change(&attempted, "", || {
+    let sent = client.change(&attempted, NO_ZONE, || {
         let call = firewalls.insert().set_project(project).set_request_id(&request_id);
         with_call_options(call.set_body(rule.clone())).send()
     });
@@ -170,13 +170,16 @@ async fn insert_rule(client: &Client, name: &str, rule: &Firewall) -> Result<()>
         Ok(()) => return Ok(()),
         Err(error) => error,
     };
-    let network = rule.network.as_deref().unwrap_or_default();
+    let network_url = rule.network.as_deref().unwrap_or_default();
     if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSpec) {
         return Err(error);
     }
     // cloudctl wrote everything else in the rule.
-    if network.ends_with("/default") && network::default_is_missing(client).await != Some(false) {
-        return Err(network::no_default_network_error(error));
+    if network_url.ends_with("/default") {
+        let may_be_missing = network::default_is_missing(client).await.unwrap_or(true);
+        if may_be_missing {
+            return Err(network::no_default_network_error(error));
+        }
     }
     Err(error.with_kind(ErrorKind::InvalidSpec))
 }
@@ -184,9 +187,9 @@ async fn insert_rule(client: &Client, name: &str, rule: &Firewall) -> Result<()>
 /// Waits for the result of a change of a rule.
 async fn await_rule_change(client: &Client, sent: Result<Operation, ChangeFailure>, attempted: &str) -> Result<()> {
     let attempted = format!("cannot {attempted}");
-    let operation = sent.map_err(|failure| call_error(failure.error, &attempted, ""))?;
-    let operation = zone_operations::wait_until_done(client, "", operation, OPERATION_TIMEOUT).await?;
-    match operation_error(&operation, &attempted, "") {
+    let operation = sent.map_err(|failure| call_error(failure.error, &attempted, NO_ZONE))?;
+    let operation = zone_operations::wait_until_done(client, NO_ZONE, operation, OPERATION_TIMEOUT).await?;
+    match operation_error(&operation, &attempted, NO_ZONE) {
         Some(error) => Err(error),
         None if is_done(&operation) => Ok(()),
         None => Err(
@@ -277,13 +280,13 @@ async fn find_tags_in_use(
 async fn list_own_rules(client: &Client, tags: &BTreeSet<String>) -> Result<Vec<Firewall>> {
     let (project, firewalls) = (client.project().await?, client.firewalls().await?);
     let fetch = |token: Option<String>| {
-        client.read("list the firewall rules", "", move || {
+        client.read("list the firewall rules", NO_ZONE, move || {
             let call = firewalls.list().set_project(project).set_max_results(500_u32);
             let call = call.set_filter(format!("name eq \"{OPEN_PORT_PREFIX}.*\""));
             with_call_options(call.set_or_clear_page_token(token.clone())).send()
         })
     };
-    let mut rules = collect_complete_list(fetch, "").await?;
+    let mut rules = collect_complete_list(fetch, NO_ZONE).await?;
     rules.retain(|rule| managed_tag(rule).is_some_and(|tag| tags.contains(tag)));
     Ok(rules)
 }
@@ -291,7 +294,7 @@ async fn list_own_rules(client: &Client, tags: &BTreeSet<String>) -> Result<Vec<
 async fn delete_rule(client: &Client, name: &str) -> Result<()> {
     let (project, firewalls) = (client.project().await?, client.firewalls().await?);
     let (attempted, request_id) = (format!("remove the firewall rule {name}"), fresh_request_id());
-    let sent = client.change(&attempted, "", || {
+    let sent = client.change(&attempted, NO_ZONE, || {
         let call = firewalls.delete().set_project(project).set_request_id(&request_id);
         with_call_options(call.set_firewall(name)).send()
     });
@@ -328,7 +331,7 @@ struct TagUse {
 async fn find_tag_use(client: &Client, tags: &BTreeSet<String>) -> Result<TagUse> {
     let (project, instances) = (client.project().await?, client.tags().await?);
     let fetch = |token: Option<String>| {
-        client.read("look for the VMs of a network tag", "", move || {
+        client.read("look for the VMs of a network tag", NO_ZONE, move || {
             let call = instances
                 .aggregated_list()
                 .set_project(project)
