@@ -4,6 +4,8 @@
 
 #[path = "house/import_cycles.rs"]
 mod import_cycles;
+#[path = "house/messages.rs"]
+mod messages;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
