@@ -29,8 +29,12 @@ impl Sentences {
     }
 
     fn add_tokens(&mut self, tokens: TokenStream) {
+        let mut is_attribute = false;
         for token in tokens {
+            let follows_hash = is_attribute;
+            is_attribute = matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '#');
             match token {
+                TokenTree::Group(_) if follows_hash => {}
                 TokenTree::Group(group) => self.add_tokens(group.stream()),
                 TokenTree::Literal(literal) => {
                     if let Ok(literal) = syn::parse_str::<LitStr>(&literal.to_string()) {
