@@ -9,7 +9,7 @@ fn spec_files() {
         ("unknown.toml", "name = \"a\"\nprovder = \"mock\"\n"),
         ("number.toml", "name = \"a\"\n\ncount = \"two\"\n"),
         ("label.toml", "name = \"a\"\n[label]\na = 1\n"),
-        ("list.toml", "name = \"a\"\nlabel = [\"a=b\"]\n"),
+        ("list.toml", "name = \"a\"\nlabel = [\"a\"]\n"),
         ("wait.toml", "wait = \"forever\"\n"),
         ("syntax.toml", "name = \"a\n"),
         ("provider.toml", "provider = \"azure\"\n"),
