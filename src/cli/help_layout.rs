@@ -207,10 +207,10 @@ fn format_footer(command: &Command, path: &str) -> String {
 
 /// Finds the last flag that the short help explains. Flags of every command come after the command's own.
 fn find_last_shown_flag(command: &Command) -> Option<String> {
-    let mut shown = command
+    let shown = command
         .get_arguments()
         .filter(|arg| !arg.is_positional() && !arg.is_hide_short_help_set() && !arg.is_hide_set());
-    let last = shown.next_back()?;
+    let last = shown.last()?;
     Some(last.get_id().to_string())
 }
 

@@ -29,8 +29,7 @@ pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str
     let (changes, best) = ranked.min_by_key(|(changes, _)| *changes)?;
     let max_changes = match length {
         0..=4 => 1,
-        5..=8 => 2,
-        _ => 3,
+        _ => (length / 3).max(2),
     };
     (changes <= max_changes && changes < length).then_some(best)
 }
