@@ -73,7 +73,7 @@ fn spec_files_of_every_format() {
         ("key.json", "{\"name\": \"a\",\n \"imgae\": \"x\"}"),
         (
             "inner.toml",
-            "[[vm]]\nname = \"a\"\n\n[[vm]]\nname = \"b\"\nmax_price = 1\n",
+            "[[vm]]\nname = \"a\"\n\n[[vm]]\nname = \"b\"\nmaxprice = 1\n",
         ),
         ("inner.yaml", "vm:\n  - name: a\n    vm: []\n"),
         ("type.yaml", "name: a\ncpus: two\n"),
@@ -105,7 +105,7 @@ fn spec_files_of_every_format() {
     const CASES: &[(&str, &str)] = &[
         ("key.yaml", "key.yaml:2:1: unknown key `imgae`"),
         ("key.json", "key.json:2:8: unknown key `imgae`"),
-        ("inner.toml", "inner.toml:6:1: unknown key `max_price`"),
+        ("inner.toml", "inner.toml:6:1: unknown key `maxprice`"),
         ("inner.yaml", "inner.yaml:3:5: unknown key `vm`"),
         ("type.yaml", "type.yaml:2:7: cpus: invalid type"),
         ("type.json", "type.json:1:23: spot: invalid type"),
