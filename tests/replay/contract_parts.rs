@@ -94,7 +94,15 @@ fn outline_of_help(text: &str) -> String {
             let values: Vec<&str> = rest.split(']').next().unwrap_or_default().split_whitespace().collect();
             outline.push_str(&format!("    {}]\n", values.join(" ")));
         }
-        let default = line.split_once("[default: ").and_then(|(_, rest)| rest.split_once(']'));
+        // A default that is too long for its line is on the next.
+        let next = lines.get(index + 1).map(|next| next.trim()).unwrap_or_default();
+        let with_next = match line.ends_with("[default:") {
+            true => format!("{line} {next}"),
+            false => (*line).to_owned(),
+        };
+        let default = with_next
+            .split_once("[default: ")
+            .and_then(|(_, rest)| rest.split_once(']'));
         // With spaces in it, it describes the default and is none.
         if let Some((value, _)) = default.filter(|(value, _)| !value.contains(' ')) {
             outline.push_str(&format!("    [default: {value}]\n"));
@@ -138,6 +146,7 @@ pub fn is_help_with_additions(step: &str, recorded: &[String], printed: &[String
                 || words.iter().any(|word| *word == "--help" || *word == "-h")
         }
     };
+    let is_usage = recorded.iter().any(|line| line.starts_with("! Usage: "));
     let is_json = recorded.iter().any(|line| line == "> {");
     let printed_entries = entries_of(printed);
     let is_there = |entry: &Vec<&String>| {
@@ -145,7 +154,7 @@ pub fn is_help_with_additions(step: &str, recorded: &[String], printed: &[String
             .iter()
             .any(|printed_entry| contains_entry(printed_entry, entry))
     };
-    is_help && !is_json && entries_of(recorded).iter().all(is_there)
+    (is_help || is_usage) && !is_json && entries_of(recorded).iter().all(is_there)
 }
 
 /// The entries of an outline: a name, and the lines about it that are further in.
