@@ -62,12 +62,11 @@ use std::io;
 use std::sync::Mutex;
 
 use clap::error::ErrorKind as UsageKind;
-use clap::{CommandFactory, Parser};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Command, FIRST_STEPS, HelpForm, command_line};
 use crate::cloud::{Error, ErrorKind, InstanceAction, quoted};
 use crate::command_context::{Context, Host};
 use crate::exit::ExitStatus;
@@ -97,7 +96,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, host: Host) -> ExitSta
     let early_format = cli::find_output_format(&arguments).or(environment.get("CLOUDCTL_OUTPUT"));
     let _ = printer.set_format(early_format, false);
     panics.set_format(early_format);
-    let cli = match Cli::try_parse_from(&arguments) {
+    let cli = match cli::parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => return report_usage_error(&error, &arguments, &mut printer),
     };
@@ -145,12 +144,12 @@ fn execute_without_settings(
     printer: &mut Printer,
 ) -> Option<anyhow::Result<ExitStatus>> {
     match command {
-        Command::Completion(args) => Some(commands::completion::run(args, Cli::command(), printer)),
+        Command::Completion(args) => Some(commands::completion::run(args, command_line(HelpForm::Long), printer)),
         Command::Schema(args) => Some(commands::schema::run(args, drivers.infos(), printer)),
-        Command::Man(args) => Some(commands::man::run(args, Cli::command(), printer)),
+        Command::Man(args) => Some(commands::man::run(args, command_line(HelpForm::Long), printer)),
         Command::Help(args) => {
             let settings = drivers.cloud_tool_settings();
-            let result = commands::help::run(args, Cli::command(), drivers.infos(), &settings, printer);
+            let result = commands::help::run(args, command_line(HelpForm::Long), drivers.infos(), &settings, printer);
             Some(result)
         }
         _ => None,
@@ -226,7 +225,11 @@ fn report_usage_error(error: &clap::Error, arguments: &[OsString], printer: &mut
             };
         }
         UsageKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            printer.print_usage_help(&error.render().to_string());
+            let has_words = arguments.len() > 1;
+            match has_words {
+                true => printer.print_usage_help(&error.render().to_string()),
+                false => printer.print_usage_help(FIRST_STEPS),
+            }
             return ExitStatus::USAGE;
         }
         _ => {}

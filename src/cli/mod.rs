@@ -1,9 +1,17 @@
 //! The command line: global flags and the list of commands. What each command does is in `commands`.
 
+mod error_context;
+mod help_examples;
+mod help_layout;
+mod other_words;
 mod usage_errors;
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 
+use clap::{FromArgMatches, Parser, Subcommand};
+
+pub use help_examples::FIRST_STEPS;
+pub use help_layout::{HelpForm, command_line};
 pub use usage_errors::{find_output_format, usage_error};
 
 use crate::commands::{
@@ -32,6 +40,16 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// Parses a command line.
+///
+/// # Errors
+/// Those of clap, which are also requests for help.
+pub fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut command = command_line(HelpForm::find(arguments));
+    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
 /// The commands. Clap takes the help of each from the doc comment of its arguments.
 #[expect(
     missing_docs,
@@ -40,7 +58,9 @@ pub struct Cli {
 #[derive(Clone, Debug, Subcommand)]
 #[expect(clippy::large_enum_variant, reason = "there is one value of it in a run")]
 pub enum Command {
+    #[command(alias = "up")]
     Create(create::Args),
+    #[command(aliases = ["ls", "ps"])]
     List(list::Args),
     Describe(describe::Args),
     /// Start stopped VMs
@@ -49,6 +69,7 @@ pub enum Command {
     Stop(change_instances::Args),
     /// Restart running VMs
     Reboot(change_instances::Args),
+    #[command(aliases = ["rm", "delete", "destroy", "down"])]
     Terminate(terminate::Args),
     Extend(extend::Args),
     /// Protect VMs against termination

@@ -2,15 +2,19 @@
 
 use std::ffi::OsString;
 
-use clap::CommandFactory;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::{ContextKind, ErrorKind};
 
-use super::Cli;
-use crate::cloud::{Error, is_content, may_be_secret, path_text, quoted, redact_value};
+use super::error_context::strings_of;
+use super::help_layout::{HelpForm, command_line};
+use super::other_words::{answer_other_word, find_command, find_similar_flag};
+use crate::cloud::{Error, did_you_mean, is_content, may_be_secret, path_text, quoted, redact_value};
 
 /// Turns a clap error into an error of one line with a hint.
 pub fn usage_error(error: &clap::Error, arguments: &[OsString]) -> Error {
     if let Some(error) = file_content_error(error, arguments) {
+        return error;
+    }
+    if let Some(error) = answer_other_word(error, arguments) {
         return error;
     }
     let rendered = redact_values(error, error.render().to_string(), arguments);
@@ -73,28 +77,15 @@ fn redact_values(error: &clap::Error, mut text: String, arguments: &[OsString]) 
     text
 }
 
-/// The texts that clap gives for an error; empty if it gives none of this kind.
-fn strings_of(error: &clap::Error, kind: ContextKind) -> &[String] {
-    match error.get(kind) {
-        Some(ContextValue::String(one)) => std::slice::from_ref(one),
-        Some(ContextValue::Strings(several)) => several,
-        _ => &[],
-    }
-}
-
 /// Chooses the hint for a mistake on the command line.
 fn usage_hint(error: &clap::Error, arguments: &[OsString]) -> String {
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<Error>());
     if let Some(hint) = cause.and_then(Error::hint) {
         return hint.to_owned();
     }
-    let command = Cli::command();
-    let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
-    let name = arguments
-        .iter()
-        .find(|argument| names.iter().any(|name| argument == name));
-    let see_help = || match name {
-        Some(name) => format!("see `cloudctl {} --help`", name.display()),
+    let command = find_command(arguments);
+    let see_help = || match &command {
+        Some(command) => format!("see `{} --help`", command.get_bin_name().unwrap_or("cloudctl")),
         None => "see `cloudctl --help`".to_owned(),
     };
     match error.kind() {
@@ -102,8 +93,16 @@ fn usage_hint(error: &clap::Error, arguments: &[OsString]) -> String {
             [] => see_help(),
             values => format!("use {}", values.join(", ")),
         },
-        ErrorKind::InvalidSubcommand if name.is_none() => format!("use one of {}", names.join(", ")),
-        ErrorKind::UnknownArgument => match strings_of(error, ContextKind::SuggestedArg).first() {
+        ErrorKind::InvalidSubcommand => {
+            let parent = command.unwrap_or_else(|| command_line(HelpForm::Long));
+            let names: Vec<&str> = parent.get_subcommands().map(clap::Command::get_name).collect();
+            let typed = strings_of(error, ContextKind::InvalidSubcommand).first();
+            match typed.and_then(|typed| did_you_mean(typed, names.iter().copied())) {
+                Some(similar) => format!("did you mean {similar}?"),
+                None => format!("use one of {}", names.join(", ")),
+            }
+        }
+        ErrorKind::UnknownArgument => match find_similar_flag(error, arguments) {
             Some(similar) => format!("did you mean {similar}?"),
             None => see_help(),
         },

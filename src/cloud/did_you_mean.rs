@@ -1,6 +1,6 @@
 //! How near words are to each other, to find the one that was meant.
 
-use strsim::levenshtein;
+use strsim::{levenshtein, osa_distance};
 
 /// The candidates that are nearest to a word, at most so many.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, max_count: usize) -> Vec<&'a str> {
@@ -10,7 +10,7 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, ma
     candidates
 }
 
-/// The candidate that a mistyped word most likely stands for, if one is near enough: a few changes away, or one that
+/// The candidate that a mistyped word most likely stands for, if one is near enough: a few changes away (two letters in the wrong order are one change), or one that
 /// contains the word. Hyphens and underscores count as the same.
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let normalize = |text: &str| text.to_lowercase().replace('_', "-");
@@ -22,12 +22,15 @@ pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str
         let changes = if is_part {
             0
         } else {
-            levenshtein(&mistyped, &normalized)
+            osa_distance(&mistyped, &normalized)
         };
         (changes, candidate)
     });
     let (changes, best) = ranked.min_by_key(|(changes, _)| *changes)?;
-    let max_changes = (length / 3).max(2);
+    let max_changes = match length {
+        0..=4 => 1,
+        _ => (length / 3).max(2),
+    };
     (changes <= max_changes && changes < length).then_some(best)
 }
 
@@ -54,6 +57,8 @@ mod tests {
             ("Memory", Some("memory")),
             ("type", Some("machine_type")),
             ("colour", None),
+            ("opne", Some("open")),
+            ("lean", None),
             ("x", None),
         ] {
             assert_eq!(did_you_mean(word, keys), meant, "{word}");

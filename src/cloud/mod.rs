@@ -18,6 +18,7 @@ mod labels;
 mod location;
 mod machine_type;
 mod management_labels;
+mod memory_size;
 mod message_values;
 mod numbered_names;
 mod partial_listing;
@@ -52,6 +53,7 @@ pub use labels::{
 pub use location::{ListScope, Location, region_given_as_zone_error, zone_given_as_region_error};
 pub use machine_type::{Architecture, Gpu, Image, MachineRequirements, MachineType, normalize_gpu_kind};
 pub use management_labels::{NativeName, Ownership, management_labels};
+pub use memory_size::strip_gib_unit;
 pub use message_values::{
     is_content, is_safe_key, may_be_secret, path_text, quoted, redact_parser_message, redact_value,
 };

@@ -17,8 +17,7 @@ pub trait Clock: Send + Sync {
 /// # Errors
 /// `InvalidSpec` for anything else.
 pub fn parse_duration(text: &str) -> Result<Duration> {
-    let error =
-        || Error::invalid(format!("invalid duration {}", quoted(text))).with_hint("write it as 90s, 15m, 2h or 7d");
+    let error = || Error::invalid(format!("invalid duration {}", quoted(text))).with_hint(duration_hint(text));
     let span: Span = text.parse().map_err(|_| error())?;
     if span.get_years() != 0 || span.get_months() != 0 {
         return Err(error());
@@ -27,6 +26,19 @@ pub fn parse_duration(text: &str) -> Result<Duration> {
         .to_duration(SpanRelativeTo::days_are_24_hours())
         .map_err(|_| error())?;
     Duration::try_from(duration).map_err(|_| error())
+}
+
+/// The hint for an invalid duration. A number alone does not say whether it means seconds, minutes or hours.
+fn duration_hint(text: &str) -> String {
+    let Ok(number) = text.parse::<u32>() else {
+        return "write it as 90s, 15m, 2h or 7d".to_owned();
+    };
+    let as_seconds = format!("{number}s");
+    let shorter = format_duration(Duration::from_secs(number.into()));
+    match shorter == as_seconds {
+        true => format!("say in which unit: {number}s, {number}m, {number}h or {number}d"),
+        false => format!("say in which unit: if it is in seconds, write {as_seconds} or {shorter}"),
+    }
 }
 
 /// Formats a duration in whole seconds: `2h`, `1h30m`, `7d`. [`parse_duration`] parses it again.
@@ -72,6 +84,9 @@ mod tests {
         ] {
             assert_eq!(parse_duration(text).unwrap(), Duration::from_secs(seconds), "{text}");
         }
+        let hint = |text: &str| parse_duration(text).unwrap_err().hint().unwrap().to_owned();
+        assert!(hint("7200").ends_with("write 7200s or 2h"));
+        assert!(hint("2").ends_with("2s, 2m, 2h or 2d"));
         for text in ["", "5", "h", "-2h", "1y", "2 parsecs"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }

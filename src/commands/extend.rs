@@ -19,8 +19,8 @@ use crate::shutdown::Shutdown;
 pub struct Args {
     #[command(flatten)]
     targets: InstanceArgs,
-    /// How long they may live from now on
-    #[arg(long, value_name = "DURATION", required = true, value_parser = parse_ttl)]
+    /// How long they may live from now on, such as 4h
+    #[arg(long, value_name = "DURATION", required = true, value_parser = parse_ttl, help_heading = "Life")]
     ttl: Duration,
 }
 

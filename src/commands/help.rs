@@ -2,15 +2,16 @@
 
 use clap::Command;
 
+use super::create::SPEC_EXAMPLE;
 use crate::cloud::{CloudInfo, CloudInfos, Error, Result, SettingKey, quoted};
 use crate::exit::ExitStatus;
 use crate::output::Printer;
 use crate::settings::{CloudToolSetting, settings_text};
 
-/// Show help on a command or a topic (exit-codes, context-file, environment, settings)
+/// Show help on a command, or on a topic such as exit-codes
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
-    /// A command, or one of exit-codes, context-file, environment, settings
+    /// A command, or one of exit-codes, spec-file, context-file, environment, settings
     #[arg(value_name = "COMMAND|TOPIC")]
     path: Vec<String>,
 }
@@ -27,6 +28,12 @@ A flag goes before a variable, and a variable before the context of the configur
   CLOUDCTL_CONFIG          the configuration file
   CLOUDCTL_CATALOG         the file in which `catalog update` keeps prices
   CLOUDCTL_LOG             what is logged to stderr: error, warn, info, debug or trace
+";
+
+const SPEC_FILE: &str = "\
+`cloudctl create -f FILE` makes the VMs that a TOML, YAML or JSON file describes; -f - reads standard input.
+The keys are the long flags of `cloudctl create --help`, and a flag overrides the file. Running it again makes
+nothing twice. `cloudctl schema spec` prints the JSON Schema, and `cloudctl schema spec --example` this sample:
 ";
 
 const CONTEXT_FILE: &str = "\
@@ -95,6 +102,7 @@ pub fn run(
             .iter()
             .map(|(code, meaning)| format!("{code:>3}  {meaning}\n"))
             .collect(),
+        ["spec-file"] => format!("{SPEC_FILE}\n{SPEC_EXAMPLE}"),
         ["environment"] => environment_text(infos),
         ["settings"] => settings_text(settings),
         ["context-file"] => context_file_text(infos),

@@ -21,8 +21,13 @@ pub enum Subcommands {
     ///
     /// On EC2 an image has another id in each region. The ids are those of -r, or of the region where new VMs go.
     List {
-        /// Only images for this instruction set
-        #[arg(long, value_name = "ARCH", value_parser = one_of::<Architecture>(&["x86_64", "arm64"]))]
+        /// Only images for this instruction set: x86_64 or arm64
+        #[arg(
+            long,
+            value_name = "ARCH",
+            value_parser = one_of::<Architecture>(&["x86_64", "arm64"]),
+            help_heading = "What"
+        )]
         arch: Option<Architecture>,
     },
 }

@@ -29,27 +29,27 @@ pub struct Args {
     ///
     /// Several are joined by "and". A text that create accepts as a label selects that label: Roles=app,web is one value.
     /// Double quotes keep special characters in a value: Roles="a=1,b=2".
-    #[arg(short = 'l', long = "label", value_name = "SELECTOR")]
+    #[arg(short = 'l', long = "label", value_name = "SELECTOR", help_heading = "What")]
     selectors: Vec<LabelSelector>,
     /// Only VMs whose fields match: state=running,age>2h,label.env~ci
-    #[arg(long, value_name = "FILTER")]
+    #[arg(long, value_name = "FILTER", help_heading = "What")]
     filter: Vec<Filter>,
     /// Order by these fields; a hyphen reverses a field [default: provider,region,name,id]
     ///
     /// With -o jsonl the default is no order: VMs are printed as soon as their region answers.
-    #[arg(long, value_name = "FIELDS", allow_hyphen_values = true)]
+    #[arg(long, value_name = "FIELDS", allow_hyphen_values = true, help_heading = "Output")]
     sort: Option<SortOrder>,
     /// Also VMs that are gone but still listed by their cloud
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = "What")]
     all: bool,
     /// Only VMs created by cloudctl
-    #[arg(long)]
+    #[arg(long, help_heading = "What")]
     managed: bool,
     /// Sum what they cost by the values of this label, or by cloud if none is named
     ///
     /// Stopped VMs are counted apart: they cost only their disks. VMs of unknown price are counted too, but not in the sum:
     /// spot VMs on AWS, systems with a licence fee, unknown machine types.
-    #[arg(long, value_name = "LABEL", num_args = 0..=1, default_missing_value = BY_CLOUD)]
+    #[arg(long, value_name = "LABEL", num_args = 0..=1, default_missing_value = BY_CLOUD, help_heading = "Output")]
     cost: Option<String>,
 }
 

@@ -30,8 +30,8 @@ pub enum Subcommands {
 pub struct ListArgs {
     #[command(flatten)]
     requirements: MachineArgs,
-    /// Sort order
-    #[arg(long, value_name = "FIELD", default_value = "price")]
+    /// Sort by price, cpus, memory or name
+    #[arg(long, value_name = "FIELD", default_value = "price", help_heading = "Output")]
     sort: SortBy,
 }
 

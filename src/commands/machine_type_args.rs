@@ -14,16 +14,21 @@ use crate::settings::one_of;
 #[derive(Args, Clone, Debug)]
 pub(super) struct MachineArgs {
     /// Minimum number of virtual CPUs
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "What")]
     cpus: Option<u32>,
     /// Minimum memory in GiB
-    #[arg(long, value_name = "GIB", value_parser = parse_memory)]
+    #[arg(long, value_name = "GIB", value_parser = parse_memory, help_heading = "What")]
     memory: Option<f64>,
-    /// Instruction set
-    #[arg(long, value_name = "ARCH", value_parser = one_of::<Architecture>(&["x86_64", "arm64"]))]
+    /// Instruction set: x86_64 or arm64
+    #[arg(
+        long,
+        value_name = "ARCH",
+        value_parser = one_of::<Architecture>(&["x86_64", "arm64"]),
+        help_heading = "What"
+    )]
     arch: Option<Architecture>,
     /// GPUs, such as t4 or l4:2
-    #[arg(long, value_name = "KIND[:N]")]
+    #[arg(long, value_name = "KIND[:N]", help_heading = "What")]
     gpu: Option<Gpu>,
 }
 

@@ -25,10 +25,16 @@ pub struct Args {
     #[command(flatten)]
     requirements: MachineArgs,
     /// Spot prices, for spare capacity that the cloud can take back
-    #[arg(long)]
+    #[arg(long, help_heading = "What")]
     spot: bool,
     /// How many machine types of each cloud and region to show
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u32).range(1..),
+        help_heading = "Output"
+    )]
     limit: u32,
 }
 

@@ -3,8 +3,8 @@
 use clap::ValueEnum;
 use serde_json::Value;
 
-use super::create::spec_schema;
-use crate::cloud::CloudInfos;
+use super::create::{SPEC_EXAMPLE, spec_schema};
+use crate::cloud::{CloudInfos, Error};
 use crate::exit::ExitStatus;
 use crate::output::{Printer, error_schema, instance_schema};
 
@@ -14,6 +14,9 @@ pub struct Args {
     /// The document to print the schema of
     #[arg(value_name = "WHAT")]
     what: What,
+    /// Print an example in place of the schema; there is one of spec
+    #[arg(long)]
+    example: bool,
 }
 
 /// What has a schema.
@@ -27,11 +30,19 @@ enum What {
     Error,
 }
 
-/// Prints a schema.
+/// Prints a schema, or an example.
 ///
 /// # Errors
-/// Those of writing.
+/// `InvalidSpec` for an example that does not exist; those of writing.
 pub fn run(args: &Args, infos: CloudInfos, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+    if args.example {
+        if args.what != What::Spec {
+            let error = Error::invalid("there is an example of a spec file only");
+            return Err(error.with_hint("use `cloudctl schema spec --example`").into());
+        }
+        printer.print_text(SPEC_EXAMPLE.as_bytes())?;
+        return Ok(ExitStatus::DONE);
+    }
     let schema: Value = match args.what {
         What::Spec => spec_schema(),
         What::Instance => instance_schema(infos),

@@ -28,31 +28,46 @@ pub struct Args {
     ///
     /// Several are joined by "and". A text that create accepts as a label selects that label: Roles=app,web is one value.
     /// Double quotes keep special characters in a value: Roles="a=1,b=2".
-    #[arg(short = 'l', long = "label", value_name = "SELECTOR")]
+    #[arg(short = 'l', long = "label", value_name = "SELECTOR", help_heading = "What")]
     selectors: Vec<LabelSelector>,
-    /// All of cloudctl's VMs that are expired by their cloud's own clock; with -l only those that it selects
-    #[arg(long, conflicts_with = "references")]
+    /// All of cloudctl's VMs whose TTL is over
+    ///
+    /// By their cloud's own clock. With -l only those that it selects.
+    #[arg(long, conflicts_with = "references", help_heading = "What")]
     expired: bool,
     /// Do not ask for confirmation
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = "Safety")]
     yes: bool,
-    /// Show what would be terminated, and terminate nothing; with the exit code that terminating with -y would have
-    #[arg(long)]
+    /// Show what would be terminated, and change nothing
+    ///
+    /// The exit code is the one that terminating with -y would have.
+    #[arg(long, help_heading = "Safety")]
     dry_run: bool,
-    /// Refuse unless exactly this many VMs are selected; required for more than 10 by label without a terminal
-    #[arg(long, value_name = "N")]
+    /// Refuse unless exactly this many VMs are selected
+    ///
+    /// Required for more than 10 by label without a terminal.
+    #[arg(long, value_name = "N", help_heading = "Safety")]
     expect: Option<usize>,
-    /// Wait until they are gone, also those that are terminating already
-    #[arg(long)]
+    /// Wait until they are gone
+    ///
+    /// Also for those that are terminating already.
+    #[arg(long, help_heading = "Waiting")]
     wait: bool,
     /// How long to wait at most
-    #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = parse_duration)]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = DEFAULT_TIMEOUT,
+        value_parser = parse_duration,
+        help_heading = "Waiting",
+        hide_short_help = true
+    )]
     timeout: Duration,
-    /// Do not fail for a REF that does not exist (any more)
-    #[arg(long)]
+    /// Do not fail for a REF that does not exist
+    #[arg(long, help_heading = "What")]
     ignore_not_found: bool,
     /// Also VMs that cloudctl did not create
-    #[arg(long)]
+    #[arg(long, help_heading = "What")]
     include_unmanaged: bool,
 }
 

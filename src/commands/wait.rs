@@ -16,14 +16,31 @@ use crate::output::{INSTANCES, Report};
 pub struct Args {
     #[command(flatten)]
     targets: InstanceArgs,
-    /// The state to wait for
-    #[arg(long = "for", value_name = "STATE", default_value = "running")]
+    /// State to wait for: running, stopped, terminated or ssh
+    #[arg(
+        long = "for",
+        value_name = "STATE",
+        default_value = "running",
+        help_heading = "Waiting"
+    )]
     goal: GoalValue,
     /// How long to wait at most
-    #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = parse_duration)]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = DEFAULT_TIMEOUT,
+        value_parser = parse_duration,
+        help_heading = "Waiting"
+    )]
     timeout: Duration,
     /// The port on which to wait for SSH
-    #[arg(long, value_name = "PORT", default_value_t = SSH_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(
+        long,
+        value_name = "PORT",
+        default_value_t = SSH_PORT,
+        value_parser = clap::value_parser!(u16).range(1..),
+        help_heading = "Waiting"
+    )]
     ssh_port: u16,
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::cloud::{
     Error, FieldKind, Instance, InstanceField, Result, check_selectable, did_you_mean, parse_duration, parse_quoted,
-    quoted,
+    quoted, strip_gib_unit,
 };
 
 /// A filter over fields, such as `state=running,age>2h`. All comparisons must match. Text compares with `=`, `!=` and `~`
@@ -163,7 +163,11 @@ fn parse_text(name: &str, operator: Operator, text: &str) -> Result<Operand> {
 }
 
 fn parse_number(name: &str, text: &str) -> Result<Operand> {
-    match text.parse::<f64>() {
+    let number_text = match name {
+        "memory_gib" => strip_gib_unit(text),
+        _ => text,
+    };
+    match number_text.parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(Operand::Number(number)),
         _ => {
             let message = format!("{name} is a number, not {}", quoted(text));

@@ -27,27 +27,21 @@ pub use sourced_value::SourcedValue;
 /// The flags that mean the same for every command.
 #[derive(Args, Clone, Debug, Default)]
 pub struct GlobalArgs {
-    /// Cloud to use; can be repeated for commands that query several clouds
+    /// Cloud: aws, gcp, mock, or any; can be repeated
     #[arg(
         short,
         long = "provider",
         value_name = "PROVIDER",
         value_parser = one_of::<ProviderChoice>(ProviderChoice::words()),
         global = true,
-        help_heading = "Global options"
+        help_heading = "Where"
     )]
     pub providers: Vec<ProviderChoice>,
-    /// Region; can be repeated for commands that query several regions
-    #[arg(
-        short,
-        long = "region",
-        value_name = "REGION",
-        global = true,
-        help_heading = "Global options"
-    )]
+    /// Region, or an area such as europe; can be repeated
+    #[arg(short, long = "region", value_name = "REGION", global = true, help_heading = "Where")]
     pub regions: Vec<String>,
     /// Zone
-    #[arg(short, long, value_name = "ZONE", global = true, help_heading = "Global options")]
+    #[arg(short, long, value_name = "ZONE", global = true, help_heading = "Where")]
     pub zone: Option<String>,
     /// Output format: table, wide, json, jsonl, yaml, csv, name, id, ref, or columns=a,b
     #[arg(
@@ -57,17 +51,30 @@ pub struct GlobalArgs {
         value_parser = one_of::<String>(&["table", "wide", "json", "jsonl", "yaml", "csv", "name", "id", "ref", "columns="]),
         hide_possible_values = true,
         global = true,
-        help_heading = "Global options"
+        help_heading = "Output"
     )]
     pub output: Option<String>,
     /// Print only ids
-    #[arg(short, long, global = true, help_heading = "Global options")]
+    #[arg(short, long, global = true, help_heading = "Output")]
     pub quiet: bool,
     /// Context of the configuration file to use
-    #[arg(long, value_name = "NAME", global = true, help_heading = "Global options")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        global = true,
+        help_heading = "Global options",
+        hide_short_help = true
+    )]
     pub context: Option<String>,
-    /// Log to stderr; -vv and -vvv log more, and so does CLOUDCTL_LOG=info, debug or trace
-    #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = "Global options")]
+    /// Log to stderr; -vv and -vvv log more
+    #[arg(
+        short,
+        long,
+        action = clap::ArgAction::Count,
+        global = true,
+        help_heading = "Global options",
+        hide_short_help = true
+    )]
     pub verbose: u8,
 }
 

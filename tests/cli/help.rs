@@ -3,6 +3,7 @@
 
 use snapbox::{assert_data_eq, file};
 
+use crate::support::command_line::split_words;
 use crate::support::sandbox::Sandbox;
 
 /// A sandbox whose configuration file makes no sense, so that a command that reads it fails.
@@ -54,7 +55,7 @@ fn command_line_matches_the_reference() {
             .join(" ");
         reference.push_str(&format!("$ {shown}\n{}\n", help_of(&sandbox, &command)));
     }
-    for topic in ["exit-codes", "context-file"] {
+    for topic in ["exit-codes", "context-file", "spec-file"] {
         let text = sandbox.run(&["help", topic]).expect(0).stdout;
         reference.push_str(&format!("$ cloudctl help {topic}\n{text}\n"));
     }
@@ -62,6 +63,123 @@ fn command_line_matches_the_reference() {
     let reference: String = reference.lines().map(|line| format!("{}\n", line.trim_end())).collect();
     // Raw: brackets are brackets, and not snapbox's wildcards.
     assert_data_eq!(reference, file!["reference.txt"].raw());
+}
+
+/// A screen has 24 lines of 80 columns. `short_help.txt` is what it shows of each command.
+#[test]
+fn short_help_fits_a_screen() {
+    let sandbox = with_broken_config();
+    let mut shown = String::new();
+    for command in commands(&sandbox) {
+        let words: Vec<&str> = command.iter().map(String::as_str).chain(["-h"]).collect();
+        let help = sandbox.run(&words).expect(0).stdout;
+        let line_count = help.lines().count();
+        assert!(line_count <= 24, "{line_count} lines of {words:?}\n{help}");
+        for line in help.lines() {
+            assert!(line.chars().count() <= 80, "{words:?}: {line}");
+        }
+        shown.push_str(&format!("$ cloudctl {}\n{help}\n", words.join(" ")));
+    }
+    let shown: String = shown.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    assert_data_eq!(shown, file!["short_help.txt"].raw());
+}
+
+/// The flags that are named in a text.
+fn flags_in(text: &str) -> std::collections::BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    words
+        .filter(|word| word.starts_with("--") && word.len() > 2)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn short_help_names_every_flag() {
+    let sandbox = Sandbox::new();
+    for command in commands(&sandbox) {
+        let words: Vec<&str> = command.iter().map(String::as_str).chain(["-h"]).collect();
+        let short = sandbox.run(&words).expect(0).stdout;
+        let long = help_of(&sandbox, &command);
+        if command.is_empty() {
+            for verb in verbs_in(&long) {
+                assert!(short.contains(&verb), "{verb}");
+            }
+            continue;
+        }
+        let flag_lines = long.lines().filter(|line| line.trim_start().starts_with('-'));
+        for flag in flags_in(&flag_lines.collect::<Vec<_>>().join("\n")) {
+            assert!(flags_in(&short).contains(&flag), "{words:?}: {flag}");
+        }
+    }
+}
+
+#[test]
+fn create_help_has_the_headings_of_the_design() {
+    let help = Sandbox::new().run("create --help").expect(0).stdout;
+    let mut rest = help.as_str();
+    for heading in [
+        "Arguments",
+        "What",
+        "Where",
+        "How many",
+        "Access",
+        "Life",
+        "Waiting",
+        "Safety",
+        "Output",
+        "Global options",
+        "Examples",
+    ] {
+        let at = rest.find(&format!("\n{heading}:\n"));
+        rest = &rest[at.unwrap_or_else(|| panic!("{heading} is not there, or not in its place:\n{help}"))..];
+    }
+}
+
+#[test]
+fn every_command_has_examples_that_are_understood() {
+    let sandbox = Sandbox::new();
+    for command in commands(&sandbox) {
+        let help = help_of(&sandbox, &command);
+        let examples: Vec<&str> = match help.split_once("\nExamples:\n") {
+            Some((_, section)) => section.lines().filter(|line| !line.starts_with("  #")).collect(),
+            None => panic!("{command:?} has no examples"),
+        };
+        assert!((2..=3).contains(&examples.len()), "{command:?}: {examples:?}");
+        for example in examples {
+            let (_, line) = example.split_once("cloudctl ").expect("a command line");
+            let end = [" > ", " | ", ")"].iter().filter_map(|after| line.find(after)).min();
+            let mut words = split_words(&line[..end.unwrap_or(line.len())]);
+            // Only whether the words are understood is asked, and not what they do.
+            words.push("--help".to_owned());
+            sandbox.run(&words).expect(0);
+        }
+    }
+}
+
+#[test]
+fn manual_page_has_the_headings_and_examples_of_the_help() {
+    let page = Sandbox::new().run("man create").expect(0).stdout;
+    for part in [
+        ".SH WHAT",
+        ".SH \"HOW MANY\"",
+        ".SH SAFETY",
+        ".SH EXAMPLES",
+        "cloudctl create web\\-1",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+}
+
+/// Without a command, what people do first, and not a list of everything.
+#[test]
+fn bare_cloudctl_shows_the_first_steps() {
+    let run = Sandbox::new().run("").expect(2);
+    assert_eq!(run.stdout, "");
+    for verb in ["doctor", "create", "list", "describe", "terminate"] {
+        run.expect_in_stderr(format!("  cloudctl {verb}"));
+    }
+    run.expect_not_in_stderr("unprotect");
+    assert!(run.stderr.lines().count() <= 24);
 }
 
 #[test]
@@ -102,6 +220,7 @@ fn help_and_the_like_need_no_configuration() {
         &["help", "context", "use"],
         &["help", "exit-codes"],
         &["help", "context-file"],
+        &["help", "spec-file"],
         &["completion", "bash"],
         &["man"],
         &["man", "create"],

@@ -9,7 +9,10 @@ pub fn of_stdout(arguments: &[String], stdout: &str) -> (String, Vec<String>) {
     let is_json = stdout.starts_with('{');
     let command = arguments.first().map(String::as_str).unwrap_or_default();
     let whole = || stdout.lines().map(str::to_owned).collect();
-    if has("--help") || has("-h") {
+    if has("-h") {
+        return (outline_of_short_help(stdout), whole());
+    }
+    if has("--help") {
         return (outline_of_help(stdout), whole());
     }
     match command {
@@ -91,13 +94,95 @@ fn outline_of_help(text: &str) -> String {
             let values: Vec<&str> = rest.split(']').next().unwrap_or_default().split_whitespace().collect();
             outline.push_str(&format!("    {}]\n", values.join(" ")));
         }
-        let default = line.split_once("[default: ").and_then(|(_, rest)| rest.split_once(']'));
+        // A default that is too long for its line is on the next.
+        let next = lines.get(index + 1).map(|next| next.trim()).unwrap_or_default();
+        let with_next = match line.ends_with("[default:") {
+            true => format!("{line} {next}"),
+            false => (*line).to_owned(),
+        };
+        let default = with_next
+            .split_once("[default: ")
+            .and_then(|(_, rest)| rest.split_once(']'));
         // With spaces in it, it describes the default and is none.
         if let Some((value, _)) = default.filter(|(value, _)| !value.contains(' ')) {
             outline.push_str(&format!("    [default: {value}]\n"));
         }
     }
     outline
+}
+
+/// The usage, and the names of commands and flags in a help text that fits on a screen.
+fn outline_of_short_help(text: &str) -> String {
+    let mut outline = String::new();
+    let mut is_command_row = false;
+    for line in text
+        .lines()
+        .take_while(|line| *line != "Examples:" && !line.starts_with("All of it"))
+    {
+        if line.starts_with("Usage: ") {
+            outline.push_str(&format!("{line}\n"));
+        } else if !line.starts_with(' ') {
+            is_command_row = line == "Commands:";
+        }
+        let row = line.trim_start().split("  ").next().unwrap_or_default();
+        for word in row.split([' ', ',']) {
+            let is_command = is_command_row && line.starts_with(' ') && !word.is_empty();
+            if is_command || word.starts_with("--") {
+                outline.push_str(&format!("  {word}\n"));
+            }
+        }
+    }
+    outline
+}
+
+/// Whether a step shows help, and all that was recorded is still in it. New commands, flags and values are no change of
+/// the contract, and neither is another order.
+pub fn is_help_with_additions(step: &str, recorded: &[String], printed: &[String]) -> bool {
+    let words: Vec<&str> = step.trim_start_matches("$").split_whitespace().collect();
+    let is_help = match words.first() {
+        None => true,
+        Some(command) => {
+            ["help", "man", "completion"].contains(command)
+                || words.iter().any(|word| *word == "--help" || *word == "-h")
+        }
+    };
+    let is_usage = recorded.iter().any(|line| line.starts_with("! Usage: "));
+    let is_json = recorded.iter().any(|line| line == "> {");
+    let printed_entries = entries_of(printed);
+    let is_there = |entry: &Vec<&String>| {
+        printed_entries
+            .iter()
+            .any(|printed_entry| contains_entry(printed_entry, entry))
+    };
+    (is_help || is_usage) && !is_json && entries_of(recorded).iter().all(is_there)
+}
+
+/// The entries of an outline: a name, and the lines about it that are further in.
+fn entries_of(lines: &[String]) -> Vec<Vec<&String>> {
+    let mut entries: Vec<Vec<&String>> = Vec::new();
+    for line in lines {
+        let is_detail = line.get(1..).is_some_and(|text| text.starts_with("     "));
+        match entries.last_mut() {
+            Some(entry) if is_detail => entry.push(line),
+            _ => entries.push(vec![line]),
+        }
+    }
+    entries
+}
+
+/// Whether an entry has the name and all details of another. The words of a list for completion may be in another order.
+fn contains_entry(entry: &[&String], other: &[&String]) -> bool {
+    let words = |line: &str| -> Vec<String> {
+        match line.strip_prefix("> opts=") {
+            Some(list) => list.trim_matches('"').split(' ').map(str::to_owned).collect(),
+            None => vec![line.to_owned()],
+        }
+    };
+    let known: Vec<String> = entry.iter().flat_map(|line| words(line)).collect();
+    other
+        .iter()
+        .flat_map(|line| words(line))
+        .all(|word| known.contains(&word))
 }
 
 /// The first words of the entries of a help topic; of a file that it shows, all but the comments.
@@ -207,4 +292,14 @@ fn kinds_keep_the_structure_and_not_the_wording() {
     );
     assert_eq!(text, r#"{"kind":"quota","message":"TEXT","hint":null}"#);
     assert_eq!(wording, [r#"message: "too \"many\"""#]);
+}
+
+#[test]
+fn help_may_have_more_and_not_less() {
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let recorded = lines("= 0\n>   --wait <STATE>\n>     value none\n>   -q, --quiet");
+    let added = lines("= 0\n>   -q, --quiet\n>   --watch\n>   --wait <STATE>\n>     value none\n>     value ssh");
+    assert!(is_help_with_additions("$ create --help", &recorded, &added));
+    assert!(!is_help_with_additions("$ create --help", &added, &recorded));
+    assert!(!is_help_with_additions("$ list -p mock", &recorded, &added));
 }

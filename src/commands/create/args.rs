@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::cloud::{Architecture, Error, Gpu, IngressRule, Result, Secret, parse_duration, quoted};
+use crate::cloud::{Architecture, Error, Gpu, IngressRule, Result, Secret, parse_duration, quoted, strip_gib_unit};
 use crate::commands::instance_args::DEFAULT_TIMEOUT;
 use crate::operations::{Fallback, SSH_PORT};
 use crate::settings::one_of;
@@ -19,112 +19,193 @@ pub(super) const STANDARD_INPUT: &str = "-";
 /// never guessed: pass -p and -r or -z, or have them in a context or the cloud's own configuration.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
-    /// Name of the VM; a fresh one is made up if it is left out
+    /// Name of the VM [default: a fresh one is made up]
     pub(super) name: Option<String>,
+    /// The name as other tools take it.
+    #[arg(long = "name", value_name = "NAME", hide = true, conflicts_with = "name")]
+    pub(super) name_flag: Option<String>,
+
     /// Machine type in the cloud's own word [default: a small general-purpose one]
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", help_heading = "What")]
     pub(super) machine_type: Option<String>,
-    /// At least so many virtual CPUs; the cheapest machine type that fits is taken
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// At least so many virtual CPUs; the cheapest type that fits is taken
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "What")]
     pub(super) cpus: Option<u32>,
-    /// At least so much memory in GiB
-    #[arg(long, value_name = "GIB", value_parser = parse_memory)]
+    /// At least so much memory in GiB, such as 16
+    #[arg(long, value_name = "GIB", value_parser = parse_memory, help_heading = "What")]
     pub(super) memory: Option<f64>,
-    /// Instruction set
-    #[arg(long, value_name = "ARCH", value_parser = one_of::<Architecture>(&["x86_64", "arm64"]))]
+    /// Instruction set: x86_64 or arm64
+    #[arg(
+        long,
+        value_name = "ARCH",
+        value_parser = one_of::<Architecture>(&["x86_64", "arm64"]),
+        help_heading = "What",
+        hide_short_help = true
+    )]
     pub(super) arch: Option<Architecture>,
     /// GPUs, such as t4 or l4:2
-    #[arg(long, value_name = "KIND[:N]")]
+    #[arg(long, value_name = "KIND[:N]", help_heading = "What", hide_short_help = true)]
     pub(super) gpu: Option<Gpu>,
-    /// Most that it may cost, in USD per hour: refused if nothing that fits costs less or its price is not known
-    #[arg(long, value_name = "USD", value_parser = parse_usd)]
-    pub(super) max_price: Option<f64>,
+    /// Alias such as ubuntu-24.04, or the cloud's id [default: ubuntu-24.04]
+    ///
+    /// `cloudctl image list` shows the aliases. They are the same words on every cloud.
+    #[arg(long, value_name = "IMAGE", help_heading = "What")]
+    pub(super) image: Option<String>,
+    /// Boot disk in GiB [default: the image's own size]
+    #[arg(
+        long,
+        value_name = "GIB",
+        value_parser = clap::value_parser!(u32).range(1..),
+        help_heading = "What",
+        hide_short_help = true
+    )]
+    pub(super) disk: Option<u32>,
+    /// Type of the boot disk in the cloud's own word [default: its general-purpose SSD]
+    #[arg(long, value_name = "TYPE", help_heading = "What", hide_short_help = true)]
+    pub(super) disk_type: Option<String>,
+    /// Run on spare capacity that the cloud can take back
+    #[arg(long, help_heading = "What", hide_short_help = true)]
+    pub(super) spot: bool,
+    /// An option of this provider alone; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "What", hide_short_help = true)]
+    pub(super) native: Vec<String>,
+    /// Read what to create from a TOML, YAML or JSON file whose keys are the flags' names; - is standard input. Flags
+    /// override it. Several VMs are a list `vm`
+    ///
+    /// `cloudctl help spec-file` shows an example.
+    #[arg(short, long, value_name = "FILE|-", help_heading = "What", hide_short_help = true)]
+    pub(super) file: Option<PathBuf>,
+
+    /// Where to go on looking for room when there is none, and in this order: the region's other zones, other machine
+    /// types that fit, the area's other regions, other providers
+    #[arg(
+        long,
+        value_name = "WHERE",
+        value_delimiter = ',',
+        help_heading = "Where",
+        hide_short_help = true
+    )]
+    pub(super) fallback: Vec<FallbackValue>,
+
+    /// How many VMs; above 1 they are called NAME-1 to NAME-N [default: 1]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1000),
+        help_heading = "How many",
+        hide_short_help = true
+    )]
+    pub(super) count: Option<u32>,
+
+    /// Public key file, or the name of a key pair that the cloud has; `none` is no key [default: your own public key]
+    #[arg(long, value_name = "FILE|NAME|none", help_heading = "Access", hide_short_help = true)]
+    pub(super) ssh_key: Option<String>,
+    /// File whose content the VM's cloud-init runs at first boot; - is standard input
+    #[arg(long, value_name = "FILE|-", help_heading = "Access", hide_short_help = true)]
+    pub(super) user_data: Option<String>,
+    /// Network (gcp) or VPC (aws) [default: the default one]
+    #[arg(long, value_name = "NETWORK", help_heading = "Access", hide_short_help = true)]
+    pub(super) network: Option<String>,
+    /// Subnet
+    #[arg(long, value_name = "SUBNET", help_heading = "Access", hide_short_help = true)]
+    pub(super) subnet: Option<String>,
+    /// Security group (aws) or network tag (gcp); may be given several times
+    #[arg(
+        long = "firewall",
+        value_name = "FIREWALL",
+        help_heading = "Access",
+        hide_short_help = true
+    )]
+    pub(super) firewalls: Vec<String>,
+    /// Ports to open to it, from everywhere or from a network only, such as 22,443/203.0.113.0/24
+    #[arg(
+        long = "open",
+        value_name = "PORT[/CIDR]",
+        value_delimiter = ',',
+        help_heading = "Access",
+        hide_short_help = true
+    )]
+    pub(super) ingress_rules: Vec<IngressRule>,
+    /// No public address
+    #[arg(long, help_heading = "Access", hide_short_help = true)]
+    pub(super) no_public_ip: bool,
+    /// Instance profile (aws) or service account (gcp) that the VM acts as
+    #[arg(long, value_name = "IDENTITY", help_heading = "Access", hide_short_help = true)]
+    pub(super) identity: Option<String>,
+
+    /// Time after which it is terminated, such as 2h or 7d [default: never]
+    ///
+    /// Its cloud ends it then, or a timer inside it (aws). `never` is no limit, and overrides the TTL of a context.
+    #[arg(long, value_name = "DURATION", help_heading = "Life")]
+    pub(super) ttl: Option<String>,
     /// Most that all VMs it is given for may cost together, in USD: how long they may live is what this buys
     ///
     /// As a flag it is for all VMs of the command. In a file it is for all VMs of the file, except those of the list `vm`
     /// that have a budget or a TTL of their own; there it is for that VM or that group.
-    #[arg(long, value_name = "USD", value_parser = parse_usd, conflicts_with = "ttl")]
+    #[arg(
+        long,
+        value_name = "USD",
+        value_parser = parse_usd,
+        conflicts_with = "ttl",
+        help_heading = "Life",
+        hide_short_help = true
+    )]
     pub(super) budget: Option<f64>,
-    /// Image: an alias such as ubuntu-24.04, or the cloud's own id [default: ubuntu-24.04]
-    #[arg(long, value_name = "IMAGE")]
-    pub(super) image: Option<String>,
-    /// Boot disk in GiB [default: the image's own size]
-    #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) disk: Option<u32>,
-    /// Type of the boot disk in the cloud's own word [default: its general-purpose SSD]
-    #[arg(long, value_name = "TYPE")]
-    pub(super) disk_type: Option<String>,
-    /// How many VMs; above 1 they are called NAME-1 to NAME-N [default: 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub(super) count: Option<u32>,
-    /// Public key file, or the name of a key pair that the cloud has; `none` is no key [default: your own public key]
-    #[arg(long, value_name = "FILE|NAME|none")]
-    pub(super) ssh_key: Option<String>,
-    /// File whose content the VM's cloud-init runs at first boot; - is standard input
-    #[arg(long, value_name = "FILE|-")]
-    pub(super) user_data: Option<String>,
-    /// Network (gcp) or VPC (aws) [default: the default one]
-    #[arg(long, value_name = "NETWORK")]
-    pub(super) network: Option<String>,
-    /// Subnet
-    #[arg(long, value_name = "SUBNET")]
-    pub(super) subnet: Option<String>,
-    /// Security group (aws) or network tag (gcp); may be given several times
-    #[arg(long = "firewall", value_name = "FIREWALL")]
-    pub(super) firewalls: Vec<String>,
-    /// Ports to open to it, from everywhere or from a network only, such as 22,443/203.0.113.0/24
-    #[arg(long = "open", value_name = "PORT[/CIDR]", value_delimiter = ',')]
-    pub(super) ingress_rules: Vec<IngressRule>,
-    /// No public address
-    #[arg(long)]
-    pub(super) no_public_ip: bool,
-    /// Instance profile (aws) or service account (gcp) that the VM acts as
-    #[arg(long, value_name = "IDENTITY")]
-    pub(super) identity: Option<String>,
-    /// Label; may be given several times
-    #[arg(short = 'l', long = "label", value_name = "KEY=VALUE")]
-    pub(super) labels: Vec<String>,
-    /// Run on spare capacity that the cloud can take back
-    #[arg(long)]
-    pub(super) spot: bool,
     /// Protect it against termination
-    #[arg(long)]
+    #[arg(long, help_heading = "Life", hide_short_help = true)]
     pub(super) protect: bool,
-    /// How long it may live, such as 2h; its cloud ends it then, or a timer inside it (aws). `never` is no limit
-    #[arg(long, value_name = "DURATION")]
-    pub(super) ttl: Option<String>,
-    /// Where to go on looking for room when there is none, and in this order: the region's other zones, other machine
-    /// types that fit, the area's other regions, other providers
-    #[arg(long, value_name = "WHERE", value_delimiter = ',')]
-    pub(super) fallback: Vec<FallbackValue>,
-    /// An option of this provider alone; may be given several times
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(super) native: Vec<String>,
-    /// Read what to create from a TOML, YAML or JSON file whose keys are the flags' names; - is standard input. Flags
-    /// override it. Several VMs are a list `vm`
-    #[arg(short, long, value_name = "FILE|-")]
-    pub(super) file: Option<PathBuf>,
+    /// Label; may be given several times
+    #[arg(short = 'l', long = "label", value_name = "KEY=VALUE", help_heading = "Life")]
+    pub(super) labels: Vec<String>,
+
     /// The user data that was read from standard input.
     #[arg(skip)]
     pub(super) user_data_input: Option<Secret<Vec<u8>>>,
-    /// What to wait for [default: running]
-    #[arg(long, value_name = "STATE")]
+    /// Wait for this: none, running or ssh [default: running]
+    #[arg(long, value_name = "STATE", help_heading = "Waiting")]
     pub(super) wait: Option<WaitValue>,
     /// How long to wait at most
-    #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = parse_duration)]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = DEFAULT_TIMEOUT,
+        value_parser = parse_duration,
+        help_heading = "Waiting",
+        hide_short_help = true
+    )]
     pub(super) timeout: Duration,
     /// The port that SSH is waited for on
-    #[arg(long, value_name = "PORT", default_value_t = SSH_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(
+        long,
+        value_name = "PORT",
+        default_value_t = SSH_PORT,
+        value_parser = clap::value_parser!(u16).range(1..),
+        help_heading = "Waiting",
+        hide_short_help = true
+    )]
     pub(super) ssh_port: u16,
-    /// Show what would be made, and make nothing; with the exit code that making it would have, as far as the cloud says
-    #[arg(long)]
+
+    /// Show the plan and its price, and make nothing
+    ///
+    /// The exit code is the one that making it would have, as far as the cloud says.
+    #[arg(long, help_heading = "Safety")]
     pub(super) dry_run: bool,
+    /// Most that it may cost, in USD per hour: refused if nothing that fits costs less or its price is not known
+    #[arg(long, value_name = "USD", value_parser = parse_usd, help_heading = "Safety", hide_short_help = true)]
+    pub(super) max_price: Option<f64>,
 }
 
-/// Parses an amount of memory in GiB.
+impl Args {
+    /// The name, as a word or as `--name`.
+    pub(super) fn name(&self) -> Option<&String> {
+        self.name.as_ref().or(self.name_flag.as_ref())
+    }
+}
+
+/// Parses an amount of memory in GiB, with or without the unit.
 pub(in crate::commands) fn parse_memory(text: &str) -> Result<f64> {
-    parse_positive(text).ok_or_else(|| {
-        Error::invalid(format!("invalid memory {}", quoted(text))).with_hint("give it in GiB, such as 16 or 0.5")
+    parse_positive(strip_gib_unit(text)).ok_or_else(|| {
+        Error::invalid(format!("invalid memory {}", quoted(text))).with_hint("give it in GiB, such as 16, 0.5 or 16GiB")
     })
 }
 

@@ -23,6 +23,7 @@ use crate::output::{INSTANCES, PREVIEWS, Report};
 
 pub use self::args::Args;
 pub(super) use self::args::parse_memory;
+pub(super) use self::spec_file::example::SPEC_EXAMPLE;
 pub(super) use self::spec_file::schema::spec_schema;
 pub(super) use self::vm_request::read_default_key;
 

@@ -154,7 +154,7 @@ fn choose_ttl(args: &Args, file: &SpecFile, context: &Context) -> Result<Option<
 
 /// Chooses the name, and the number of members if it is the name of a group.
 fn choose_name(args: &Args, file: &SpecFile) -> Result<(InstanceName, Option<u32>)> {
-    let name = match (&args.name, &file.name) {
+    let name = match (args.name(), &file.name) {
         (Some(name), Some(name_in_file)) => {
             return Err(Error::invalid(format!(
                 "the name {} is given, but {} names {}",

@@ -9,7 +9,7 @@ fn spec_files() {
         ("unknown.toml", "name = \"a\"\nprovder = \"mock\"\n"),
         ("number.toml", "name = \"a\"\n\ncount = \"two\"\n"),
         ("label.toml", "name = \"a\"\n[label]\na = 1\n"),
-        ("list.toml", "name = \"a\"\nlabel = [\"a=b\"]\n"),
+        ("list.toml", "name = \"a\"\nlabel = [\"a\"]\n"),
         ("wait.toml", "wait = \"forever\"\n"),
         ("syntax.toml", "name = \"a\n"),
         ("provider.toml", "provider = \"azure\"\n"),
@@ -73,7 +73,7 @@ fn spec_files_of_every_format() {
         ("key.json", "{\"name\": \"a\",\n \"imgae\": \"x\"}"),
         (
             "inner.toml",
-            "[[vm]]\nname = \"a\"\n\n[[vm]]\nname = \"b\"\nmax_price = 1\n",
+            "[[vm]]\nname = \"a\"\n\n[[vm]]\nname = \"b\"\nmaxprice = 1\n",
         ),
         ("inner.yaml", "vm:\n  - name: a\n    vm: []\n"),
         ("type.yaml", "name: a\ncpus: two\n"),
@@ -105,7 +105,7 @@ fn spec_files_of_every_format() {
     const CASES: &[(&str, &str)] = &[
         ("key.yaml", "key.yaml:2:1: unknown key `imgae`"),
         ("key.json", "key.json:2:8: unknown key `imgae`"),
-        ("inner.toml", "inner.toml:6:1: unknown key `max_price`"),
+        ("inner.toml", "inner.toml:6:1: unknown key `maxprice`"),
         ("inner.yaml", "inner.yaml:3:5: unknown key `vm`"),
         ("type.yaml", "type.yaml:2:7: cpus: invalid type"),
         ("type.json", "type.json:1:23: spot: invalid type"),

@@ -10,7 +10,8 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use serde_json::Value;
 
 use crate::cloud::{
-    Architecture, Error, Gpu, IngressRule, Result as CloudResult, is_content, path_text, quoted, redact_value,
+    Architecture, Error, Gpu, IngressRule, Result as CloudResult, is_content, parse_duration, parse_label, path_text,
+    quoted, redact_value,
 };
 use crate::commands::create::args::{parse_memory, parse_usd};
 use crate::settings::ProviderChoice;
@@ -35,12 +36,40 @@ pub(crate) fn read_value<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     T::deserialize(deserializer).map(Some)
 }
 
-/// Reads labels: unique keys with text values.
+/// Reads labels: unique keys with text values, or a list of `key=value`.
 pub(crate) fn read_labels<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<BTreeMap<String, String>>, D::Error> {
-    let labels: UniqueKeys<String> = UniqueKeys::deserialize(deserializer)?;
-    Ok(Some(labels.0))
+    deserializer.deserialize_any(LabelsVisitor).map(Some)
+}
+
+struct LabelsVisitor;
+
+impl<'de> Visitor<'de> for LabelsVisitor {
+    type Value = BTreeMap<String, String>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("keys and values, or a list of \"key=value\"")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        UniqueKeysVisitor(PhantomData).visit_map(map)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut labels = BTreeMap::new();
+        while let Some(text) = list.next_element::<String>()? {
+            let label = parse_label(&text).map_err(with_hint)?;
+            if labels.contains_key(&label.key) {
+                return Err(serde::de::Error::custom(format!(
+                    "the key {} is given twice",
+                    quoted(&label.key)
+                )));
+            }
+            labels.insert(label.key, label.value);
+        }
+        Ok(labels)
+    }
 }
 
 /// Reads native options. Keys are unique, also in nested values.
@@ -162,15 +191,17 @@ impl<'de> Visitor<'de> for WordsVisitor {
 
 /// Reads text of one line. Empty text is an error.
 pub(crate) fn read_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let content_error = |text: &str| {
-        Error::invalid(format!(
-            "{} with several lines, or the content of a file, which this key does not take",
-            redact_value(text)
-        ))
-    };
     deserializer
         .deserialize_str(FromText(|text: &str| check_text(text, content_error)))
         .map(Some)
+}
+
+/// Creates the error for a text that is not of one line.
+fn content_error(text: &str) -> Error {
+    Error::invalid(format!(
+        "{} with several lines, or the content of a file, which this key does not take",
+        redact_value(text)
+    ))
 }
 
 /// Reads the name of a file.
@@ -198,9 +229,52 @@ pub(crate) fn read_gpu<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
     deserializer.deserialize_str(FromText(str::parse)).map(Some)
 }
 
-/// Reads an amount of memory in GiB.
+/// Reads an amount of memory: a number of GiB, or text as `--memory` takes it.
 pub(crate) fn read_memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-    deserializer.deserialize_f64(FromNumber(parse_memory)).map(Some)
+    deserializer.deserialize_any(MemoryVisitor).map(Some)
+}
+
+struct MemoryVisitor;
+
+impl Visitor<'_> for MemoryVisitor {
+    type Value = f64;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a number of GiB, such as 16")
+    }
+
+    visit_scalars! {
+        (self, amount) -> f64 { parse_memory(&amount.to_string()).map_err(with_hint) }
+        visit_f64: f64;
+        visit_i64: i64;
+        visit_u64: u64;
+        visit_str: &str;
+    }
+}
+
+/// Reads a duration. A number alone does not say which unit it has.
+pub(crate) fn read_ttl<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    deserializer.deserialize_any(TtlVisitor).map(Some)
+}
+
+struct TtlVisitor;
+
+impl Visitor<'_> for TtlVisitor {
+    type Value = String;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("text, such as \"2h\"")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<String, E> {
+        check_text(text, content_error).map_err(with_hint)
+    }
+
+    visit_scalars! {
+        (self, number) -> String { parse_duration(&number.to_string()).map(|_| number.to_string()).map_err(with_hint) }
+        visit_i64: i64;
+        visit_u64: u64;
+    }
 }
 
 /// Reads an amount of money in USD.
@@ -373,6 +447,22 @@ pub(crate) fn architecture_schema(_: &mut SchemaGenerator) -> Schema {
 /// The schema of a number above zero.
 pub(crate) fn positive_number_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "number", "exclusiveMinimum": 0})
+}
+
+/// The schema of labels: keys and values, or a list of `key=value`.
+pub(crate) fn labels_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"anyOf": [
+        {"type": "object", "additionalProperties": {"type": "string"}},
+        {"type": "array", "items": {"type": "string", "pattern": "^[^=]+="}},
+    ]})
+}
+
+/// The schema of an amount of memory: a number of GiB, or one with its unit.
+pub(crate) fn memory_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"anyOf": [
+        {"type": "number", "exclusiveMinimum": 0},
+        {"type": "string", "pattern": "^[0-9.]+ ?[gG]?[iI]?[bB]?$"},
+    ]})
 }
 
 /// The schema of GPUs: a kind, or a kind and a number.

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::field_values;
 use super::field_values::{
-    architecture_schema, gpu_schema, ingress_rules_schema, positive_number_schema, provider_schema, read_value,
-    words_schema,
+    architecture_schema, gpu_schema, ingress_rules_schema, labels_schema, memory_schema, positive_number_schema,
+    provider_schema, read_value, words_schema,
 };
 use crate::cloud::{Architecture, Gpu, IngressRule};
 use crate::commands::create::args::{Args, FallbackValue, WaitValue};
@@ -48,7 +48,7 @@ macro_rules! spec_file {
                 $key: Option<$type>,
             )*
             /// Several VMs. The keys beside this list hold for each of them that does not say otherwise.
-            #[serde(default, deserialize_with = "field_values::read_list")]
+            #[serde(default, alias = "vms", deserialize_with = "field_values::read_list")]
             #[schemars(length(min = 1))]
             vm: Option<Vec<SpecFile>>,
         }
@@ -87,34 +87,41 @@ spec_file! {
     #[serde(rename = "type")]
     machine_type("field_values::read_text"): String,
     cpus("read_value"): NonZeroU32,
-    #[schemars(schema_with = "positive_number_schema")]
+    #[schemars(schema_with = "memory_schema")]
     memory("field_values::read_memory"): f64,
     #[schemars(schema_with = "architecture_schema")]
     arch("read_value"): Architecture,
     #[schemars(schema_with = "gpu_schema")]
     gpu("field_values::read_gpu"): Gpu,
+    #[serde(alias = "max_price")]
     #[schemars(schema_with = "positive_number_schema")]
     max_price("field_values::read_usd"): f64,
     #[schemars(schema_with = "positive_number_schema")]
     budget("field_values::read_usd"): f64,
     image("field_values::read_text"): String,
     disk("read_value"): NonZeroU32,
+    #[serde(alias = "disk_type")]
     disk_type("field_values::read_text"): String,
     #[schemars(range(min = 1, max = 1000))]
     count("read_value"): u32,
+    #[serde(alias = "ssh_key")]
     ssh_key("field_values::read_file_name"): String,
+    #[serde(alias = "user_data")]
     user_data("field_values::read_file_name"): String,
     network("field_values::read_text"): String,
     subnet("field_values::read_text"): String,
     firewall("read_value"): Vec<String>,
     #[schemars(schema_with = "ingress_rules_schema")]
     open("field_values::read_ingress_rules"): Vec<IngressRule>,
+    #[serde(alias = "no_public_ip")]
     no_public_ip("read_value"): bool,
     identity("field_values::read_text"): String,
+    #[serde(alias = "labels")]
+    #[schemars(schema_with = "labels_schema")]
     label("field_values::read_labels"): BTreeMap<String, String>,
     spot("read_value"): bool,
     protect("read_value"): bool,
-    ttl("field_values::read_text"): String,
+    ttl("field_values::read_ttl"): String,
     fallback("read_value"): Vec<FallbackValue>,
     native("field_values::read_native_options"): BTreeMap<String, Value>,
     wait("read_value"): WaitValue,

@@ -1,5 +1,6 @@
 //! Reads a spec file, or standard input, and returns a description of each VM or group in it.
 
+pub(super) mod example;
 pub(super) mod field_values;
 pub(super) mod merge;
 pub(super) mod parse;

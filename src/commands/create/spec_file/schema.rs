@@ -44,7 +44,7 @@ fn document_schema() -> Value {
 /// Returns the help of each flag by its long name.
 fn flag_help() -> Map<String, Value> {
     let command = GlobalArgs::augment_args(Args::augment_args(clap::Command::new("create")));
-    let arguments = command.get_arguments();
+    let arguments = command.get_arguments().filter(|argument| !argument.is_hide_set());
     arguments
         .filter_map(|argument| {
             let key = match argument.get_long() {
