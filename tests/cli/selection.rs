@@ -34,7 +34,10 @@ fn with_four() -> Sandbox {
 /// The names of the VMs that were printed.
 fn printed_names(run: &Run) -> Vec<String> {
     let items = run.items();
-    items.iter().map(|item| item["name"].as_str().unwrap_or_default().to_owned()).collect()
+    items
+        .iter()
+        .map(|item| item["name"].as_str().unwrap_or_default().to_owned())
+        .collect()
 }
 
 #[test]
@@ -103,7 +106,7 @@ fn references_with_conditions_are_refused() {
 #[test]
 fn stop_of_a_selection_needs_confirmation_and_start_does_not() {
     let sandbox = with_four();
-    for verb in ["stop", "reboot"] {
+    for verb in ["reboot", "stop"] {
         for selection in ["-l env=ci", "'web-?'", "--filter name~web-"] {
             let refused = run(&sandbox, &format!("{verb} {selection}")).expect(2);
             refused.expect_in_stderr(&format!("this would {verb} 2 VMs in mock"));
@@ -113,8 +116,9 @@ fn stop_of_a_selection_needs_confirmation_and_start_does_not() {
         run(&sandbox, &format!("{verb} -l env=ci -y --expect 2")).expect(0);
         run(&sandbox, &format!("{verb} -l env=ci -y --dry-run")).expect(2);
     }
-    run(&sandbox, "stop web-1").expect(0);
+    run(&sandbox, "stop db-1").expect(0);
     run(&sandbox, "stop web-1 db-1 --expect 1").expect(6);
+    run(&sandbox, "wait -l env --filter managed=yes --for stopped").expect(0);
     for verb in ["start", "protect", "unprotect", "extend --ttl 9h"] {
         run(&sandbox, &format!("{verb} -l env")).expect(0);
     }
@@ -122,14 +126,15 @@ fn stop_of_a_selection_needs_confirmation_and_start_does_not() {
 
 #[test]
 fn many_of_a_selection_need_their_number() {
-    let sandbox = Sandbox::new();
+    let mut sandbox = Sandbox::new();
+    sandbox.start_mock_vms_at_once();
     run(&sandbox, "create x --count 11 -l a=b --wait none -q").expect(0);
     for selection in ["-l a=b", "'x-*'", "--filter label.a=b"] {
         for verb in ["stop", "reboot", "terminate"] {
             let refused = run(&sandbox, &format!("{verb} {selection} -y")).expect(2);
             refused.expect_in_stderr("pass --expect 11");
         }
-        run(&sandbox, &format!("stop {selection} -y --expect 11")).expect(0);
+        run(&sandbox, &format!("reboot {selection} -y --expect 11")).expect(0);
     }
     run(&sandbox, "terminate 'x-*' -y --expect 11").expect(0);
     assert_eq!(names(&sandbox), [""; 0]);
@@ -214,7 +219,10 @@ fn list_of_a_name_shows_every_vm_of_that_name() {
     create(&sandbox, &["twin", "-r", "us-east-1"]);
     create(&sandbox, &["twin", "-r", "eu-west-1"]);
     assert_eq!(run(&sandbox, "list twin -o name").expect(0).stdout, "twin\ntwin\n");
-    assert_eq!(run(&sandbox, "list twin -r eu-west-1 -o name").expect(0).stdout, "twin\n");
+    assert_eq!(
+        run(&sandbox, "list twin -r eu-west-1 -o name").expect(0).stdout,
+        "twin\n"
+    );
     run(&sandbox, "list twin -r ap-south-1").expect(3);
 }
 
@@ -274,10 +282,17 @@ fn silent_region_leaves_a_selection_uncertain() {
     for verb in CHANGES {
         for selection in ["'web-*'", "web-1 'db-*'", "-l env=ci", "--filter state=running"] {
             let refused = run(&sandbox, &format!("{verb} {selection}")).expect(6);
-            refused.expect_in_stderr("eu-west-1").expect_in_stderr("nothing was changed");
+            refused
+                .expect_in_stderr("eu-west-1")
+                .expect_in_stderr("nothing was changed");
         }
     }
-    for arguments in ["describe 'web-*'", "describe -l env=ci", "wait -l env=ci", "list 'web-?'"] {
+    for arguments in [
+        "describe 'web-*'",
+        "describe -l env=ci",
+        "wait -l env=ci",
+        "list 'web-?'",
+    ] {
         let shown = run(&sandbox, &format!("{arguments} -o json")).expect(7);
         assert!(shown.items().len() >= 2, "{arguments}");
         shown.expect_in_stderr("eu-west-1");

@@ -88,7 +88,11 @@ fn stop_and_start_by_label_skip_unmanaged_vms(backend: &Backend) {
     let stopped = backend.json("stop -l env!=dev -y").expect(0);
     assert_eq!(names(&stopped.items()), ["web-1", "web-2"]);
     backend.run("wait -l env=ci --for stopped").expect(0);
-    let running: Vec<_> = backend.alive().into_iter().filter(|seen| seen.state == "running").collect();
+    let running: Vec<_> = backend
+        .alive()
+        .into_iter()
+        .filter(|seen| seen.state == "running")
+        .collect();
     assert_eq!(running.len(), 2, "{running:?}");
     let started = backend.json("start --filter state=stopped,name=*-2").expect(0);
     assert_eq!(names(&started.items()), ["web-2"]);
