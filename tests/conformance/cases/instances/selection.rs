@@ -51,9 +51,8 @@ fn terminate_by_pattern_skips_unmanaged_vms(backend: &Backend) {
     assert_eq!(alive(backend).len(), 4);
     let preview = backend.json("terminate 'worker-?' --dry-run").expect(0);
     assert_eq!(names(&preview.items()), ["worker-1", "worker-2"]);
-    backend.run("terminate 'worker-*' -y").expect(0);
-    assert_eq!(alive(backend), ["web-1", "worker-theirs"]);
     backend.run("terminate 'worker-*' -y --wait").expect(0);
+    assert_eq!(alive(backend), ["web-1", "worker-theirs"]);
     let none = backend.run("terminate 'worker-*' -y").expect(3);
     none.expect_in_stderr("no VM that cloudctl made is called worker-*");
     backend.run("terminate 'worker-*' -y --ignore-not-found").expect(0);
