@@ -170,8 +170,12 @@ async fn execute_with_clouds(command: Command, context: &mut Context) -> anyhow:
         Command::List(args) => commands::list::run(args, context).await,
         Command::Describe(args) => commands::describe::run(args, context).await,
         Command::Start(args) => commands::change_instances::run(args, InstanceAction::Start, context).await,
-        Command::Stop(args) => commands::change_instances::run(args, InstanceAction::Stop, context).await,
-        Command::Reboot(args) => commands::change_instances::run(args, InstanceAction::Reboot, context).await,
+        Command::Stop(args) => {
+            commands::change_instances::run_with_confirmation(args, InstanceAction::Stop, context).await
+        }
+        Command::Reboot(args) => {
+            commands::change_instances::run_with_confirmation(args, InstanceAction::Reboot, context).await
+        }
         Command::Protect(args) => commands::change_instances::run(args, InstanceAction::Protect, context).await,
         Command::Unprotect(args) => commands::change_instances::run(args, InstanceAction::Unprotect, context).await,
         Command::Extend(args) => commands::extend::run(args, context).await,

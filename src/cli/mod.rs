@@ -64,17 +64,27 @@ pub enum Command {
     List(list::Args),
     Describe(describe::Args),
     /// Start stopped VMs
+    ///
+    /// A pattern, -l and --filter select only VMs that cloudctl created.
     Start(change_instances::Args),
     /// Stop running VMs, keeping their disks
-    Stop(change_instances::Args),
+    ///
+    /// A pattern, -l and --filter select only VMs that cloudctl created. Then it asks for confirmation; a script passes -y.
+    Stop(change_instances::ArgsWithConfirmation),
     /// Restart running VMs
-    Reboot(change_instances::Args),
+    ///
+    /// A pattern, -l and --filter select only VMs that cloudctl created. Then it asks for confirmation; a script passes -y.
+    Reboot(change_instances::ArgsWithConfirmation),
     #[command(aliases = ["rm", "delete", "destroy", "down"])]
     Terminate(terminate::Args),
     Extend(extend::Args),
     /// Protect VMs against termination
+    ///
+    /// A pattern, -l and --filter select only VMs that cloudctl created.
     Protect(change_instances::Args),
     /// Remove the protection of VMs against termination
+    ///
+    /// A pattern, -l and --filter select only VMs that cloudctl created.
     Unprotect(change_instances::Args),
     Wait(wait::Args),
     Console(console::Args),

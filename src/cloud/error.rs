@@ -259,7 +259,9 @@ impl Error {
 
     /// Creates the error for an instance that does not exist.
     pub fn not_found(target: &InstanceRef) -> Self {
-        Self::new(ErrorKind::NotFound, format!("{target} does not exist")).naming(target)
+        Self::new(ErrorKind::NotFound, format!("{target} does not exist"))
+            .with_hint("see which VMs there are with `cloudctl list`")
+            .naming(target)
     }
 
     /// Adds the cloud's own error code.

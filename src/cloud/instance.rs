@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Architecture, Error, ErrorKind, Gpu, InstanceRef, Labels, ProviderKind, Result, quoted, word_enum};
+use super::{Architecture, Error, ErrorKind, Glob, Gpu, InstanceRef, Labels, ProviderKind, Result, quoted, word_enum};
 
 word_enum! {
     /// The state of an instance, in words that mean the same on every cloud.
@@ -329,16 +329,38 @@ impl FromStr for InstanceField {
     }
 }
 
-/// What a user types to mean an instance: a name, an id, or `provider/scope/name-or-id`.
+/// What a user types to mean instances: `[provider/scope/]` and then a name, an id, or a pattern of names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceQuery {
     /// The cloud and the region or zone, if given.
     pub scope: Option<(ProviderKind, String)>,
-    /// A name or an id.
-    pub name_or_id: String,
+    /// What is looked for there.
+    pub name: QueriedName,
+}
+
+/// The last part of an [`InstanceQuery`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueriedName {
+    /// The name or the id of one instance.
+    NameOrId(String),
+    /// A pattern of names, such as `web-*`. It means every instance whose name matches.
+    Glob(Glob),
 }
 
 impl InstanceQuery {
+    /// Whether the query is a pattern, and can mean any number of instances.
+    pub fn is_glob(&self) -> bool {
+        matches!(self.name, QueriedName::Glob(_))
+    }
+
+    /// Whether the query is the id of this instance.
+    pub fn is_id_of(&self, instance: &Instance) -> bool {
+        match &self.name {
+            QueriedName::NameOrId(text) => *text == instance.reference.id,
+            QueriedName::Glob(_) => false,
+        }
+    }
+
     /// Whether the query means this instance.
     pub fn matches(&self, instance: &Instance) -> bool {
         let scope_matches = self.scope.as_ref().is_none_or(|(provider, scope)| {
@@ -347,7 +369,11 @@ impl InstanceQuery {
                     || *scope == instance.region
                     || instance.zone.as_ref() == Some(scope))
         });
-        scope_matches && (instance.reference.id == self.name_or_id || instance.name.as_ref() == Some(&self.name_or_id))
+        scope_matches
+            && match &self.name {
+                QueriedName::NameOrId(text) => instance.reference.id == *text || instance.name.as_ref() == Some(text),
+                QueriedName::Glob(glob) => instance.name.as_ref().is_some_and(|name| glob.matches(name)),
+            }
     }
 }
 
@@ -356,28 +382,32 @@ impl FromStr for InstanceQuery {
 
     fn from_str(input: &str) -> Result<Self> {
         let parts: Vec<&str> = input.split('/').collect();
-        let (scope, name_or_id) = match parts.as_slice() {
+        let (scope, last) = match parts.as_slice() {
             [only] => (None, *only),
             [provider, scope, last] => (Some((provider.parse()?, (*scope).to_owned())), *last),
             _ => (None, ""),
         };
         let scope_is_empty = scope.as_ref().is_some_and(|(_, scope): &(_, String)| scope.is_empty());
-        if name_or_id.trim().is_empty() || scope_is_empty || input.chars().any(char::is_control) {
+        if last.trim().is_empty() || scope_is_empty || input.chars().any(char::is_control) {
             return Err(Error::invalid(format!("invalid instance reference {}", quoted(input)))
                 .with_hint("give a name, an id, or provider/region/id as `cloudctl list -o ref` prints it"));
         }
-        Ok(Self {
-            scope,
-            name_or_id: name_or_id.to_owned(),
-        })
+        let name = match Glob::is_pattern(last) {
+            true => QueriedName::Glob(Glob::new(last)),
+            false => QueriedName::NameOrId(last.to_owned()),
+        };
+        Ok(Self { scope, name })
     }
 }
 
 impl fmt::Display for InstanceQuery {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.scope {
-            Some((provider, scope)) => write!(formatter, "{provider}/{scope}/{}", self.name_or_id),
-            None => formatter.write_str(&self.name_or_id),
+        if let Some((provider, scope)) = &self.scope {
+            write!(formatter, "{provider}/{scope}/")?;
+        }
+        match &self.name {
+            QueriedName::NameOrId(text) => formatter.write_str(text),
+            QueriedName::Glob(glob) => write!(formatter, "{glob}"),
         }
     }
 }
@@ -393,6 +423,8 @@ mod tests {
             "i-0ab12cd34",
             "aws/us-east-1/i-0ab12cd34",
             "gcp/us-central1-a/123",
+            "web-*",
+            "aws/us-east-1/web-?",
         ] {
             assert_eq!(text.parse::<InstanceQuery>().unwrap().to_string(), text);
         }

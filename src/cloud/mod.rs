@@ -7,6 +7,7 @@ mod batch_tracker;
 mod cloud_info;
 mod did_you_mean;
 mod error;
+mod glob;
 mod idempotency;
 mod ingress_rule;
 mod instance;
@@ -34,11 +35,12 @@ pub use batch_tracker::{BatchTracker, InstanceAction, TargetOutcome};
 pub use cloud_info::{CloudInfo, CloudInfos, ImageUser, SettingKey, SettingVariable, TokenScope};
 pub use did_you_mean::{closest, did_you_mean};
 pub use error::{Error, ErrorKind, ErrorLocation, Gap, Leftover, Result, SkippedCloud, Subject};
+pub use glob::Glob;
 pub use idempotency::IdempotencyToken;
 pub use idempotency::{Fingerprint, SPEC_FIELDS};
 pub use ingress_rule::IngressRule;
 pub use instance::{
-    Disk, ExpiryEnforcer, FieldKind, Instance, InstanceField, InstanceQuery, InstanceState, OrphanedDisk,
+    Disk, ExpiryEnforcer, FieldKind, Instance, InstanceField, InstanceQuery, InstanceState, OrphanedDisk, QueriedName,
 };
 pub use instance_name::InstanceName;
 pub use instance_ref::InstanceRef;
@@ -62,7 +64,7 @@ pub use partial_listing::{InstanceSink, ListFilter, Listing};
 pub use provider::{
     Access, CatalogSource, Cleanup, CreateOutcome, Identity, Instances, Locations, Provider, PublishedPrice,
 };
-pub use provider_kind::{ProviderKind, UnknownProvider, join_with_or};
+pub use provider_kind::{ProviderKind, UnknownProvider, join_with_and, join_with_or};
 pub use public_key::{key_fingerprint, remove_key_comment};
 pub use time::{Clock, format_duration, parse_duration};
 pub use user_data_check::{UserDataReader, find_user_data_problem, is_gzip};

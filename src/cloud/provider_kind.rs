@@ -62,9 +62,18 @@ impl<'de> serde::Deserialize<'de> for ProviderKind {
 
 /// Joins alternatives to a text: `a, b or c`.
 pub fn join_with_or(words: impl IntoIterator<Item = impl fmt::Display>) -> String {
+    join_words(words, "or")
+}
+
+/// Joins words to a text: `a, b and c`.
+pub fn join_with_and(words: impl IntoIterator<Item = impl fmt::Display>) -> String {
+    join_words(words, "and")
+}
+
+fn join_words(words: impl IntoIterator<Item = impl fmt::Display>, conjunction: &str) -> String {
     let mut words: Vec<String> = words.into_iter().map(|word| word.to_string()).collect();
     match words.pop() {
-        Some(last) if !words.is_empty() => format!("{} or {last}", words.join(", ")),
+        Some(last) if !words.is_empty() => format!("{} {conjunction} {last}", words.join(", ")),
         last => last.unwrap_or_default(),
     }
 }

@@ -1,22 +1,21 @@
 //! `cloudctl console`: prints the console output of a VM.
 
-use super::instance_args::find_all;
-use crate::cloud::{Error, InstanceQuery};
+use super::instance_args::find_one;
+use crate::cloud::InstanceQuery;
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 
 /// Print what a VM wrote to its serial console
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
-    /// Name, id, or provider/region/id of a VM
+    /// Name, id, or provider/region/id of a VM, or a quoted pattern that only its name matches
     #[arg(value_name = "REF")]
     reference: InstanceQuery,
 }
 
 /// Prints the console output unchanged, or with escaped control characters on a terminal.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
-    let found = find_all(std::slice::from_ref(&args.reference), context).await?;
-    let instance = found.first().ok_or_else(|| Error::invalid("no VM is named"))?;
+    let instance = find_one(args.reference, context).await?;
     let provider = context.clouds().get(instance.provider);
     let output = provider.console_output(&instance.reference).await?;
     if output.is_empty() {

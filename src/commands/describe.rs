@@ -2,7 +2,8 @@
 
 use futures_util::future::join_all;
 
-use super::instance_args::{InstanceArgs, find_all};
+use super::instance_args::{InstanceArgs, find_instances};
+use crate::cloud::Error;
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::output::{INSTANCES, Report};
@@ -17,9 +18,18 @@ pub struct Args {
 /// Shows all fields of each VM.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check_format(&INSTANCES)?;
-    let found = find_all(&args.targets.references, context).await?;
+    let selection = args.targets.to_selection();
+    let mut resolved = find_instances(&selection, context).await?;
+    if !selection.names_each_instance() {
+        // As `list` shows them.
+        resolved.add_terminating();
+    }
+    if let Some(reason) = resolved.describe_empty() {
+        context.printer.note(&reason);
+    }
+    let mut errors: Vec<Error> = resolved.open_gaps.iter().cloned().map(Error::from).collect();
+    let found = resolved.into_all()?;
     let mut instances = Vec::new();
-    let mut errors = Vec::new();
     let clouds = context.clouds();
     let details = found.iter().map(|instance| {
         let provider = clouds.get(instance.provider);

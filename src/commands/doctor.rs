@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::instance_args::check_account_of;
-use crate::cloud::{Error, Provider, ProviderKind};
+use crate::cloud::{Error, Instance, InstanceState, Provider, ProviderKind};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{RegionSelection, list_all};
@@ -86,12 +86,14 @@ async fn check_connectivity(provider: Arc<dyn Provider>, report: &mut Report) {
     match list_all(&[provider], &RegionSelection::default(), &Default::default()).await {
         Ok(inventory) => {
             let result = if inventory.gaps.is_empty() { "ok" } else { "warning" };
+            // As many as `list` shows.
+            let is_listed = |instance: &&Instance| instance.state != InstanceState::Terminated;
             let detail = format!(
                 "{} of {} locations answered in {} ms, {} VMs",
                 inventory.answered,
                 inventory.queried,
                 started.elapsed().as_millis(),
-                inventory.instances.len(),
+                inventory.instances.iter().filter(is_listed).count(),
             );
             report.items.push(check_record(kind, "reach", result, &detail));
             report.errors.extend(inventory.gaps.into_iter().map(Error::from));

@@ -14,7 +14,8 @@ use crate::shutdown::Shutdown;
 
 /// Give VMs more time to live
 ///
-/// They then expire this long from now, and never earlier than before. A VM without a TTL gets one.
+/// They then expire this long from now, and never earlier than before. A VM without a TTL gets one. A pattern, -l and
+/// --filter select only VMs that cloudctl created.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(flatten)]
@@ -27,7 +28,7 @@ pub struct Args {
 /// Extends each VM, and shows when it expires now.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check_format(&INSTANCES)?;
-    let targets = find_for_change(&args.targets.references, context).await?;
+    let targets = find_for_change(args.targets.to_selection(), "extend", context).await?;
     check_accounts(&targets, context).await?;
     if let Some(unmanaged) = targets.iter().find(|target| !target.managed) {
         return Err(not_managed_error(unmanaged).into());

@@ -1,4 +1,4 @@
-//! Arguments and functions that several commands share: instance queries, regions, account checks and gaps.
+//! Arguments and functions that several commands share: which instances are meant, regions, account checks and gaps.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,18 +8,68 @@ use clap::Args;
 use crate::cloud::{Error, Gap, Instance, InstanceQuery, Provider, Result, SkippedCloud, parse_duration};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{RegionSelection, ResolvedInstances, check_account, group_by_provider, resolve};
+use crate::operations::{
+    Filter, LabelSelector, RegionSelection, ResolvedInstances, Selection, ambiguous_error, check_account,
+    group_by_provider, resolve,
+};
 use crate::output::{ColumnSet, INSTANCES, Record, Report, format_expiry, no_enforcer_warning};
 
 /// The default of `--timeout`.
 pub(super) const DEFAULT_TIMEOUT: &str = "5m";
 
-/// Instances by name or id.
+/// Instances by name or id, or all that match selectors and filters.
 #[derive(Args, Clone, Debug)]
 pub(super) struct InstanceArgs {
-    /// Name, id, or provider/region/id of a VM
-    #[arg(value_name = "REF", required = true)]
-    pub references: Vec<InstanceQuery>,
+    /// Name, id, or provider/region/id of a VM, or a quoted pattern of names such as 'web-*'
+    #[arg(
+        value_name = "REF",
+        required_unless_present_any = ["selectors", "filters"],
+        conflicts_with_all = ["selectors", "filters"]
+    )]
+    references: Vec<InstanceQuery>,
+    #[command(flatten)]
+    conditions: ConditionArgs,
+}
+
+impl InstanceArgs {
+    /// The instances that are meant.
+    pub(super) fn to_selection(&self) -> Selection {
+        self.conditions.to_selection(&self.references)
+    }
+}
+
+/// Conditions on instances.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ConditionArgs {
+    /// VMs with all of these labels: k=v, k!=v, k, !k, 'k in (a,b)'
+    ///
+    /// Also 'key notin (a,b)'. Several are joined by "and", in one -l with commas or in an -l each: -l team=blue -l role=web selects VMs that have
+    /// both. For one of several values write 'role in (web,worker)'. A text that create accepts as a label selects that
+    /// label: Roles=app,web is one value. Double quotes keep special characters in a value: Roles="a=1,b=2".
+    #[arg(short = 'l', long = "label", value_name = "SELECTOR", help_heading = "What")]
+    pub(super) selectors: Vec<LabelSelector>,
+    /// VMs whose fields match: state=running,age>2h,name=web-*
+    ///
+    /// With -l those that match both. A label is a field, too: label.env~ci.
+    #[arg(long = "filter", value_name = "FILTER", help_heading = "What")]
+    pub(super) filters: Vec<Filter>,
+}
+
+impl ConditionArgs {
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.selectors.is_empty() && self.filters.is_empty()
+    }
+
+    /// The instances that these queries mean and that meet the conditions.
+    pub(super) fn to_selection(&self, queries: &[InstanceQuery]) -> Selection {
+        Selection {
+            queries: queries.to_vec(),
+            selectors: self.selectors.clone(),
+            filters: self.filters.clone(),
+            only_managed: false,
+        }
+    }
 }
 
 /// Parses the value of `--ttl`: a duration in whole seconds, and not zero.
@@ -58,21 +108,29 @@ pub(super) fn region_selection(context: &Context) -> RegionSelection {
     }
 }
 
-/// Finds the instances that the queries mean. Warns about locations that did not answer.
-pub(super) async fn find_instances(references: &[InstanceQuery], context: &mut Context) -> Result<ResolvedInstances> {
-    // A full reference names its cloud. Other queries are looked for everywhere.
-    let providers = match references.iter().all(|reference| reference.scope.is_some()) {
+/// Finds the instances of a selection. Warns about locations that did not answer, unless that leaves open which instances
+/// are selected: then the caller decides.
+pub(super) async fn find_instances(selection: &Selection, context: &mut Context) -> Result<ResolvedInstances> {
+    // A full reference names its cloud. All else is looked for everywhere.
+    let is_scoped = |query: &InstanceQuery| query.scope.is_some();
+    let all_name_their_cloud = !selection.queries.is_empty() && selection.queries.iter().all(is_scoped);
+    let providers = match all_name_their_cloud {
         true => Vec::new(),
         false => context.providers_to_query()?,
     };
-    for reference in references {
-        if let Some((kind, _)) = &reference.scope {
+    for query in &selection.queries {
+        if let Some((kind, _)) = &query.scope {
             context.cloud(*kind)?;
         }
     }
-    let selection = region_selection(context);
+    let catalog = match selection.needs_catalog() {
+        true => Some(context.catalog()),
+        false => None,
+    };
+    let (regions, now) = (region_selection(context), context.now());
     let clouds = context.clouds();
-    let resolved = resolve(references, &providers, &|kind| clouds.get(kind), &selection).await?;
+    let connect = |kind| clouds.get(kind);
+    let resolved = resolve(selection, &providers, &connect, &regions, now, catalog.as_deref()).await?;
     note_skipped_clouds(&resolved.skipped, context);
     for gap in &resolved.gaps {
         warn_about_gap(gap, context);
@@ -80,21 +138,38 @@ pub(super) async fn find_instances(references: &[InstanceQuery], context: &mut C
     Ok(resolved)
 }
 
-/// Finds the instances that the queries mean.
+/// Finds the only instance that a query means.
 ///
 /// # Errors
-/// `NotFound` if a query means none.
-pub(super) async fn find_all(references: &[InstanceQuery], context: &mut Context) -> Result<Vec<Instance>> {
-    find_instances(references, context).await?.into_all()
+/// `NotFound` if it means none. `Ambiguous` if it means several.
+pub(super) async fn find_one(query: InstanceQuery, context: &mut Context) -> Result<Instance> {
+    let selection = Selection {
+        queries: vec![query.clone()],
+        ..Selection::default()
+    };
+    let found = find_instances(&selection, context).await?.into_all()?;
+    match <[Instance; 1]>::try_from(found) {
+        Ok([instance]) => Ok(instance),
+        Err(several) => Err(ambiguous_error(&query, &several)),
+    }
 }
 
-/// Finds the instances that the queries mean, to change them.
+/// Finds the instances of a selection, to change them. Patterns, selectors and filters select only what cloudctl created; if
+/// selectors and filters select nothing, it prints that there is nothing to do, with `verb` as the word for the change.
 ///
 /// # Errors
-/// `NotFound` if a query means none. `Refused` if a name may mean another instance in a location that did not answer.
-pub(super) async fn find_for_change(references: &[InstanceQuery], context: &mut Context) -> Result<Vec<Instance>> {
-    let resolved = find_instances(references, context).await?;
-    resolved.check_unambiguous()?;
+/// `NotFound` if a query means none. `Refused` if it is not certain which instances are meant, because a location did not
+/// answer, or because each of several selectors matches instances and all together match none.
+pub(super) async fn find_for_change(selection: Selection, verb: &str, context: &mut Context) -> Result<Vec<Instance>> {
+    let selection = Selection {
+        only_managed: true,
+        ..selection
+    };
+    let resolved = find_instances(&selection, context).await?;
+    resolved.check_certain()?;
+    if let Some(reason) = resolved.describe_empty() {
+        context.printer.note(&format!("nothing to {verb}: {reason}"));
+    }
     resolved.into_all()
 }
 

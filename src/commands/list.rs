@@ -4,18 +4,20 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use clap::Args as ClapArgs;
-use jiff::Timestamp;
 use serde_json::json;
 
-use super::instance_args::{note_skipped_clouds, print_batch, region_selection, warn_about_gap};
+use super::instance_args::{ConditionArgs, note_skipped_clouds, print_batch, region_selection, warn_about_gap};
 use super::price::monthly_price;
 use crate::catalog::Catalog;
-use crate::cloud::{Error, Instance, InstanceState, ListFilter, Provider, check_selectable};
+use crate::cloud::{
+    Error, ErrorKind, Instance, InstanceQuery, InstanceState, ListFilter, Provider, Result, check_selectable,
+    join_with_or,
+};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
-    Cost, FILLED_IN_FIELDS, Filter, Inventory, LabelSelector, Selectors, SortOrder, fill_in_prices,
-    list_all_with_progress, stream_all, sum_costs,
+    Cost, FILLED_IN_FIELDS, Inventory, Selection, SelectionMatcher, SortOrder, fill_in_prices, list_all_with_progress,
+    stream_all, sum_costs,
 };
 use crate::output::{COSTS, ColumnSet, INSTANCES, Record, Report};
 
@@ -25,15 +27,11 @@ use crate::output::{COSTS, ColumnSet, INSTANCES, Record, Report};
 /// answer, a warning names it and the exit code is 7.
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
-    /// Only VMs with these labels: key=value, key!=value, key, !key, key in (a,b)
-    ///
-    /// Several are joined by "and". A text that create accepts as a label selects that label: Roles=app,web is one value.
-    /// Double quotes keep special characters in a value: Roles="a=1,b=2".
-    #[arg(short = 'l', long = "label", value_name = "SELECTOR", help_heading = "What")]
-    selectors: Vec<LabelSelector>,
-    /// Only VMs whose fields match: state=running,age>2h,label.env~ci
-    #[arg(long, value_name = "FILTER", help_heading = "What")]
-    filter: Vec<Filter>,
+    /// Only VMs of this name, id, or provider/region/id, or whose name matches a quoted pattern such as 'web-*' [default: all]
+    #[arg(value_name = "REF")]
+    references: Vec<InstanceQuery>,
+    #[command(flatten)]
+    conditions: ConditionArgs,
     /// Order by these fields; a hyphen reverses a field [default: provider,region,name,id]
     ///
     /// With -o jsonl the default is no order: VMs are printed as soon as their region answers.
@@ -60,22 +58,26 @@ const BY_CLOUD: &str = "";
 const DEFAULT_SORT: &str = "provider,region,name,id";
 
 impl Args {
+    /// Which instances are listed.
+    fn to_selection(&self) -> Selection {
+        Selection {
+            only_managed: self.managed,
+            ..self.conditions.to_selection(&self.references)
+        }
+    }
+
     /// Whether the output, a filter or the order needs a field that the catalog fills in.
-    fn needs_catalog(&self, context: &Context) -> bool {
-        let is_compared = |field: &str| {
-            self.filter.iter().any(|filter| filter.uses_field(field))
-                || self.sort.iter().any(|sort| sort.uses_field(field))
-        };
+    fn needs_catalog(&self, selection: &Selection, context: &Context) -> bool {
+        let is_sorted_by = |field: &str| self.sort.iter().any(|sort| sort.uses_field(field));
         self.cost.is_some()
             || context.printer.shows_any(&INSTANCES, &FILLED_IN_FIELDS)
-            || FILLED_IN_FIELDS.into_iter().any(is_compared)
+            || selection.needs_catalog()
+            || FILLED_IN_FIELDS.into_iter().any(is_sorted_by)
     }
 
     /// Whether an instance is to be listed.
-    fn matches(&self, instance: &Instance, selectors: &mut Selectors<'_>, now: Timestamp) -> bool {
-        (self.all || instance.state != InstanceState::Terminated)
-            && self.filter.iter().all(|filter| filter.matches(instance, now))
-            && selectors.matches(instance)
+    fn matches(&self, instance: &Instance, matcher: &mut SelectionMatcher<'_>) -> bool {
+        (self.all || instance.state != InstanceState::Terminated) && matcher.matches(instance)
     }
 }
 
@@ -86,30 +88,31 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     if let Some(label) = &args.cost {
         check_selectable(label)?;
     }
-    let mut selectors = Selectors::new(&args.selectors)?;
-    let catalog = args.needs_catalog(context).then(|| context.catalog());
+    let selection = args.to_selection();
+    let now = context.now();
+    let mut matcher = SelectionMatcher::new(&selection, now)?;
+    let catalog = args.needs_catalog(&selection, context).then(|| context.catalog());
     let catalog = catalog.as_deref();
-    let providers = context.providers_to_query()?;
+    let providers = providers_to_list(&selection, context)?;
     let filter = ListFilter {
         managed: args.managed,
-        ..ListFilter::default()
+        ..selection.to_list_filter(&selection.queries)
     };
     if args.sort.is_none() && args.cost.is_none() && context.printer.streams() {
-        let streamed = stream_pages(&args, &mut selectors, &providers, &filter, catalog, context).await?;
+        let streamed = stream_pages(&args, &mut matcher, &providers, &filter, catalog, context).await?;
         let Some((inventory, printed)) = streamed else {
             // The reader of the output closed the pipe.
             return Ok(ExitStatus::DONE);
         };
-        selectors.check_unambiguous()?;
-        return print_listing(Vec::new(), printed, &INSTANCES, &inventory, context);
+        matcher.check_unambiguous()?;
+        return print_listing(Vec::new(), printed, &INSTANCES, &inventory, matcher, context);
     }
     let mut inventory = list_with_progress(&providers, &filter, context).await?;
-    let now = context.now();
     fill_in_all_prices(&mut inventory.instances, catalog);
     inventory
         .instances
-        .retain(|instance| args.matches(instance, &mut selectors, now));
-    selectors.check_unambiguous()?;
+        .retain(|instance| args.matches(instance, &mut matcher));
+    matcher.check_unambiguous()?;
     if let Some(label) = &args.cost {
         let label = match label.as_str() {
             BY_CLOUD => None,
@@ -117,7 +120,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         };
         let costs = sum_costs(&inventory.instances, label);
         let items = costs.iter().map(cost_record).collect();
-        return print_listing(items, 0, &COSTS, &inventory, context);
+        return print_listing(items, 0, &COSTS, &inventory, matcher, context);
     }
     let sort = match &args.sort {
         Some(sort) => sort.clone(),
@@ -127,7 +130,24 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     // Frees each instance once it has a record: there can be very many.
     let instances = std::mem::take(&mut inventory.instances).into_iter();
     let items = instances.map(|instance| Record::from(&instance)).collect();
-    print_listing(items, 0, &INSTANCES, &inventory, context)
+    print_listing(items, 0, &INSTANCES, &inventory, matcher, context)
+}
+
+/// The clouds to list: every cloud to query, and the clouds that queries name. If all queries name theirs, only those.
+fn providers_to_list(selection: &Selection, context: &Context) -> Result<Vec<Arc<dyn Provider>>> {
+    let is_scoped = |query: &InstanceQuery| query.scope.is_some();
+    let mut providers = match !selection.queries.is_empty() && selection.queries.iter().all(is_scoped) {
+        true => Vec::new(),
+        false => context.providers_to_query()?,
+    };
+    for query in &selection.queries {
+        if let Some((kind, _)) = &query.scope
+            && !providers.iter().any(|provider| provider.kind() == *kind)
+        {
+            providers.push(context.cloud(*kind)?);
+        }
+    }
+    Ok(providers)
 }
 
 /// Lists instances, and shows progress.
@@ -173,7 +193,7 @@ fn cost_record(cost: &Cost) -> Record {
 /// the reader of the output closed the pipe.
 async fn stream_pages(
     args: &Args,
-    selectors: &mut Selectors<'_>,
+    matcher: &mut SelectionMatcher<'_>,
     providers: &[Arc<dyn Provider>],
     filter: &ListFilter,
     catalog: Option<&Catalog>,
@@ -184,7 +204,7 @@ async fn stream_pages(
     let (mut count, mut failure) = (0, None);
     let mut print = |mut page: Vec<Instance>| {
         fill_in_all_prices(&mut page, catalog);
-        let matching = page.iter().filter(|instance| args.matches(instance, selectors, now));
+        let matching = page.iter().filter(|instance| args.matches(instance, matcher));
         let part = Report {
             items: matching.map(Record::from).collect(),
             errors: Vec::new(),
@@ -203,28 +223,38 @@ async fn stream_pages(
     }
 }
 
-/// Prints the rest of the output, and names the locations that did not answer. `already_printed` counts the items before.
+/// Prints the rest of the output, and names the locations that did not answer and the names that were not found.
+/// `already_printed` counts the items before.
 fn print_listing(
     items: Vec<Record>,
     already_printed: usize,
     view: &ColumnSet,
     inventory: &Inventory,
+    matcher: SelectionMatcher<'_>,
     context: &mut Context,
 ) -> anyhow::Result<ExitStatus> {
     note_skipped_clouds(&inventory.skipped, context);
     let gaps = &inventory.gaps;
-    let report = Report {
+    let missing = missing_error(&matcher.unmatched_names(), gaps.is_empty());
+    let mut report = Report {
         items,
         errors: gaps.iter().cloned().map(Error::from).collect(),
     };
+    report.errors.extend(missing.clone());
     if inventory.nothing_answered() {
         return print_batch(&report, view, context);
     }
     let now = context.now();
     context.printer.print_items(&report, view, now)?;
+    if let Some(error) = &missing {
+        context.printer.report_error(error);
+    }
     if gaps.is_empty() {
+        if let Some(error) = missing {
+            return Ok(ExitStatus::from_kind(error.kind()));
+        }
         if report.items.is_empty() && already_printed == 0 {
-            context.printer.note("no VMs");
+            context.printer.note(&matcher.into_outcome().describe_empty());
         }
         return Ok(ExitStatus::DONE);
     }
@@ -235,6 +265,22 @@ fn print_listing(
     let warning = format!("the list is incomplete: {} of {locations} did not answer", gaps.len());
     context.printer.warn(&warning);
     Ok(ExitStatus::PARTIAL)
+}
+
+/// The error for names and ids that match nothing; `None` if there are none.
+fn missing_error(names: &[&InstanceQuery], is_complete: bool) -> Option<Error> {
+    if names.is_empty() {
+        return None;
+    }
+    let names = join_with_or(names);
+    Some(match is_complete {
+        true => Error::new(ErrorKind::NotFound, format!("no VM is called {names}"))
+            .with_hint("leave the name out to see all VMs, and add --all to see those that are gone"),
+        false => Error::new(
+            ErrorKind::Incomplete,
+            format!("no VM called {names} was found, but not every location answered"),
+        ),
+    })
 }
 
 fn format_locations(count: usize) -> String {

@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod change_instances;
 pub mod completion;
+mod confirm_change;
 pub mod console;
 pub mod context;
 pub mod create;

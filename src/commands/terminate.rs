@@ -2,52 +2,41 @@
 
 use std::time::Duration;
 
-use super::instance_args::{
-    DEFAULT_TIMEOUT, check_accounts, find_instances, note_skipped_clouds, print_changed, region_selection,
-};
+use super::confirm_change::{ConfirmationArgs, PlannedChange, format_count};
+use super::instance_args::{ConditionArgs, DEFAULT_TIMEOUT, check_accounts, find_instances, print_changed};
 use super::wait::{wait_with_steps, with_goal};
-use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery, ListFilter, Result, parse_duration};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery, parse_duration};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
-    Expired, LabelSelector, Selectors, SkippedInstance, TerminationPlan, WaitGoal, delete_unused_firewall_rules,
-    find_expired, leave_out_protected, list_all, plan_termination, report_kept_disks, terminate,
+    ResolvedInstances, Selection, SkippedInstance, TerminationPlan, WaitGoal, delete_unused_firewall_rules,
+    find_expired, leave_out_protected, plan_termination, report_kept_disks, terminate,
 };
-use crate::output::{INSTANCES, Report, display_name};
+use crate::output::{INSTANCES, Report};
 
 /// Terminate VMs for good, with their disks
 ///
-/// By name or id, or all VMs created by cloudctl that match a label selector or are expired. Asks for confirmation; a script
-/// passes -y.
+/// By name or id, or all VMs created by cloudctl that match a pattern of names, -l or --filter, or are expired. Asks for
+/// confirmation; a script passes -y.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
-    /// Name, id, or provider/region/id of a VM
-    #[arg(value_name = "REF", conflicts_with = "selectors")]
+    /// Name, id, or provider/region/id of a VM, or a quoted pattern of names such as 'web-*'
+    #[arg(value_name = "REF", conflicts_with_all = ["selectors", "filters"])]
     references: Vec<InstanceQuery>,
-    /// All of cloudctl's VMs with these labels: key=value, key!=value, key, !key, key in (a,b)
-    ///
-    /// Several are joined by "and". A text that create accepts as a label selects that label: Roles=app,web is one value.
-    /// Double quotes keep special characters in a value: Roles="a=1,b=2".
-    #[arg(short = 'l', long = "label", value_name = "SELECTOR", help_heading = "What")]
-    selectors: Vec<LabelSelector>,
+    #[command(flatten)]
+    conditions: ConditionArgs,
     /// All of cloudctl's VMs whose TTL is over
     ///
-    /// By their cloud's own clock. With -l only those that it selects.
+    /// By their cloud's own clock. With -l or --filter only those that match.
     #[arg(long, conflicts_with = "references", help_heading = "What")]
     expired: bool,
-    /// Do not ask for confirmation
-    #[arg(short, long, help_heading = "Safety")]
-    yes: bool,
+    #[command(flatten)]
+    confirmation: ConfirmationArgs,
     /// Show what would be terminated, and change nothing
     ///
     /// The exit code is the one that terminating with -y would have.
     #[arg(long, help_heading = "Safety")]
     dry_run: bool,
-    /// Refuse unless exactly this many VMs are selected
-    ///
-    /// Required for more than 10 by label without a terminal.
-    #[arg(long, value_name = "N", help_heading = "Safety")]
-    expect: Option<usize>,
     /// Wait until they are gone
     ///
     /// Also for those that are terminating already.
@@ -71,45 +60,52 @@ pub struct Args {
     include_unmanaged: bool,
 }
 
-/// Above this many VMs the user must answer with their number, and a script must pass `--expect`.
-const MAX_SIMPLE_CONFIRM: usize = 10;
+/// What the arguments select.
+struct SelectedInstances {
+    /// Some may be terminating already.
+    instances: Vec<Instance>,
+    /// Why others may be expired that are not in `instances`.
+    errors: Vec<Error>,
+    /// What was looked for, if no instance is selected.
+    empty_because: Option<String>,
+    /// Whether the user named each of them.
+    names_each_instance: bool,
+}
 
 /// Selects instances, asks the user, terminates them, and shows them afterwards.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check_format(&INSTANCES)?;
-    if args.references.is_empty() && args.selectors.is_empty() && !args.expired {
+    let conditions = &args.conditions;
+    if args.references.is_empty() && conditions.is_empty() && !args.expired {
         return Err(Error::invalid("nothing is selected to be terminated")
-            .with_hint("name VMs, select them by label with -l key=value, or pass --expired")
+            .with_hint("name VMs, select them with -l key=value or --filter field=value, or pass --expired")
             .into());
     }
-    let Expired {
-        instances: selected,
-        errors: unreported,
-    } = select_instances(&args, context).await?;
-    let mut plan = match plan_termination(selected.clone(), args.include_unmanaged, args.expect) {
+    let selected = select_instances(&args, context).await?;
+    let expected = args.confirmation.expect;
+    let mut plan = match plan_termination(selected.instances.clone(), args.include_unmanaged, expected) {
         Ok(plan) => plan,
-        Err(refusal) if args.dry_run => return print_refusal(selected, refusal, context),
+        Err(refusal) if args.dry_run => return print_refusal(selected.instances, refusal, context),
         Err(refusal) => return Err(refusal.into()),
     };
     if args.expired {
         plan = plan.only_expired();
     }
-    note_terminating(&plan, args.wait && !args.dry_run, context);
+    note_terminating(&plan, &selected, args.wait && !args.dry_run, context);
+    let names_each_instance = selected.names_each_instance;
     if args.dry_run {
+        let change = planned_change(&plan, names_each_instance);
         let refusal = match check_accounts(plan.to_terminate(), context).await {
-            Ok(()) => check_expected_number(&args, &plan, context).err(),
+            Ok(()) => change.check_expected_number(&args.confirmation, context).err(),
             Err(refusal) => Some(refusal),
         };
         let clouds = context.clouds();
         let plan = leave_out_protected(&|kind| clouds.get(kind), plan, &context.shutdown).await?;
-        return print_dry_run(plan, refusal, unreported, context);
+        return print_dry_run(plan, refusal, selected.errors, context);
     }
     if !plan.to_terminate().is_empty() {
         check_accounts(plan.to_terminate(), context).await?;
-        match args.yes {
-            false => confirm(&plan, context)?,
-            true => check_expected_number(&args, &plan, context)?,
-        }
+        planned_change(&plan, names_each_instance).confirm(&args.confirmation, context)?;
     }
 
     let clouds = context.clouds();
@@ -142,18 +138,33 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     for kept in delete_unused_firewall_rules(&|kind| clouds.get(kind), &terminated, &context.shutdown).await {
         context.printer.note(&kept);
     }
-    errors.extend(unreported);
+    errors.extend(selected.errors);
     print_changed(&terminated, errors, context)
+}
+
+/// The change that the user confirms.
+fn planned_change(plan: &TerminationPlan, names_each_instance: bool) -> PlannedChange<'_> {
+    let skipped = plan.skipped().iter().map(SkippedInstance::to_error);
+    PlannedChange {
+        verb: "terminate",
+        consequence: " for good",
+        targets: plan.to_terminate(),
+        left_out: skipped.map(|reason| reason.message().to_owned()).collect(),
+        names_each_instance,
+        look_first: "look at them with --dry-run",
+    }
 }
 
 /// Prints that there is nothing to terminate, and which instances are terminating already. `waits` says whether the command
 /// waits for those.
-fn note_terminating(plan: &TerminationPlan, waits: bool, context: &mut Context) {
+fn note_terminating(plan: &TerminationPlan, selected: &SelectedInstances, waits: bool, context: &mut Context) {
     let is_empty = plan.to_terminate().is_empty() && plan.skipped().is_empty();
     let terminating = match plan.terminating() {
         [] => {
-            if is_empty {
-                context.printer.note("nothing to terminate");
+            match &selected.empty_because {
+                Some(reason) if is_empty => context.printer.note(&format!("nothing to terminate: {reason}")),
+                None if is_empty => context.printer.note("nothing to terminate"),
+                _ => {}
             }
             return;
         }
@@ -199,150 +210,49 @@ fn print_refusal(selected: Vec<Instance>, refusal: Error, context: &mut Context)
 }
 
 /// Selects the instances that the arguments mean.
-async fn select_instances(args: &Args, context: &mut Context) -> anyhow::Result<Expired> {
-    let without_errors = |instances| Expired {
-        instances,
-        errors: Vec::new(),
+async fn select_instances(args: &Args, context: &mut Context) -> anyhow::Result<SelectedInstances> {
+    let selection = Selection {
+        // With --expired, instances whose management labels are invalid must be in the list, so that they are reported.
+        only_managed: !args.include_unmanaged && !args.expired,
+        ..args.conditions.to_selection(&args.references)
     };
-    if args.selectors.is_empty() && !args.expired {
-        let mut resolved = find_instances(&args.references, context).await?;
-        resolved.check_unambiguous()?;
-        resolved.add_terminating();
-        if let Some(error) = resolved.missing_error() {
-            if !args.ignore_not_found || error.kind() != ErrorKind::NotFound {
-                return Err(error.into());
-            }
-            context.printer.note(error.message());
+    let mut resolved = find_instances(&selection, context).await?;
+    if args.expired && args.confirmation.expect.is_none() {
+        // An instance is expired whether or not others are listed. A number needs a complete list.
+        resolved.check_selectors_overlap()?;
+    } else {
+        resolved.check_certain()?;
+    }
+    resolved.add_terminating();
+    if args.expired {
+        return Ok(select_expired(resolved, context).await);
+    }
+    if let Some(error) = resolved.missing_error() {
+        if !args.ignore_not_found || error.kind() != ErrorKind::NotFound {
+            return Err(error.into());
         }
-        return Ok(without_errors(resolved.instances));
+        context.printer.note(error.message());
     }
-    let mut selectors = Selectors::new(&args.selectors)?;
-    let providers = context.providers_to_query()?;
-    let filter = ListFilter {
-        // Instances whose management labels are invalid must be in the list, so that they are reported.
-        managed: !args.include_unmanaged && !args.expired,
-        ..ListFilter::default()
-    };
-    let inventory = list_all(&providers, &region_selection(context), &filter).await?;
-    note_skipped_clouds(&inventory.skipped, context);
-    if inventory.nothing_answered() {
-        let first = inventory.gaps.into_iter().next().map(Error::from);
-        return Err(first.unwrap_or_else(|| Error::invalid("no location")).into());
-    }
-    // An instance is expired whether or not others are listed. A selection by labels and a number need a complete list.
-    let needs_complete_list = !args.expired || args.expect.is_some();
-    if let Some(gap) = inventory.gaps.first()
-        && needs_complete_list
-    {
-        let message = format!(
-            "{} did not answer, so the selection may be incomplete; nothing was terminated: {}",
-            gap.location, gap.error
-        );
-        let hint = "limit it to the regions that answer with --region, or name the VMs";
-        return Err(Error::new(ErrorKind::Refused, message).with_hint(hint).into());
-    }
-    let mut selected = inventory.instances;
-    selected.retain(|instance| selectors.matches(instance));
-    selectors.check_unambiguous()?;
-    if !args.expired {
-        return Ok(without_errors(selected));
-    }
+    Ok(SelectedInstances {
+        empty_because: resolved.describe_empty(),
+        instances: resolved.instances,
+        errors: Vec::new(),
+        names_each_instance: selection.names_each_instance(),
+    })
+}
+
+/// Selects the expired ones of some instances. A cron job passes `--expired`, and does not know their number.
+async fn select_expired(resolved: ResolvedInstances, context: &Context) -> SelectedInstances {
     let clouds = context.clouds();
-    let mut expired = find_expired(&|kind| clouds.get(kind), selected).await;
-    for gap in inventory.gaps {
+    let mut expired = find_expired(&|kind| clouds.get(kind), resolved.instances).await;
+    for gap in resolved.open_gaps {
         let error = gap.error.with_kind(ErrorKind::Incomplete);
         expired.errors.push(error.context("what is past its time is not known"));
     }
-    Ok(expired)
-}
-
-/// Asks the user to confirm.
-///
-/// # Errors
-/// `InvalidSpec` without a terminal; `Refused` if the user does not confirm.
-fn confirm(plan: &TerminationPlan, context: &mut Context) -> anyhow::Result<()> {
-    let to_terminate = plan.to_terminate();
-    let targets = format!("{} in {}", format_count(to_terminate), format_accounts(to_terminate));
-    if !context.printer.terminal().input {
-        return Err(
-            Error::invalid(format!("this would terminate {targets}; pass -y to confirm"))
-                .with_hint("look at them with --dry-run, then pass -y")
-                .into(),
-        );
+    SelectedInstances {
+        instances: expired.instances,
+        errors: expired.errors,
+        empty_because: Some("no VM that matches is expired".to_owned()),
+        names_each_instance: true,
     }
-    for instance in to_terminate.iter().take(MAX_SIMPLE_CONFIRM) {
-        let name = display_name(instance.name.as_deref().unwrap_or("-"));
-        let line = format!("  {}  {name}  {}", instance.reference, instance.state);
-        context.printer.note(&line);
-    }
-    for skipped in plan.skipped() {
-        let line = format!("  left out: {}", skipped.to_error().message());
-        context.printer.note(&line);
-    }
-    let needs_number = to_terminate.len() > MAX_SIMPLE_CONFIRM;
-    let (instruction, hint) = match needs_number {
-        true => ("Type the number to confirm:", "answer with their number, or pass -y"),
-        false => ("[y/N]", "answer y, or pass -y"),
-    };
-    let question = format!("terminate {targets} for good? {instruction}");
-    let answer = context.prompt(&question)?.unwrap_or_default();
-    let is_confirmed = match needs_number {
-        true => answer == to_terminate.len().to_string(),
-        false => matches!(answer.to_lowercase().as_str(), "y" | "yes"),
-    };
-    match is_confirmed {
-        true => Ok(()),
-        false => Err(Error::new(ErrorKind::Refused, "not confirmed; nothing was terminated")
-            .with_hint(hint)
-            .into()),
-    }
-}
-
-/// Checks that a script passes `--expect` to terminate many instances by label.
-///
-/// # Errors
-/// `InvalidSpec` if it is missing and there is no terminal to ask on.
-fn check_expected_number(args: &Args, plan: &TerminationPlan, context: &Context) -> Result<()> {
-    let to_terminate = plan.to_terminate();
-    let is_by_label = !args.selectors.is_empty() && !args.expired;
-    let needs_expect = is_by_label && to_terminate.len() > MAX_SIMPLE_CONFIRM && !context.printer.terminal().input;
-    if !needs_expect || args.expect.is_some() {
-        return Ok(());
-    }
-    // Protected instances count as selected.
-    let selected = to_terminate.len() + plan.skipped().len();
-    Err(Error::invalid(format!(
-        "this would terminate {} in {}; pass --expect {selected} to confirm so many",
-        format_count(to_terminate),
-        format_accounts(to_terminate),
-    ))
-    .with_hint("look at them with --dry-run"))
-}
-
-fn format_count(instances: &[Instance]) -> String {
-    match instances.len() {
-        1 => "1 VM".to_owned(),
-        many => format!("{many} VMs"),
-    }
-}
-
-/// Formats the accounts that instances are in: `aws 123456789012 (us-east-1), gcp acme-dev (us-central1)`.
-fn format_accounts(instances: &[Instance]) -> String {
-    // Each account with its regions, in the order of the instances.
-    let mut accounts: Vec<(String, Vec<&str>)> = Vec::new();
-    for instance in instances {
-        let account = instance.account.as_deref().unwrap_or_default();
-        let account = format!("{} {account}", instance.provider).trim_end().to_owned();
-        let region = instance.region.as_str();
-        match accounts.iter_mut().find(|(known, _)| *known == account) {
-            Some((_, regions)) if regions.contains(&region) => {}
-            Some((_, regions)) => regions.push(region),
-            None => accounts.push((account, vec![region])),
-        }
-    }
-    let accounts: Vec<_> = accounts
-        .iter()
-        .map(|(account, regions)| format!("{account} ({})", regions.join(", ")))
-        .collect();
-    accounts.join(", ")
 }

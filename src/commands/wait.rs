@@ -73,12 +73,11 @@ impl GoalValue {
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check_format(&INSTANCES)?;
     let started = Instant::now();
-    let search = find_instances(&args.targets.references, context);
+    let selection = args.targets.to_selection();
+    let search = find_instances(&selection, context);
     let Some(resolved) = run_first_listing(args.timeout, search).await else {
-        let names: Vec<_> = args.targets.references.iter().map(ToString::to_string).collect();
         let message = format!(
-            "{} could not be looked at within {} s",
-            names.join(", "),
+            "{selection} could not be looked at within {} s",
             started.elapsed().as_secs()
         );
         return Err(Error::new(ErrorKind::Network, message).into());
@@ -102,6 +101,18 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         }
         Some(error) => return Err(error.into()),
         None => {}
+    }
+    if missing_error.is_none() {
+        missing_error = resolved.incomplete_error();
+    }
+    if let Some(reason) = resolved.describe_empty() {
+        if let Some(error) = missing_error {
+            return Err(error.into());
+        }
+        if goal != WaitGoal::Terminated {
+            return Err(Error::new(ErrorKind::NotFound, reason).into());
+        }
+        context.printer.note(&reason);
     }
     let remaining = args.timeout.saturating_sub(started.elapsed());
     let mut waited = wait_with_steps(with_goal(goal, &resolved.instances), remaining, context).await;

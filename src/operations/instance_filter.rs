@@ -1,20 +1,26 @@
 //! Filters and sorts instances that are already listed: `--filter state=running,age>2h` and `--sort`.
 
 use std::cmp::Ordering;
+use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::cloud::{
-    Error, FieldKind, Instance, InstanceField, Result, check_selectable, did_you_mean, parse_duration, parse_quoted,
-    quoted, strip_gib_unit,
+    Error, FieldKind, Glob, Instance, InstanceField, Result, check_selectable, did_you_mean, parse_duration,
+    parse_quoted, quoted, redact_value, strip_gib_unit,
 };
 
 /// A filter over fields, such as `state=running,age>2h`. All comparisons must match. Text compares with `=`, `!=` and `~`
-/// (contains); numbers, times and `age` also with `<`, `<=`, `>`, `>=`. `label.KEY` is a label.
+/// (contains), and may be a pattern such as `web-*`, unless it is in quotes; numbers, times and `age` compare also with `<`,
+/// `<=`, `>`, `>=`. `label.KEY` is a label.
 #[derive(Clone, Debug)]
-pub struct Filter(Vec<Comparison>);
+pub struct Filter {
+    /// As the user wrote it.
+    text: String,
+    comparisons: Vec<Comparison>,
+}
 
 #[derive(Clone, Debug)]
 struct Comparison {
@@ -56,18 +62,39 @@ const OPERATORS: [(&str, Operator); 7] = [
 impl Filter {
     /// Whether a comparison uses the field.
     pub fn uses_field(&self, name: &str) -> bool {
-        self.0.iter().any(|comparison| comparison.key.is_field(name))
+        self.comparisons.iter().any(|comparison| comparison.key.is_field(name))
     }
 
     /// Whether the instance matches all comparisons. An unknown value matches `!=` only.
     pub fn matches(&self, instance: &Instance, now: Timestamp) -> bool {
-        self.0.iter().all(|comparison| comparison.matches(instance, now))
+        self.comparisons
+            .iter()
+            .all(|comparison| comparison.matches(instance, now))
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&redact_value(self.text.trim()))
     }
 }
 
 impl Comparison {
-    fn new(key: FilterKey, operator: Operator, operand: &str) -> Result<Self> {
-        let operand = Operand::parse(&key, operator, operand)?;
+    /// Creates a comparison with a text that is not in quotes, so that `*` and `?` make it a pattern.
+    fn with_plain_text(key: FilterKey, operator: Operator, text: &str) -> Result<Self> {
+        let operand = match Operand::parse(&key, operator, text)? {
+            Operand::Text(text) if Glob::is_pattern(&text) => Operand::Glob(match operator {
+                Operator::Contains => Glob::new(format!("*{text}*")),
+                _ => Glob::new(text),
+            }),
+            operand => operand,
+        };
+        Ok(Self { key, operator, operand })
+    }
+
+    /// Creates a comparison with the text that was in quotes.
+    fn with_quoted_text(key: FilterKey, operator: Operator, text: &str) -> Result<Self> {
+        let operand = Operand::parse(&key, operator, text)?;
         Ok(Self { key, operator, operand })
     }
 
@@ -75,8 +102,8 @@ impl Comparison {
         let value = self.key.value(instance, now);
         let order = self.operand.compare_value(&value);
         match self.operator {
-            Operator::Equal => order == Some(Ordering::Equal),
-            Operator::NotEqual => order != Some(Ordering::Equal),
+            Operator::Equal => self.operand.is_equal_to(&value),
+            Operator::NotEqual => !self.operand.is_equal_to(&value),
             Operator::Contains => self.operand.is_part_of(&value),
             Operator::Less => order.is_some_and(Ordering::is_lt),
             Operator::LessOrEqual => order.is_some_and(Ordering::is_le),
@@ -90,6 +117,7 @@ impl Comparison {
 #[derive(Clone, Debug)]
 enum Operand {
     Text(String),
+    Glob(Glob),
     Number(f64),
     Bool(bool),
     Time(Timestamp),
@@ -135,9 +163,18 @@ impl Operand {
         }
     }
 
-    /// The order of a value compared with this one; `None` if the value is unknown.
+    /// Whether a value is this one, or matches the pattern.
+    fn is_equal_to(&self, value: &Value) -> bool {
+        match self {
+            Self::Glob(glob) => value_text(value).is_some_and(|text| glob.matches(&text)),
+            _ => self.compare_value(value) == Some(Ordering::Equal),
+        }
+    }
+
+    /// The order of a value compared with this one; `None` if the value is unknown, or this is a pattern.
     fn compare_value(&self, value: &Value) -> Option<Ordering> {
         match self {
+            Self::Glob(_) => None,
             Self::Text(text) => Some(value_text(value)?.as_str().cmp(text)),
             Self::Number(number) => value.as_f64()?.partial_cmp(number),
             Self::Bool(operand) => Some(value.as_bool()?.cmp(operand)),
@@ -148,6 +185,8 @@ impl Operand {
     fn is_part_of(&self, value: &Value) -> bool {
         match self {
             Self::Text(text) => value_text(value).is_some_and(|value| value.contains(text)),
+            // The pattern begins and ends with a star.
+            Self::Glob(_) => self.is_equal_to(value),
             Self::Number(_) | Self::Bool(_) | Self::Time(_) => false,
         }
     }
@@ -219,11 +258,14 @@ impl FromStr for Filter {
             let key = part[..at].trim().parse()?;
             let operand = part[at + symbol.len()..].trim();
             comparisons.push(match operand.strip_prefix('"') {
-                Some(text) => Comparison::new(key, operator, &parse_quoted(text)?)?,
-                None => Comparison::new(key, operator, operand)?,
+                Some(text) => Comparison::with_quoted_text(key, operator, &parse_quoted(text)?)?,
+                None => Comparison::with_plain_text(key, operator, operand)?,
             });
         }
-        Ok(Self(comparisons))
+        Ok(Self {
+            text: input.to_owned(),
+            comparisons,
+        })
     }
 }
 
@@ -445,7 +487,9 @@ mod tests {
         instance.state = InstanceState::Running;
         instance.protected = Some(true);
         instance.cpus = Some(4);
+        instance.name = Some("web-1".into());
         instance.labels.insert("roles".into(), "app,web".into());
+        instance.labels.insert("path".into(), "*.txt".into());
         instance.labels.insert("quote".into(), "say \"a,b\"".into());
         instance.memory_gib = Some(16.0);
         instance.created_at = "2026-11-25T08:00:00Z".parse().ok();
@@ -469,6 +513,16 @@ mod tests {
             ("label.roles!=\"app,web\"", false),
             ("label.roles~\",\"", true),
             ("label.quote=\"say \\\"a,b\\\"\"", true),
+            ("name=web-*,name=w?b-1,name!=db-*,label.roles=app*", true),
+            ("name!=web-*", false),
+            ("name=eb-*", false),
+            ("name~eb-*,name~b?1,name~w", true),
+            ("name~b?2", false),
+            ("machine_type=t3.*", false),
+            ("machine_type!=t3.*", true),
+            // Quotes take the meaning from a star.
+            ("name=\"web-*\"", false),
+            ("label.path=\"*.txt\",label.path=*.txt,label.path~\"*.\"", true),
         ] {
             let filter: Filter = text.parse().unwrap();
             assert_eq!(filter.matches(&instance, now), expected, "{text}");

@@ -1,30 +1,45 @@
 //! Selects instances by their labels: `-l env=ci,team!=web`.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::str::FromStr;
 
-use crate::cloud::{Error, Instance, Requirement, Result, format_label, may_be_secret, parse_requirements};
+use crate::cloud::{
+    Error, Instance, Requirement, Result, format_label, may_be_secret, parse_requirements, redact_value,
+};
 
 /// A label selector, such as `env=ci,team!=web,gpu,!temporary`. All requirements must match.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LabelSelector(Vec<Requirement>);
+pub struct LabelSelector {
+    /// As the user wrote it.
+    text: String,
+    requirements: Vec<Requirement>,
+}
 
 impl LabelSelector {
     /// Whether the labels of the instance match. `Roles=app,web` means the value with its comma.
     pub fn matches(&self, instance: &Instance) -> bool {
-        self.0.iter().all(|requirement| is_met(requirement, instance))
+        self.requirements
+            .iter()
+            .all(|requirement| is_met(requirement, instance))
     }
 
     /// Whether another reading of the selector matches the instance: `Roles=app,web` as `Roles=app` and a label `web`.
-    fn matches_other_reading(&self, instance: &Instance) -> bool {
+    pub(super) fn matches_other_reading(&self, instance: &Instance) -> bool {
         let is_ambiguous = |requirement: &Requirement| matches!(requirement, Requirement::Whole { .. });
-        self.0.iter().any(is_ambiguous)
-            && self.0.iter().all(|requirement| match requirement {
+        self.requirements.iter().any(is_ambiguous)
+            && self.requirements.iter().all(|requirement| match requirement {
                 Requirement::Whole { key, first, others, .. } => {
                     instance.label(key) == Some(first) && others.iter().all(|other| instance.label(other).is_some())
                 }
                 other => is_met(other, instance),
             })
+    }
+}
+
+impl fmt::Display for LabelSelector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&redact_value(self.text.trim()))
     }
 }
 
@@ -38,76 +53,39 @@ fn is_met(requirement: &Requirement, instance: &Instance) -> bool {
     }
 }
 
-/// Several selectors. An instance must match each of them.
-#[derive(Clone, Debug)]
-pub struct Selectors<'a> {
-    selectors: &'a [LabelSelector],
-    /// Whether another reading of a selector matches an instance that was checked.
-    is_ambiguous: bool,
-}
-
-impl<'a> Selectors<'a> {
-    /// Combines selectors.
-    ///
-    /// # Errors
-    /// `InvalidSpec` if no instance can have such labels.
-    pub fn new(selectors: &'a [LabelSelector]) -> Result<Self> {
-        check_satisfiable(selectors)?;
-        Ok(Self {
-            selectors,
-            is_ambiguous: false,
-        })
-    }
-
-    /// Whether the labels of the instance match all selectors. Remembers if only another reading of them does.
-    pub fn matches(&mut self, instance: &Instance) -> bool {
-        let mut selectors = self.selectors.iter();
-        if selectors.clone().all(|selector| selector.matches(instance)) {
-            return true;
-        }
-        if selectors.all(|selector| selector.matches(instance) || selector.matches_other_reading(instance)) {
-            self.is_ambiguous = true;
-        }
-        false
-    }
-
-    /// Checks, after all instances, that none was left out because its selector can be read in two ways.
-    ///
-    /// # Errors
-    /// `InvalidSpec`, with both readings.
-    pub fn check_unambiguous(&self) -> Result<()> {
-        if !self.is_ambiguous {
-            return Ok(());
-        }
-        let requirements = self.selectors.iter().flat_map(|selector| &selector.0);
-        for requirement in requirements {
-            if let Requirement::Whole {
-                key,
-                value,
-                first,
-                others,
-            } = requirement
-            {
-                let message = format!(
-                    "the selector for the label {key} can be read in two ways, and there are VMs that match the second"
-                );
-                let other_selectors: String = others.iter().map(|other| format!(" -l {other}")).collect();
-                return Err(Error::invalid(message).with_hint(match may_be_secret(value) {
-                    true => format!("write {key}=\"value\" for one value with commas, or another -l for each label"),
-                    false => format!(
-                        "write -l '{}', or -l {key}={first}{other_selectors}",
-                        format_label(key, value)
-                    ),
-                }));
-            }
-        }
-        Ok(())
-    }
+/// The error for a selector of which only another reading matches an instance; `None` if each can be read in one way only.
+pub(super) fn two_readings_error(selectors: &[LabelSelector]) -> Option<Error> {
+    let mut requirements = selectors.iter().flat_map(|selector| &selector.requirements);
+    requirements.find_map(|requirement| {
+        let Requirement::Whole {
+            key,
+            value,
+            first,
+            others,
+        } = requirement
+        else {
+            return None;
+        };
+        let message = format!(
+            "the selector for the label {key} can be read in two ways, and there are VMs that match the second"
+        );
+        let other_selectors: String = others.iter().map(|other| format!(" -l {other}")).collect();
+        Some(Error::invalid(message).with_hint(match may_be_secret(value) {
+            true => format!("write {key}=\"value\" for one value with commas, or another -l for each label"),
+            false => format!(
+                "write -l '{}', or -l {key}={first}{other_selectors}",
+                format_label(key, value)
+            ),
+        }))
+    })
 }
 
 /// Checks for each label that the requirements of all selectors do not exclude each other.
-fn check_satisfiable(selectors: &[LabelSelector]) -> Result<()> {
-    let requirements: Vec<_> = selectors.iter().flat_map(|selector| &selector.0).collect();
+///
+/// # Errors
+/// `InvalidSpec` if no instance can have such labels.
+pub(super) fn check_satisfiable(selectors: &[LabelSelector]) -> Result<()> {
+    let requirements: Vec<_> = selectors.iter().flat_map(|selector| &selector.requirements).collect();
     let keys: BTreeSet<_> = requirements.iter().map(|requirement| requirement.key()).collect();
     for key in keys {
         let mut allowed: Option<BTreeSet<String>> = None;
@@ -151,7 +129,10 @@ impl FromStr for LabelSelector {
     type Err = Error;
 
     fn from_str(input: &str) -> Result<Self> {
-        parse_requirements(input).map(Self)
+        Ok(Self {
+            text: input.to_owned(),
+            requirements: parse_requirements(input)?,
+        })
     }
 }
 
@@ -194,7 +175,7 @@ mod tests {
     fn selectors_refuse_contradictions() {
         let check = |texts: &[&str]| {
             let selectors: Vec<LabelSelector> = texts.iter().map(|text| text.parse().unwrap()).collect();
-            Selectors::new(&selectors).map(|_| ())
+            check_satisfiable(&selectors)
         };
         for texts in [
             &["stage=ci", "stage=prod"][..],

@@ -11,6 +11,7 @@ mod list_instances;
 mod list_one_location;
 mod listing_timeout;
 mod resolve_instances;
+mod selection;
 mod ssh_probe;
 mod terminate;
 mod wait;
@@ -25,13 +26,14 @@ pub use create::{CreateReport, CreatedInstance, create_by_name};
 pub use expired_instances::{Expired, compute_extended_ttl, find_expired};
 pub use instance_costs::{Cost, FILLED_IN_FIELDS, fill_in_prices, sum_costs};
 pub use instance_filter::{Filter, SortOrder};
-pub use label_selector::{LabelSelector, Selectors};
+pub use label_selector::LabelSelector;
 pub use list_instances::{Inventory, RegionSelection, list_all, list_all_with_progress, stream_all};
 pub use list_one_location::resolve_region_or_area;
-pub use resolve_instances::{ResolvedInstances, resolve};
+pub use resolve_instances::{ResolvedInstances, ambiguous_error, resolve};
+pub use selection::{MatchOutcome, Selection, SelectionMatcher};
 pub use ssh_probe::SSH_PORT;
 pub use terminate::{
-    SkipReason, SkippedInstance, TerminationPlan, check_account, delete_unused_firewall_rules, leave_out_protected,
-    plan_termination, report_kept_disks, terminate,
+    SkipReason, SkippedInstance, TerminationPlan, check_account, check_expected_count, delete_unused_firewall_rules,
+    leave_out_protected, plan_termination, report_kept_disks, terminate,
 };
 pub use wait::{WaitGoal, WaitResult, run_first_listing, wait_for};

@@ -1,31 +1,44 @@
-//! Resolves what a user types, such as a name or an id, to exactly one instance each.
+//! Resolves a selection to its instances: exactly one for each name or id, and all that match patterns, label selectors and
+//! filters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use jiff::Timestamp;
 
+use super::instance_costs::fill_in_prices;
 use super::list_instances::{Inventory, RegionSelection, list_all};
+use super::selection::{MatchOutcome, Selection, SelectionMatcher};
+use crate::catalog::Catalog;
 use crate::cloud::{
-    Error, ErrorKind, Gap, Instance, InstanceQuery, InstanceState, ListFilter, Provider, ProviderKind, Result,
+    Error, ErrorKind, Gap, Instance, InstanceQuery, InstanceRef, InstanceState, Provider, ProviderKind, Result,
     SkippedCloud, join_with_or,
 };
 
-/// The result of resolving some queries.
+/// The result of resolving a selection.
 #[derive(Debug, Default)]
 pub struct ResolvedInstances {
-    /// One instance for each query that was resolved, each instance once, in the order of the queries.
+    /// The selected instances, each once: those of the queries in their order. A pattern, selector or filter selects those
+    /// that are alive.
     pub instances: Vec<Instance>,
-    /// All terminating instances that match a query, also those in `instances`.
+    /// All terminating instances that are selected, also those in `instances`.
     terminating: Vec<Instance>,
+    /// All terminated instances that match a query, and are still listed.
+    terminated: Vec<Instance>,
     /// The queries without an instance.
     pub missing: Vec<InstanceQuery>,
     /// The queries that may have another match, each with a location that did not answer.
     uncertain: Vec<(InstanceQuery, Gap)>,
-    /// The locations that did not answer.
+    /// The locations that did not answer, of those that were asked for names and ids only.
     pub gaps: Vec<Gap>,
+    /// The locations that did not answer, and may have more instances that match a pattern, a selector or a filter.
+    pub open_gaps: Vec<Gap>,
     /// The clouds that were not queried.
     pub skipped: Vec<SkippedCloud>,
+    /// What was looked for.
+    outcome: MatchOutcome,
+    only_managed: bool,
 }
 
 impl ResolvedInstances {
@@ -49,9 +62,34 @@ impl ResolvedInstances {
             let is_uncertain = uncertain.iter().any(|(other, _)| other == query);
             is_uncertain || !terminating.iter().any(|instance| query.matches(instance))
         });
-        for instance in terminating {
-            push_new(&mut self.instances, &instance);
+        let known: HashSet<InstanceRef> = self.instances.iter().map(|known| known.reference.clone()).collect();
+        let new = terminating
+            .into_iter()
+            .filter(|instance| !known.contains(&instance.reference));
+        self.instances.extend(new);
+    }
+
+    /// Says what was looked for if there are no queries, and selectors and filters select no instance.
+    pub fn describe_empty(&self) -> Option<String> {
+        if self.outcome.has_queries() || !self.instances.is_empty() {
+            return None;
         }
+        Some(match self.terminating.len() {
+            0 => self.outcome.describe_empty(),
+            1 => "the only VM that matches is terminating".to_owned(),
+            several => format!("all {several} VMs that match are terminating"),
+        })
+    }
+
+    /// Checks before a change that it is certain which instances are meant.
+    ///
+    /// # Errors
+    /// `Refused`, as [`check_names_unambiguous`](Self::check_names_unambiguous), [`check_complete`](Self::check_complete)
+    /// and [`check_selectors_overlap`](Self::check_selectors_overlap) say.
+    pub fn check_certain(&self) -> Result<()> {
+        self.check_names_unambiguous()?;
+        self.check_complete()?;
+        self.check_selectors_overlap()
     }
 
     /// Checks that no location that did not answer may have another instance of a name that was found. An id means one
@@ -59,19 +97,18 @@ impl ResolvedInstances {
     ///
     /// # Errors
     /// `Refused`, with the name and the location.
-    pub fn check_unambiguous(&self) -> Result<()> {
+    pub fn check_names_unambiguous(&self) -> Result<()> {
         let is_resolved_by_name = |query: &InstanceQuery| {
-            let has_id = |instance: &Instance| instance.reference.id == query.name_or_id;
             let mut instances = self.instances.iter();
-            instances.any(|instance| query.matches(instance) && !has_id(instance))
+            !query.is_glob() && instances.any(|instance| query.matches(instance) && !query.is_id_of(instance))
         };
         let uncertain = self.uncertain.iter().find(|(query, _)| is_resolved_by_name(query));
         let Some((query, gap)) = uncertain else {
             return Ok(());
         };
         let message = format!(
-            "{} did not answer and may have another VM called {}; nothing was changed: {}",
-            gap.location, query.name_or_id, gap.error
+            "{} did not answer and may have another VM called {query}; nothing was changed: {}",
+            gap.location, gap.error
         );
         Err(Error::new(ErrorKind::Refused, message).with_hint(match query.scope {
             Some(_) => "name the VM by its id; on gcp, name its zone instead of its region",
@@ -79,10 +116,48 @@ impl ResolvedInstances {
         }))
     }
 
+    /// Checks that all locations answered that may have more instances for a pattern, a selector or a filter.
+    ///
+    /// # Errors
+    /// `Refused`, with the location.
+    pub fn check_complete(&self) -> Result<()> {
+        let Some(gap) = self.open_gaps.first() else {
+            return Ok(());
+        };
+        let message = format!(
+            "{} did not answer, so the selection may be incomplete; nothing was changed: {}",
+            gap.location, gap.error
+        );
+        let hint = "limit it to the regions that answer with --region, or name the VMs";
+        Err(Error::new(ErrorKind::Refused, message).with_hint(hint))
+    }
+
+    /// The error for a location that did not answer, and may have more instances that are selected.
+    pub fn incomplete_error(&self) -> Option<Error> {
+        let gap = self.open_gaps.first()?;
+        let message = format!(
+            "there may be more VMs that match, but not every location answered: {}",
+            gap.error
+        );
+        Some(Error::new(ErrorKind::Incomplete, message).at(gap.location.clone()))
+    }
+
+    /// Refuses a change where each of several selectors matches instances, and all together match none.
+    ///
+    /// # Errors
+    /// `Refused`, with the count of each.
+    pub fn check_selectors_overlap(&self) -> Result<()> {
+        // A location that did not answer may have one that matches all.
+        if !self.open_gaps.is_empty() {
+            return Ok(());
+        }
+        self.outcome.check_selectors_overlap()
+    }
+
     /// The error for the queries without an instance, if there are any: `Incomplete` if a location that may have one did
     /// not answer, and otherwise `NotFound`. Its message tells the queries that are certain from those that are not.
     pub fn missing_error(&self) -> Option<Error> {
-        let (mut absent, mut uncertain) = (Vec::new(), Vec::new());
+        let (mut absent, mut absent_globs, mut uncertain) = (Vec::new(), Vec::new(), Vec::new());
         let mut first_gap = None;
         for query in &self.missing {
             match self.uncertain.iter().find(|(other, _)| other == query) {
@@ -90,49 +165,141 @@ impl ResolvedInstances {
                     uncertain.push(query);
                     first_gap.get_or_insert(gap);
                 }
+                None if query.is_glob() && self.only_managed => absent_globs.push(query),
                 None => absent.push(query),
             }
         }
         let mut sentences = Vec::new();
         if !absent.is_empty() {
-            sentences.push(format!("no VM is called {}", join_with_or(absent)));
+            sentences.push(format!("no VM is called {}", join_with_or(&absent)));
+            let was_meant = |instance: &&Instance| absent.iter().any(|query| query.matches(instance));
+            let terminated: Vec<_> = self.terminated.iter().filter(was_meant).collect();
+            match terminated.as_slice() {
+                [] => {}
+                [one] => sentences.push(format!("{} was, and is terminated", one.reference)),
+                several => sentences.push(format!("{} VMs were, and are terminated", several.len())),
+            }
         }
-        let Some(gap) = first_gap else {
-            let message = sentences.pop()?;
-            return Some(Error::new(ErrorKind::NotFound, message));
-        };
-        sentences.push(format!(
-            "no VM called {} was found, but not every location answered: {}",
-            join_with_or(uncertain),
-            gap.error
-        ));
-        Some(Error::new(ErrorKind::Incomplete, sentences.join("; ")).at(gap.location.clone()))
+        if !absent_globs.is_empty() {
+            let names = join_with_or(absent_globs);
+            sentences.push(format!("no VM that cloudctl made is called {names}"));
+        }
+        if let Some(gap) = first_gap {
+            sentences.push(format!(
+                "no VM called {} was found, but not every location answered: {}",
+                join_with_or(uncertain),
+                gap.error
+            ));
+            return Some(Error::new(ErrorKind::Incomplete, sentences.join("; ")).at(gap.location.clone()));
+        }
+        match sentences.is_empty() {
+            true => None,
+            false => {
+                let error = Error::new(ErrorKind::NotFound, sentences.join("; "));
+                Some(error.with_hint("see which VMs there are with `cloudctl list`"))
+            }
+        }
     }
 }
 
-fn push_new(instances: &mut Vec<Instance>, instance: &Instance) {
-    if !instances.iter().any(|known| known.reference == instance.reference) {
-        instances.push(instance.clone());
-    }
-}
-
-/// Finds the instance of each query. A name means an instance that is alive; an id also one that is gone but still listed.
-/// Lists all of `providers`. For a query with a scope it lists only the provider and scope of the query, with `connect`.
+/// Finds the instances of a selection. A name means an instance that is alive; an id also one that is gone but still listed;
+/// a pattern, a selector or a filter all instances that are alive. Lists all of `providers`. For a query with a scope it
+/// lists only the provider and scope of the query, with `connect`. Computes ages at `now`, and fills in fields from
+/// `catalog`.
 ///
 /// # Errors
-/// `Ambiguous` if a query matches two instances; the message has both references. `InvalidSpec` if the selection has an
-/// unknown region or zone. If no location answered: the error of the first.
+/// `Ambiguous` if a name matches two instances; the message has both references. `InvalidSpec` if a region or zone is unknown,
+/// no instance can match all selectors, or a selector can be read in two ways. If no location answered: the error of the
+/// first.
 pub async fn resolve(
-    queries: &[InstanceQuery],
+    selection: &Selection,
     providers: &[Arc<dyn Provider>],
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
-    selection: &RegionSelection,
+    regions: &RegionSelection,
+    now: Timestamp,
+    catalog: Option<&Catalog>,
 ) -> Result<ResolvedInstances> {
-    let (scoped, unscoped): (Vec<_>, Vec<_>) = queries.iter().partition(|query| query.scope.is_some());
+    let mut matcher = SelectionMatcher::new(selection, now)?;
+    let mut resolved = ResolvedInstances {
+        only_managed: selection.only_managed,
+        ..ResolvedInstances::default()
+    };
+    let mut found = Inventory::default();
+    for QueryListing { queries, inventory } in list_selected(selection, providers, connect, regions).await? {
+        if let Some(gap) = inventory.gaps.first() {
+            let uncertain = queries.iter().map(|&query| (query.clone(), gap.clone()));
+            resolved.uncertain.extend(uncertain);
+        }
+        let names_each_instance = !queries.is_empty() && !queries.iter().any(|query| query.is_glob());
+        match names_each_instance {
+            true => resolved.gaps.extend(inventory.gaps.iter().cloned()),
+            false => resolved.open_gaps.extend(inventory.gaps.iter().cloned()),
+        }
+        found.merge(inventory);
+    }
+    if found.nothing_answered() {
+        return Err(found.gaps.swap_remove(0).into());
+    }
+    if let Some(catalog) = catalog {
+        for instance in &mut found.instances {
+            fill_in_prices(instance, catalog);
+        }
+    }
+    found.instances.retain(|instance| matcher.matches(instance));
+    matcher.check_unambiguous()?;
+    resolved.outcome = matcher.into_outcome();
+    resolved.skipped = found.skipped;
+    let selected = sort_by_reference(&found.instances);
+    resolved.terminating = filter_by_state(&selected, |state| state == InstanceState::Terminating);
+    resolved.terminated = filter_by_state(&selected, |state| state == InstanceState::Terminated);
+    if selection.queries.is_empty() {
+        resolved.instances = filter_by_state(&selected, |state| !state.is_gone());
+        return Ok(resolved);
+    }
+    let mut known = HashSet::new();
+    for query in &selection.queries {
+        let matching: Vec<&Instance> = selected
+            .iter()
+            .copied()
+            .filter(|instance| selection.query_selects(query, instance))
+            .collect();
+        let meant = match query.is_glob() {
+            true => filter_by_state(&matching, |state| !state.is_gone()),
+            false => find_best_match(query, &matching)?.into_iter().cloned().collect(),
+        };
+        if meant.is_empty() {
+            resolved.missing.push(query.clone());
+        }
+        for instance in meant {
+            if known.insert(instance.reference.clone()) {
+                resolved.instances.push(instance);
+            }
+        }
+    }
+    Ok(resolved)
+}
+
+/// A listing, and the queries that it is for: none if it is for a selection without queries.
+struct QueryListing<'a> {
+    queries: Vec<&'a InstanceQuery>,
+    inventory: Inventory,
+}
+
+/// Lists what a selection needs: each scope that queries name, and all of `providers` for the other queries, or for a
+/// selection without queries.
+async fn list_selected<'a>(
+    selection: &'a Selection,
+    providers: &[Arc<dyn Provider>],
+    connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
+    regions: &RegionSelection,
+) -> Result<Vec<QueryListing<'a>>> {
+    let (scoped, unscoped): (Vec<_>, Vec<_>) = selection.queries.iter().partition(|query| query.scope.is_some());
     let mut listings = Vec::new();
-    if !unscoped.is_empty() {
-        let inventory = list_all(providers, selection, &build_filter(&unscoped)).await?;
-        listings.push((unscoped, inventory));
+    if scoped.is_empty() || !unscoped.is_empty() {
+        let filter = selection.to_list_filter(unscoped.iter().copied());
+        let inventory = list_all(providers, regions, &filter).await?;
+        let queries = unscoped;
+        listings.push(QueryListing { queries, inventory });
     }
     // One listing for each scope, however many queries have it.
     let mut by_scope: BTreeMap<(ProviderKind, &str), Vec<&InstanceQuery>> = BTreeMap::new();
@@ -143,39 +310,20 @@ pub async fn resolve(
     }
     let scoped_listings = by_scope.into_iter().map(async |((kind, scope), queries)| {
         let provider = connect(kind);
-        let selection = select_scope(provider.as_ref(), scope).await?;
-        let inventory = list_all(&[provider], &selection, &build_filter(&queries)).await?;
-        Ok::<_, Error>((queries, inventory))
+        let regions = select_scope(provider.as_ref(), scope).await?;
+        let filter = selection.to_list_filter(queries.iter().copied());
+        let inventory = list_all(&[provider], &regions, &filter).await?;
+        Ok::<_, Error>(QueryListing { queries, inventory })
     });
     for listing in join_all(scoped_listings).await {
         listings.push(listing?);
     }
-    let mut resolved = ResolvedInstances::default();
-    let mut found = Inventory::default();
-    for (queries, inventory) in listings {
-        if let Some(gap) = inventory.gaps.first() {
-            let uncertain = queries.iter().map(|&query| (query.clone(), gap.clone()));
-            resolved.uncertain.extend(uncertain);
-        }
-        found.merge(inventory);
-    }
-    if found.nothing_answered() {
-        return Err(found.gaps.swap_remove(0).into());
-    }
-    for query in queries {
-        match find_best_match(query, &found.instances)? {
-            Some(instance) => push_new(&mut resolved.instances, instance),
-            None => resolved.missing.push(query.clone()),
-        }
-    }
-    let is_terminating_match = |instance: &&Instance| {
-        instance.state == InstanceState::Terminating && queries.iter().any(|query| query.matches(instance))
-    };
-    let terminating = sort_by_reference(found.instances.iter().filter(is_terminating_match));
-    resolved.terminating = terminating.into_iter().cloned().collect();
-    resolved.gaps = found.gaps;
-    resolved.skipped = found.skipped;
-    Ok(resolved)
+    Ok(listings)
+}
+
+fn filter_by_state(instances: &[&Instance], is_wanted: impl Fn(InstanceState) -> bool) -> Vec<Instance> {
+    let wanted = instances.iter().filter(|instance| is_wanted(instance.state));
+    wanted.map(|instance| (*instance).clone()).collect()
 }
 
 /// The scope of a reference is a zone on Compute Engine and a region elsewhere: the driver knows which.
@@ -195,40 +343,28 @@ async fn select_scope(provider: &dyn Provider, scope: &str) -> Result<RegionSele
     })
 }
 
-fn build_filter(queries: &[&InstanceQuery]) -> ListFilter {
-    let names: Vec<_> = queries.iter().map(|query| query.name_or_id.clone()).collect();
-    ListFilter {
-        ids: names.clone(),
-        names,
-        managed: false,
-    }
-}
-
-fn sort_by_reference<'a>(instances: impl Iterator<Item = &'a Instance>) -> Vec<&'a Instance> {
-    let mut instances: Vec<_> = instances.collect();
+/// Queries can have overlapping scopes, so that an instance is listed twice.
+fn sort_by_reference(instances: &[Instance]) -> Vec<&Instance> {
+    let mut instances: Vec<_> = instances.iter().collect();
     instances.sort_by(|one, other| one.reference.cmp(&other.reference));
     instances.dedup_by(|one, other| one.reference == other.reference);
     instances
 }
 
-/// The instance that a query means. An id means its instance in every state. A name means the instance that is alive, or
-/// else the only one that is terminating.
+/// The instance that a name or id means, of those that match it. An id means its instance in every state. A name means the
+/// instance that is alive, or else the only one that is terminating.
 ///
 /// # Errors
 /// `Ambiguous` if several instances are alive.
-fn find_best_match<'a>(query: &InstanceQuery, instances: &'a [Instance]) -> Result<Option<&'a Instance>> {
-    let matching = sort_by_reference(instances.iter().filter(|instance| query.matches(instance)));
+fn find_best_match<'a>(query: &InstanceQuery, matching: &[&'a Instance]) -> Result<Option<&'a Instance>> {
     let alive: Vec<_> = matching.iter().filter(|instance| !instance.state.is_gone()).collect();
     if alive.len() > 1 {
-        let references: Vec<_> = alive.iter().map(|instance| instance.reference.to_string()).collect();
-        let message = format!("{query} means {} VMs: {}", references.len(), references.join(", "));
-        return Err(Error::new(ErrorKind::Ambiguous, message).with_hint("name one of them in full"));
+        return Err(ambiguous_error(query, alive.into_iter().copied()));
     }
     if let Some(alive) = alive.first() {
         return Ok(Some(alive));
     }
-    let has_id = |instance: &&&Instance| instance.reference.id == query.name_or_id;
-    if let Some(by_id) = matching.iter().find(has_id) {
+    if let Some(by_id) = matching.iter().find(|instance| query.is_id_of(instance)) {
         return Ok(Some(by_id));
     }
     let is_terminating = |instance: &&&Instance| instance.state == InstanceState::Terminating;
@@ -237,4 +373,14 @@ fn find_best_match<'a>(query: &InstanceQuery, instances: &'a [Instance]) -> Resu
         [only] => Ok(Some(only)),
         _ => Ok(None),
     }
+}
+
+/// Creates the error for a query that means several instances where one is needed.
+pub fn ambiguous_error<'a>(query: &InstanceQuery, instances: impl IntoIterator<Item = &'a Instance>) -> Error {
+    let references: Vec<_> = instances
+        .into_iter()
+        .map(|instance| instance.reference.to_string())
+        .collect();
+    let message = format!("{query} means {} VMs: {}", references.len(), references.join(", "));
+    Error::new(ErrorKind::Ambiguous, message).with_hint("name one of them in full")
 }

@@ -189,7 +189,7 @@ pub fn plan_termination(
         }
     }
     if let Some(expected) = expected_count {
-        check_count(expected, alive.len(), terminating.len())?;
+        check_expected_count(expected, alive.len(), terminating.len())?;
     }
     if !include_unmanaged {
         check_managed(&alive)?;
@@ -212,14 +212,18 @@ pub fn plan_termination(
     })
 }
 
-fn check_count(expected: usize, alive: usize, terminating: usize) -> Result<()> {
+/// Checks the number of selected instances. Those that are terminating already may be part of it or not.
+///
+/// # Errors
+/// `Refused` if it is another one.
+pub fn check_expected_count(expected: usize, alive: usize, terminating: usize) -> Result<()> {
     let acceptable_counts = [alive, alive + terminating];
     if acceptable_counts.contains(&expected) {
         return Ok(());
     }
     let noun = if alive == 1 { "VM is" } else { "VMs are" };
-    let message = format!("{alive} {noun} selected, and not {expected} as expected; nothing was terminated");
-    Err(Error::new(ErrorKind::Refused, message).with_hint("look at them with --dry-run"))
+    let message = format!("{alive} {noun} selected, and not {expected} as expected; nothing was changed");
+    Err(Error::new(ErrorKind::Refused, message).with_hint("look at them with `cloudctl list` and the same selection"))
 }
 
 fn check_managed(instances: &[Instance]) -> Result<()> {

@@ -363,9 +363,12 @@ impl WaitTarget {
         if !self.instance.state.is_gone() || self.goal == WaitGoal::Terminated {
             return WaitStatus::Waiting;
         }
-        let kind = self.instance.failure.unwrap_or(ErrorKind::NotFound);
         let message = format!("{} ended before it was {}", self.instance.reference, self.goal.as_str());
-        let error = Error::new(kind, message);
+        let error = match self.instance.failure {
+            Some(kind) => Error::new(kind, message),
+            None => Error::new(ErrorKind::NotFound, message)
+                .with_hint("it is gone for good: create it again if it is needed"),
+        };
         WaitStatus::Failed(match &self.instance.state_reason {
             Some(reason) => error.with_code(reason),
             None => error,

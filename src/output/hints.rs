@@ -17,7 +17,7 @@ fn general_hint(kind: ErrorKind, cloud: Option<&'static CloudInfo>) -> &'static 
         (ErrorKind::Unauthenticated, Some(cloud)) => cloud.sign_in_hint,
         (ErrorKind::Unauthenticated, None) => "sign in to the cloud, then `cloudctl doctor`",
         (ErrorKind::PermissionDenied, _) => "ask for that permission; `cloudctl whoami` shows who you are to the cloud",
-        (ErrorKind::NotFound, _) => "look for it with `cloudctl list --all`",
+        (ErrorKind::NotFound, _) => "check the name; `cloudctl list` shows which VMs there are",
         (ErrorKind::Ambiguous, _) => "name one of them in full, as `cloudctl list -o ref` prints it",
         (ErrorKind::AlreadyExists, _) => "use another name",
         (ErrorKind::Protected, _) => "take the protection off first: `cloudctl unprotect`",

@@ -28,6 +28,7 @@ mod price_limits;
 mod provider_any;
 mod regions;
 mod secrets;
+mod selection;
 mod signals;
 mod spec_files;
 mod spec_formats;

@@ -161,7 +161,7 @@ fn selector_with_a_silent_region_changes_nothing() {
     create(&sandbox, &["due", "-l", "env=ci"]);
     sandbox.set("CLOUDCTL_MOCK", "unreachable=eu-west-1");
     let refused = terminate(&sandbox, &["-l", "env=ci", "-y"]).expect(6);
-    refused.expect_in_stderr("nothing was terminated");
+    refused.expect_in_stderr("nothing was changed");
     sandbox.set("CLOUDCTL_MOCK", "");
     assert_eq!(names(&sandbox), ["due"]);
 }

@@ -22,7 +22,7 @@ fn question_names_count_account_regions_and_defaults_to_no() {
         for word in ["2 VMs", "mock mock", "us-east-1", "eu-west-1", "[y/N]", "one", "two"] {
             assert!(run.stdout.contains(word), "{answer:?}: {word}\n{}", run.stdout);
         }
-        assert!(run.stdout.contains("nothing was terminated"), "{}", run.stdout);
+        assert!(run.stdout.contains("nothing was changed"), "{}", run.stdout);
         assert_eq!(names(&sandbox).len(), 2, "{answer:?}");
     }
 }
@@ -49,6 +49,24 @@ fn question_above_ten_vms_wants_the_number() {
     }
     on_terminal(&sandbox, 100, "11\n", &terminate).expect(0);
     assert_eq!(names(&sandbox), [""; 0]);
+}
+
+#[test]
+fn stop_of_a_selection_asks_and_of_names_does_not() {
+    let sandbox = with_two();
+    let stop = ["stop", "-p", "mock", "--filter", "name=*o*"];
+    let run = on_terminal(&sandbox, 100, "\n", &stop).expect(6);
+    for word in ["stop 2 VMs in mock", "[y/N]", "one", "two", "nothing was changed"] {
+        assert!(run.stdout.contains(word), "{word}\n{}", run.stdout);
+    }
+    let asked = |arguments: &[&str], answer: &str| {
+        let run = on_terminal(&sandbox, 100, answer, arguments).expect(0);
+        run.stdout.contains("[y/N]")
+    };
+    assert!(asked(&stop, "y\n"));
+    assert!(!asked(&[&stop[..], &["-y"]].concat(), "n\n"));
+    assert!(!asked(&["stop", "-p", "mock", "one", "two"], "n\n"));
+    assert!(!asked(&["start", "-p", "mock", "--filter", "name=*o*"], "n\n"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod expiry_ec2;
 mod expiry_gce;
 mod list;
 mod power;
+mod selection;
 mod terminate;
 
 use crate::Case;
@@ -16,6 +17,7 @@ pub fn cases() -> Vec<Case> {
         expiry_gce::cases(),
         list::cases(),
         power::cases(),
+        selection::cases(),
         terminate::cases(),
     ];
     all.into_iter().flatten().collect()
