@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 pub use usage_errors::{find_output_format, usage_error};
 
 use crate::commands::{
-    catalog, change_instances, completion, console, context, create, describe, doctor, extend, help, image, list,
-    machine_type, man, price, region, schema, terminate, wait, whoami,
+    catalog, change_instances, completion, console, context, create, describe, doctor, extend, help, image, label,
+    list, machine_type, man, price, region, schema, terminate, wait, whoami,
 };
 use crate::settings::GlobalArgs;
 
@@ -55,6 +55,7 @@ pub enum Command {
     Protect(change_instances::Args),
     /// Remove the protection of VMs against termination
     Unprotect(change_instances::Args),
+    Label(label::Args),
     Wait(wait::Args),
     Console(console::Args),
     #[command(subcommand)]

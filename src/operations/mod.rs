@@ -11,6 +11,7 @@ mod list_instances;
 mod list_one_location;
 mod listing_timeout;
 mod resolve_instances;
+mod set_labels;
 mod ssh_probe;
 mod terminate;
 mod wait;
@@ -29,6 +30,7 @@ pub use label_selector::{LabelSelector, Selectors};
 pub use list_instances::{Inventory, RegionSelection, list_all, list_all_with_progress, stream_all};
 pub use list_one_location::resolve_region_or_area;
 pub use resolve_instances::{ResolvedInstances, resolve};
+pub use set_labels::{check_label_changes, set_labels};
 pub use ssh_probe::SSH_PORT;
 pub use terminate::{
     SkipReason, SkippedInstance, TerminationPlan, check_account, delete_unused_firewall_rules, leave_out_protected,

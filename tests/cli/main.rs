@@ -22,6 +22,7 @@ mod expiry;
 mod files_read;
 mod help;
 mod images_and_ssh;
+mod labels;
 mod output_streams;
 mod price_limits;
 mod provider_any;
