@@ -89,12 +89,8 @@ impl LabelRequest {
             }
         }
         if request.references.is_empty() {
-            return Err(
-                Error::invalid("no VM is named, only changes of labels").with_hint(format!(
-                    "name the VMs first: cloudctl label NAME {}",
-                    request.changes.format_as_arguments()
-                )),
-            );
+            return Err(Error::invalid("no VM is named, only changes of labels")
+                .with_hint("name the VMs first: cloudctl label NAME KEY=VALUE"));
         }
         if request.changes.is_empty() {
             return Err(Error::invalid("no change of a label is given, only VMs")

@@ -15,7 +15,7 @@ fn label_mistake_is_named_and_changes_nothing() {
         (
             "label env=prod old-",
             "no VM is named",
-            "name the VMs first: cloudctl label NAME env=prod old-",
+            "name the VMs first: cloudctl label NAME KEY=VALUE",
         ),
         (
             "label old- web-1",
@@ -80,7 +80,7 @@ fn label_text_means_what_it_means_to_create() {
         "json",
     ];
     let run = sandbox.run(&words).expect(0);
-    run.expect_in_stderr("note: the label without its quotes: \"Roles=app,web\"");
+    run.expect_in_stderr("the label without its quotes: \"Roles=app,web\"");
     let expected = json!({ "Roles": "app,web", "empty": "", "url": "http://x/y" });
     assert_eq!(run.item()["labels"], expected);
     sandbox

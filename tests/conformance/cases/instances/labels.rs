@@ -26,7 +26,7 @@ pub fn cases() -> Vec<Case> {
     let terminating = cases![BackendKind::EMULATORS;
         label_of_terminating_vm_is_refused,
     ];
-    [&everywhere[..], &terminating].concat()
+    everywhere.into_iter().chain(terminating).collect()
 }
 
 /// The labels of the one instance that is there, as the cloud has them.
