@@ -178,6 +178,7 @@ async fn execute_with_clouds(command: Command, context: &mut Context) -> anyhow:
         }
         Command::Protect(args) => commands::change_instances::run(args, InstanceAction::Protect, context).await,
         Command::Unprotect(args) => commands::change_instances::run(args, InstanceAction::Unprotect, context).await,
+        Command::Label(args) => commands::label::run(args, context).await,
         Command::Extend(args) => commands::extend::run(args, context).await,
         Command::Terminate(args) => commands::terminate::run(args, context).await,
         Command::Wait(args) => commands::wait::run(args, context).await,

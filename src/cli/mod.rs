@@ -15,8 +15,8 @@ pub use help_layout::{HelpForm, command_line};
 pub use usage_errors::{find_output_format, usage_error};
 
 use crate::commands::{
-    catalog, change_instances, completion, console, context, create, describe, doctor, extend, help, image, list,
-    machine_type, man, price, region, schema, terminate, wait, whoami,
+    catalog, change_instances, completion, console, context, create, describe, doctor, extend, help, image, label,
+    list, machine_type, man, price, region, schema, terminate, wait, whoami,
 };
 use crate::settings::GlobalArgs;
 
@@ -86,6 +86,7 @@ pub enum Command {
     ///
     /// A pattern, -l and --filter select only VMs that cloudctl created.
     Unprotect(change_instances::Args),
+    Label(label::Args),
     Wait(wait::Args),
     Console(console::Args),
     #[command(subcommand)]

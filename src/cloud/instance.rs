@@ -112,6 +112,10 @@ pub struct Instance {
     pub private_ip: Option<String>,
     /// The user's own labels; cloudctl's are in the other fields.
     pub labels: Labels,
+    /// How many labels of cloudctl's own it has. They count towards the cloud's limit.
+    pub management_label_count: usize,
+    /// Whether the instance itself can read its labels, which limits the characters of their keys (EC2).
+    pub guest_reads_labels: bool,
     /// When it was created. Starting it again does not change this.
     pub created_at: Option<Timestamp>,
     /// When its TTL is over.
@@ -190,6 +194,8 @@ impl Instance {
             public_ip: None,
             private_ip: None,
             labels: Labels::new(),
+            management_label_count: 0,
+            guest_reads_labels: false,
             created_at: None,
             expires_at: None,
             expiry_enforcer: None,

@@ -1,5 +1,5 @@
-//! Parses labels: `key=value` for a new instance, and the requirements of a label selector. Both have one grammar: a text
-//! that is accepted as a label selects that label.
+//! Parses labels: `key=value` to set one, `key-` to remove one, and the requirements of a label selector. All have one
+//! grammar: a text that is accepted as a label selects that label.
 //!
 //! A key or a value can be in double quotes, with `\"` and `\\` inside. A quote counts only at the beginning. A value
 //! without quotes can contain commas: it ends where the next part can only be another requirement.
@@ -53,7 +53,7 @@ impl Requirement {
     }
 }
 
-/// A label as the user typed it for a new instance.
+/// A label as the user typed it, to set it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypedLabel {
     /// Its key.
@@ -64,11 +64,12 @@ pub struct TypedLabel {
     pub was_quoted: bool,
 }
 
-/// Parses `key=value` for a new instance. The same text as a selector means that label and nothing else.
+/// Parses `key=value`, a label to set. The same text as a selector means that label and nothing else. `flag` is what comes
+/// before a label on the command line, for hints: `-l ` or nothing.
 ///
 /// # Errors
 /// `InvalidSpec` if it is not a label, or can be read in two ways; the hint has both.
-pub fn parse_label(text: &str) -> Result<TypedLabel> {
+pub fn parse_label(text: &str, flag: &str) -> Result<TypedLabel> {
     let (key, value) = match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => (key, value),
         _ => {
@@ -95,9 +96,28 @@ pub fn parse_label(text: &str) -> Result<TypedLabel> {
         }
         _ => {
             let error = Error::invalid(format!("the label {} can be read in two ways", quoted(text)));
-            Err(error.with_hint(format_two_spellings(text, &requirements, (key, value))))
+            Err(error.with_hint(format_two_spellings(text, &requirements, (key, value), flag)))
         }
     }
+}
+
+/// Parses `key-`, a label to remove, and gives the key.
+///
+/// # Errors
+/// `InvalidSpec` if it is not a key and a hyphen, or the key is one of cloudctl's own.
+pub fn parse_removed_label(text: &str) -> Result<String> {
+    let invalid_error = || {
+        Error::invalid(format!("invalid label to remove {}", quoted(text)))
+            .with_hint("write it as key-, with double quotes around a key that has other characters: \"a,b\"-")
+    };
+    let typed_key = text.strip_suffix('-').ok_or_else(invalid_error)?;
+    let key = match typed_key.strip_prefix('"') {
+        Some(inner) => parse_quoted(inner).map_err(|_| invalid_error())?,
+        None if is_plain_key(typed_key) => typed_key.to_owned(),
+        None => return Err(invalid_error()),
+    };
+    check_label_key(&key)?;
+    Ok(key)
 }
 
 /// Parses the requirements of a selector: `env=ci,team!=web,gpu,!temporary,stage in (a,b)`. An instance must meet each.
@@ -120,16 +140,28 @@ pub fn parse_requirements(text: &str) -> Result<Vec<Requirement>> {
 
 /// Formats a label so that it can be read in one way only, with quotes where they are needed.
 pub fn format_label(key: &str, value: &str) -> String {
-    let in_quotes = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    let key = match is_plain_key(key) {
-        true => key.to_owned(),
-        false => in_quotes(key),
-    };
+    let key = format_key(key);
     // A value with a comma is quoted, even if it is parsed as one value: it could be read in two ways.
     match is_plain_value(value) && !value.contains(',') {
         true => format!("{key}={value}"),
-        false => format!("{key}={}", in_quotes(value)),
+        false => format!("{key}={}", put_in_quotes(value)),
     }
+}
+
+/// Formats the removal of a label, as [`parse_removed_label`] parses it.
+pub fn format_removed_label(key: &str) -> String {
+    format!("{}-", format_key(key))
+}
+
+fn format_key(key: &str) -> String {
+    match is_plain_key(key) {
+        true => key.to_owned(),
+        false => put_in_quotes(key),
+    }
+}
+
+fn put_in_quotes(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// Why a text is not a selector.
@@ -385,7 +417,12 @@ fn format_selectors(keys: &[String]) -> String {
 }
 
 /// The hint with both readings of a text that is not a plain label.
-fn format_two_spellings(text: &str, requirements: &Result<Vec<Requirement>>, (key, value): (&str, &str)) -> String {
+fn format_two_spellings(
+    text: &str,
+    requirements: &Result<Vec<Requirement>>,
+    (key, value): (&str, &str),
+    flag: &str,
+) -> String {
     let literal = format_label(key, value);
     if may_be_secret(text) {
         return "put the key or the value in double quotes, as in Roles=\"app,web\"".to_owned();
@@ -398,11 +435,11 @@ fn format_two_spellings(text: &str, requirements: &Result<Vec<Requirement>>, (ke
         Some(labels) => {
             let flags = labels
                 .iter()
-                .map(|(key, value)| format!("-l '{}'", format_label(key, value)));
+                .map(|(key, value)| format!("{flag}'{}'", format_label(key, value)));
             let several = flags.collect::<Vec<_>>().join(" ");
-            format!("write it as {several}, or as -l '{literal}'")
+            format!("write it as {several}, or as {flag}'{literal}'")
         }
-        None => format!("if it is a label, write it as -l '{literal}'"),
+        None => format!("if it is a label, write it as {flag}'{literal}'"),
     }
 }
 
@@ -468,7 +505,7 @@ mod tests {
             "k=\"\\\"v\\\"\"",
             "\"!k\"=\"=v\"",
         ] {
-            let label = parse_label(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            let label = parse_label(text, "-l ").unwrap_or_else(|error| panic!("{text}: {error}"));
             for text in [text, &format_label(&label.key, &label.value)] {
                 let selector = parse_requirements(text).unwrap();
                 let [requirement] = selector.as_slice() else {
@@ -504,7 +541,7 @@ mod tests {
             ("k=\"a", "", "k=\"\\\"a\""),
             ("a>=b", "", "\"a>\"=b"),
         ] {
-            let error = parse_label(text).unwrap_err();
+            let error = parse_label(text, "-l ").unwrap_err();
             let hint = error.hint().unwrap();
             assert!(hint.contains(one) && hint.contains(other), "{text}: {hint}");
         }

@@ -14,6 +14,7 @@ mod instance;
 mod instance_name;
 mod instance_ref;
 mod instance_spec;
+mod label_changes;
 mod label_syntax;
 mod labels;
 mod location;
@@ -26,6 +27,7 @@ mod partial_listing;
 mod provider;
 mod provider_kind;
 mod public_key;
+mod shell_quoting;
 mod time;
 mod user_data_check;
 mod word_enum;
@@ -45,8 +47,10 @@ pub use instance::{
 pub use instance_name::InstanceName;
 pub use instance_ref::InstanceRef;
 pub use instance_spec::{InstanceSpec, LaunchPreview, Secret, SshKey};
+pub use label_changes::LabelChanges;
 pub use label_syntax::{
-    Requirement, TypedLabel, check_selectable, format_label, parse_label, parse_quoted, parse_requirements,
+    Requirement, TypedLabel, check_selectable, format_label, format_removed_label, parse_label, parse_quoted,
+    parse_removed_label, parse_requirements,
 };
 pub use labels::{
     LABEL_GENERATION, LABEL_MANAGED, LABEL_MEMBERS, LABEL_NAME, LABEL_SPEC, LABEL_TTL, Labels, RESERVED_PREFIX,
@@ -66,6 +70,7 @@ pub use provider::{
 };
 pub use provider_kind::{ProviderKind, UnknownProvider, join_with_and, join_with_or};
 pub use public_key::{key_fingerprint, remove_key_comment};
+pub use shell_quoting::quote_for_shell;
 pub use time::{Clock, format_duration, parse_duration};
 pub use user_data_check::{UserDataReader, find_user_data_problem, is_gzip};
 pub(crate) use word_enum::word_enum;

@@ -13,8 +13,8 @@ use jiff::Timestamp;
 
 use super::{
     BatchTracker, CloudInfo, Error, Gap, Image, Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec,
-    LaunchPreview, ListFilter, ListScope, Listing, Location, MachineType, OrphanedDisk, ProviderKind, Result,
-    TargetOutcome,
+    LabelChanges, LaunchPreview, ListFilter, ListScope, Listing, Location, MachineType, OrphanedDisk, ProviderKind,
+    Result, TargetOutcome,
 };
 
 /// Who calls, as the cloud sees it.
@@ -128,6 +128,27 @@ pub trait Instances: Send + Sync {
     /// `NotFound`. `Refused` if the timer cannot be moved; then nothing was changed. `UnknownOutcome`; those of any
     /// call.
     async fn set_ttl(&self, instance: &InstanceRef, ttl: Duration) -> Result<()>;
+
+    /// Checks label changes by the rules of this cloud: their keys and values, and whether each target can take them with
+    /// the labels that it has. Without targets it checks keys and values alone. Sends no call.
+    ///
+    /// # Errors
+    /// `InvalidSpec`, with the label or the target, and the rule.
+    fn check_label_changes(&self, changes: &LabelChanges, targets: &[Instance]) -> Result<()>;
+
+    /// Sets and removes labels of instances, as they were listed just before, in as few calls as the cloud allows. Other
+    /// labels stay as they are, also those that somebody else changes at the same time. Gives one outcome for each
+    /// target, in the same order.
+    ///
+    /// `Ok` means that the instance has the labels now. The errors of a target: `NotFound`, `Refused` if it is being
+    /// terminated, `Incomplete` if only some of the changes were made, `Interrupted` if the tracker allowed no more
+    /// calls, `UnknownOutcome`, those of any call.
+    async fn set_labels(
+        &self,
+        targets: &[Instance],
+        changes: &LabelChanges,
+        tracker: &BatchTracker<'_>,
+    ) -> Vec<TargetOutcome>;
 
     /// Gives the console output of an instance, as far as the cloud keeps it; empty if it wrote nothing yet.
     ///

@@ -13,6 +13,7 @@ pub mod extend;
 pub mod help;
 pub mod image;
 mod instance_args;
+pub mod label;
 pub mod list;
 pub mod machine_type;
 mod machine_type_args;

@@ -6,10 +6,19 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use crate::cloud::{
-    BatchTracker, Error, Instance, InstanceAction, InstanceRef, ListFilter, ListScope, Provider, ProviderKind,
-    TargetOutcome,
+    BatchTracker, Error, Instance, InstanceAction, InstanceRef, LabelChanges, ListFilter, ListScope, Provider,
+    ProviderKind, TargetOutcome,
 };
 use crate::shutdown::Shutdown;
+
+/// A change of instances that exist.
+#[derive(Clone, Copy)]
+pub(super) enum Change<'a> {
+    /// Apply an action.
+    Action(InstanceAction),
+    /// Set and remove labels.
+    Labels(&'a LabelChanges),
+}
 
 /// Applies an action to instances. Gives the instances that were changed, as they are listed now, and an error for each
 /// other one.
@@ -19,7 +28,17 @@ pub async fn apply(
     action: InstanceAction,
     shutdown: &Shutdown,
 ) -> (Vec<Instance>, Vec<Error>) {
-    let outcomes = send(connect, targets, action, shutdown).await;
+    change_and_relist(connect, targets, Change::Action(action), shutdown).await
+}
+
+/// Changes instances. Gives the instances that were changed, as they are listed now, and an error for each other one.
+pub(super) async fn change_and_relist(
+    connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
+    targets: &[Instance],
+    change: Change<'_>,
+    shutdown: &Shutdown,
+) -> (Vec<Instance>, Vec<Error>) {
+    let outcomes = send(connect, targets, change, shutdown).await;
     let by_reference = index_by_reference(targets);
     let (mut changed, mut errors) = (Vec::new(), Vec::new());
     for outcome in outcomes {
@@ -52,11 +71,11 @@ pub fn group_by_provider<'a>(
     by_provider
 }
 
-/// Sends an action to all clouds at once, to each with its own targets.
+/// Sends a change to all clouds at once, to each with its own targets.
 pub(super) async fn send(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     targets: &[Instance],
-    action: InstanceAction,
+    change: Change<'_>,
     shutdown: &Shutdown,
 ) -> Vec<TargetOutcome> {
     let calls = group_by_provider(targets).into_iter().map(async |(kind, instances)| {
@@ -64,7 +83,12 @@ pub(super) async fn send(
         let may_start = || shutdown.signal_status().is_none();
         let tracker = BatchTracker::new(&may_start);
         let provider = connect(kind);
-        let call = provider.apply(action, &references, &tracker);
+        let call = async {
+            match change {
+                Change::Action(action) => provider.apply(action, &references, &tracker).await,
+                Change::Labels(changes) => provider.set_labels(&instances, changes, &tracker).await,
+            }
+        };
         match shutdown.finish_in_grace_period(call).await {
             Some(outcomes) => outcomes,
             None => tracker.into_outcomes(&references),

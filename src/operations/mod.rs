@@ -12,6 +12,7 @@ mod list_one_location;
 mod listing_timeout;
 mod resolve_instances;
 mod selection;
+mod set_labels;
 mod ssh_probe;
 mod terminate;
 mod wait;
@@ -31,6 +32,7 @@ pub use list_instances::{Inventory, RegionSelection, list_all, list_all_with_pro
 pub use list_one_location::resolve_region_or_area;
 pub use resolve_instances::{ResolvedInstances, ambiguous_error, resolve};
 pub use selection::{MatchOutcome, Selection, SelectionMatcher};
+pub use set_labels::{check_label_changes, set_labels};
 pub use ssh_probe::SSH_PORT;
 pub use terminate::{
     SkipReason, SkippedInstance, TerminationPlan, check_account, check_expected_count, delete_unused_firewall_rules,

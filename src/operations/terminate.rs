@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 
-use super::apply_action::{group_by_provider, index_by_reference, relist, relist_until_signal, send};
+use super::apply_action::{Change, group_by_provider, index_by_reference, relist, relist_until_signal, send};
 use crate::cloud::{
     Disk, Error, ErrorKind, ErrorLocation, Instance, InstanceAction, InstanceRef, InstanceState, Leftover,
     OrphanedDisk, Provider, ProviderKind, Result,
@@ -275,7 +275,8 @@ pub async fn terminate(
     plan: TerminationPlan,
     shutdown: &Shutdown,
 ) -> (Vec<Instance>, Vec<Error>) {
-    let outcomes = send(connect, &plan.to_terminate, InstanceAction::Terminate, shutdown).await;
+    let change = Change::Action(InstanceAction::Terminate);
+    let outcomes = send(connect, &plan.to_terminate, change, shutdown).await;
     let by_reference = index_by_reference(&plan.to_terminate);
     let mut errors: Vec<Error> = plan.skipped.iter().map(SkippedInstance::to_error).collect();
     let mut ended = plan.terminating;

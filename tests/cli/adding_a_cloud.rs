@@ -11,8 +11,9 @@ use async_trait::async_trait;
 use cloudctl::cloud::{
     Access, Architecture, Area, BatchTracker, CatalogSource, Cleanup, Clock, CloudInfo, CreateOutcome, Error, Gap,
     Identity, Image, ImageUser, Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, InstanceState,
-    Instances, LaunchPreview, ListScope, Location, Locations, MachineType, NativeName, OrphanedDisk, Ownership,
-    Provider, ProviderKind, Result, SettingKey, TargetOutcome, TokenScope, key_fingerprint, management_labels,
+    Instances, LabelChanges, LaunchPreview, ListScope, Location, Locations, MachineType, NativeName, OrphanedDisk,
+    Ownership, Provider, ProviderKind, Result, SettingKey, TargetOutcome, TokenScope, key_fingerprint,
+    management_labels,
 };
 use cloudctl::command_context::Host;
 use cloudctl::output::{Streams, Terminal};
@@ -161,6 +162,31 @@ impl Instances for Tiny {
 
     async fn set_ttl(&self, _: &InstanceRef, _: Duration) -> Result<()> {
         Err(Error::unsupported("the tiny cloud has no timers"))
+    }
+
+    fn check_label_changes(&self, _: &LabelChanges, _: &[Instance]) -> Result<()> {
+        Ok(())
+    }
+
+    async fn set_labels(
+        &self,
+        targets: &[Instance],
+        changes: &LabelChanges,
+        tracker: &BatchTracker<'_>,
+    ) -> Vec<TargetOutcome> {
+        let set_labels_of = |target: &InstanceRef| {
+            tracker.start(&target.scope, [target.id.as_str()])?;
+            let mut instances = instances();
+            let instance = instances.iter_mut().find(|instance| instance.reference == *target);
+            let instance = instance.ok_or_else(|| Error::not_found(target))?;
+            changes.apply_to(&mut instance.labels);
+            Ok(())
+        };
+        let outcomes = targets.iter().map(|target| TargetOutcome {
+            target: target.reference.clone(),
+            result: set_labels_of(&target.reference).and_then(|()| tracker.record(&target.reference, Ok(()))),
+        });
+        outcomes.collect()
     }
 
     async fn console_output(&self, _: &InstanceRef) -> Result<Vec<u8>> {
@@ -312,6 +338,9 @@ fn fourth_cloud_creates_lists_and_terminates() {
         (&web["managed"], &web["labels"]["team"]),
         (&true.into(), &"chess".into())
     );
+    run(&sandbox, "label web-1 team=go room=3 -p mock");
+    let labelled: Value = serde_json::from_str(&run(&sandbox, "label web-1 room- -p mock -o json")).unwrap();
+    assert_eq!(labelled["items"][0]["labels"], serde_json::json!({ "team": "go" }));
     run(&sandbox, "terminate web-1 -p mock --yes");
     assert_eq!(run(&sandbox, "list -p mock -o ref"), "");
     assert_eq!(run(&sandbox, create), "mock/north/t-1\n", "the name is free again");

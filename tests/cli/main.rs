@@ -22,6 +22,7 @@ mod expiry;
 mod files_read;
 mod help;
 mod images_and_ssh;
+mod labels;
 mod other_words;
 mod output_streams;
 mod price_limits;

@@ -185,7 +185,7 @@ fn generate_name() -> Result<InstanceName> {
 fn parse_labels(texts: &[String], context: &mut Context) -> Result<Labels> {
     let mut labels = Labels::new();
     for text in texts {
-        let label = parse_label(text)?;
+        let label = parse_label(text, "-l ")?;
         if label.was_quoted {
             let text = quoted(&format!("{}={}", label.key, label.value));
             context.printer.note(&format!("the label without its quotes: {text}"));

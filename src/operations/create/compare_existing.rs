@@ -5,7 +5,7 @@ use super::placement_search::{Fallback, PlacementRules};
 use crate::catalog::{Catalog, DEFAULT_IMAGE, image_alias};
 use crate::cloud::{
     Architecture, Error, ErrorKind, Fingerprint, Gpu, Instance, InstanceName, InstanceRef, InstanceSpec, InstanceState,
-    Labels, MachineType, Provider, Result, SshKey, format_duration,
+    LabelChanges, Labels, MachineType, Provider, Result, SshKey, format_duration,
 };
 
 /// Checks that the existing instance is what the create would make: it has the fingerprint of the same spec, or has the
@@ -46,13 +46,20 @@ pub(super) fn check_same_spec(
     Err(exists_error(
         reference,
         format!("{name} exists as {reference} with another spec: {}", texts.join("; ")),
-        match differences.as_slice() {
-            [Difference { field: "ttl", .. }] => {
-                format!("ask for the same TTL, or give it more time: cloudctl extend {reference} --ttl DURATION")
-            }
-            _ => format!("use another name, or terminate it first: cloudctl terminate {reference}"),
+        match describe_remedies(&differences) {
+            Some(remedies) => remedies,
+            None => format!("use another name, or terminate it first: cloudctl terminate {reference}"),
         },
     ))
+}
+
+/// How to change each difference in the existing instance; `None` if one of them cannot be changed.
+fn describe_remedies(differences: &[Difference]) -> Option<String> {
+    let remedies: Option<Vec<&str>> = differences
+        .iter()
+        .map(|difference| difference.remedy.as_deref())
+        .collect();
+    Some(remedies?.join("; "))
 }
 
 /// Refuses an existing instance that costs more than the maximum price, or lives longer than the budget lasts. Without a
@@ -120,12 +127,12 @@ fn look_up_machine_type(instance: &Instance, catalog: &Catalog) -> Option<Machin
     catalog.machine_type(instance.provider, instance.machine_type.as_deref()?)
 }
 
-/// A field in which an instance differs from the request.
+/// A difference between an instance and the request.
 struct Difference {
-    /// The name of its flag.
-    field: &'static str,
     /// The difference for a message: `type is t3.small, not t3.large`.
     text: String,
+    /// How to change it in the existing instance, with the command; `None` if it cannot be changed.
+    remedy: Option<String>,
 }
 
 fn find_differences(instance: &Instance, request: &CreateRequest, placement: &PlacementRules<'_>) -> Vec<Difference> {
@@ -137,8 +144,8 @@ fn find_differences(instance: &Instance, request: &CreateRequest, placement: &Pl
     let mut differences = Vec::new();
     if let Some(zone) = find_other_requested_zone(instance, placement) {
         differences.push(Difference {
-            field: "zone",
             text: format_difference("zone", instance.zone.as_deref(), &zone),
+            remedy: None,
         });
     }
     // Tags can be listed later than the instance. An id that the cloud returned for our own token needs no tag.
@@ -160,7 +167,8 @@ fn find_differences(instance: &Instance, request: &CreateRequest, placement: &Pl
                 comparison.describe_difference_from_default(field)
             };
             if let Some(text) = difference {
-                differences.push(Difference { field, text });
+                let remedy = comparison.describe_remedy(field);
+                differences.push(Difference { text, remedy });
             }
         }
     }
@@ -213,9 +221,7 @@ impl Comparison<'_> {
                 Some(format_difference(field, image_at_creation, requested))
             }
             "label" => {
-                let has_label = |(key, value): (&String, &String)| existing.labels.get(key) == Some(value);
-                let has_no_others = !self.was_created_with(field) || spec.labels.len() == existing.labels.len();
-                if spec.labels.iter().all(has_label) && has_no_others {
+                if self.find_label_changes().is_empty() {
                     return None;
                 }
                 let labels = format_labels(&existing.labels);
@@ -319,6 +325,43 @@ impl Comparison<'_> {
             _ => (self.setup_text(field), None),
         };
         Some(format_default_difference(field, value, default))
+    }
+
+    /// The changes that give the instance the requested labels. An instance that was created without labels may have
+    /// others, which somebody else set.
+    fn find_label_changes(&self) -> LabelChanges {
+        let (existing, requested) = (self.existing, &self.spec.labels);
+        let mut changes = LabelChanges::default();
+        for (key, value) in requested {
+            if existing.label(key) != Some(value) {
+                changes.to_set.insert(key.clone(), value.clone());
+            }
+        }
+        if self.was_created_with("label") {
+            let others = existing.labels.keys().filter(|key| !requested.contains_key(*key));
+            changes.to_remove.extend(others.cloned());
+        }
+        changes
+    }
+
+    /// How to change a field of the existing instance to what is requested; `None` if that cannot be done.
+    fn describe_remedy(&self, field: &str) -> Option<String> {
+        let reference = &self.existing.reference;
+        match field {
+            "label" => {
+                let changes = self.find_label_changes().format_as_arguments();
+                Some(format!("change its labels: cloudctl label {reference} {changes}"))
+            }
+            "protect" if self.spec.protected => Some(format!("protect it: cloudctl protect {reference}")),
+            "protect" => Some(format!("remove its protection: cloudctl unprotect {reference}")),
+            "ttl" => {
+                let ttl = self.spec.ttl.map_or_else(|| "DURATION".to_owned(), format_duration);
+                Some(format!(
+                    "ask for the same TTL, or give it more time: cloudctl extend {reference} --ttl {ttl}"
+                ))
+            }
+            _ => None,
+        }
     }
 
     /// Whether the instance has the default machine type, and that is what is requested.

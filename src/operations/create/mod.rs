@@ -17,7 +17,7 @@ use self::launch::{launch, split_into_calls};
 use self::offers::CreateRequest;
 use self::placement_search::{PlacementRefusal, PlacementRules, PlacementSearch, PlacementTarget, SelectedOffer};
 use self::terminate_duplicates::remove_duplicates;
-use super::apply_action::send;
+use super::apply_action::{Change, send};
 use crate::cloud::{Error, Instance, InstanceAction, InstanceName, InstanceSpec, Provider, Result, TokenScope};
 use crate::shutdown::Shutdown;
 
@@ -168,7 +168,7 @@ impl CreateRun<'_> {
         };
         let connect = |_| Arc::clone(provider);
         let target = std::slice::from_ref(&instance);
-        for outcome in send(&connect, target, InstanceAction::Protect, self.shutdown).await {
+        for outcome in send(&connect, target, Change::Action(InstanceAction::Protect), self.shutdown).await {
             if let Err(error) = outcome.result {
                 let reference = &instance.reference;
                 return Err(error.with_subject(reference).with_leftover(reference));

@@ -26,8 +26,8 @@ use self::configuration::{aws_cli_settings, config_file_keys};
 use self::regions::RegionSet;
 use crate::cloud::{
     Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, Gap, Identity, Image, Instance,
-    InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LaunchPreview, ListScope, Location, Locations,
-    MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
+    InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LabelChanges, LaunchPreview, ListScope,
+    Location, Locations, MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
 };
 use crate::providers::driver_table::Driver;
 use crate::settings::Settings;
@@ -97,6 +97,19 @@ impl Instances for Aws {
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
         instances::actions::set_ttl(&self.clients.ec2(&target.scope).await, target, ttl).await
+    }
+
+    fn check_label_changes(&self, changes: &LabelChanges, targets: &[Instance]) -> Result<()> {
+        tags::check_label_changes(changes, targets)
+    }
+
+    async fn set_labels(
+        &self,
+        targets: &[Instance],
+        changes: &LabelChanges,
+        tracker: &BatchTracker<'_>,
+    ) -> Vec<TargetOutcome> {
+        instances::set_labels::set_labels(&self.clients, targets, changes, tracker).await
     }
 
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {

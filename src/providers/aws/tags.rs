@@ -1,11 +1,13 @@
-//! The tags of a new instance: the user's labels and cloudctl's own. Checks them against the limits of EC2.
+//! The tags of an instance: the user's labels and cloudctl's own. Checks them against the limits of EC2.
 //!
 //! On Compute Engine, labels have other limits: see its `labels.rs`.
 
 use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
 
-use crate::cloud::{Error, InstanceSpec, LABEL_MANAGED, Labels, ProviderKind, Result, management_labels, quoted};
-use crate::providers::common::spec_limits::{check_count, check_label_lengths};
+use crate::cloud::{
+    Error, Instance, InstanceSpec, LABEL_MANAGED, LabelChanges, Labels, ProviderKind, Result, management_labels, quoted,
+};
+use crate::providers::common::spec_limits::{check_count, check_label_count, check_label_lengths};
 
 /// The tag that the console shows as an instance's name.
 pub(super) const TAG_NAME: &str = "Name";
@@ -53,10 +55,7 @@ pub(super) fn check_tags(spec: &InstanceSpec) -> Result<()> {
         .with_hint("leave that label out, or use another key, such as group"));
     }
     let tags = build_tags(spec, 0);
-    if let Some(key) = tags.keys().find(|key| key.to_ascii_lowercase().starts_with("aws:")) {
-        let message = format!("label key {} begins with aws:, which ec2 keeps for itself", quoted(key));
-        return Err(Error::invalid(message));
-    }
+    tags.keys().try_for_each(|key| check_not_reserved(key))?;
     check_label_lengths(ProviderKind::Aws, &tags, MAX_KEY_CHARACTERS, MAX_VALUE_CHARACTERS)?;
     let label_count = spec.labels.len();
     check_count(
@@ -66,6 +65,66 @@ pub(super) fn check_tags(spec: &InstanceSpec) -> Result<()> {
         tags.len() - label_count,
         MAX_TAGS,
     )
+}
+
+/// Whether a key is one that only AWS itself can set. Such tags do not count towards the limit.
+fn is_reserved(key: &str) -> bool {
+    key.to_ascii_lowercase().starts_with("aws:")
+}
+
+fn check_not_reserved(key: &str) -> Result<()> {
+    if is_reserved(key) {
+        let message = format!("label key {} begins with aws:, which ec2 keeps for itself", quoted(key));
+        return Err(Error::invalid(message));
+    }
+    Ok(())
+}
+
+/// Checks label changes, and the tags that each target would have.
+///
+/// # Errors
+/// `InvalidSpec`, naming the label, or the target and its limit.
+pub(super) fn check_label_changes(changes: &LabelChanges, targets: &[Instance]) -> Result<()> {
+    let keys = changes.to_set.keys().chain(&changes.to_remove);
+    keys.into_iter().try_for_each(|key| check_not_reserved(key))?;
+    check_label_lengths(
+        ProviderKind::Aws,
+        &changes.to_set,
+        MAX_KEY_CHARACTERS,
+        MAX_VALUE_CHARACTERS,
+    )?;
+    for target in targets {
+        if target.guest_reads_labels && !are_valid_in_metadata(&changes.to_set) {
+            let message = format!(
+                "{} reads its labels in its metadata, where ec2 takes only letters, digits and +-=.,_:@ in a key",
+                target.reference
+            );
+            return Err(Error::invalid(message)
+                .with_hint("use a key of these characters")
+                .naming(&target.reference));
+        }
+        let mut tags = target.labels.clone();
+        if let Some(name) = target.label(TAG_NAME) {
+            tags.insert(TAG_NAME.to_owned(), name.clone());
+        }
+        tags.retain(|key, _| !is_reserved(key));
+        find_tag_changes(target, changes).apply_to(&mut tags);
+        check_label_count(target, &tags, MAX_TAGS)?;
+    }
+    Ok(())
+}
+
+/// Computes how the tags of an instance change. An instance of cloudctl that loses its own `Name` is shown by its name
+/// again, as one that was created without that label.
+pub(super) fn find_tag_changes(target: &Instance, changes: &LabelChanges) -> LabelChanges {
+    let mut tag_changes = changes.clone();
+    if target.managed
+        && let Some(name) = &target.name
+        && tag_changes.to_remove.remove(TAG_NAME)
+    {
+        tag_changes.to_set.insert(TAG_NAME.to_owned(), name.clone());
+    }
+    tag_changes
 }
 
 /// Whether an instance with these tags can show them in its metadata. EC2 refuses the whole launch if one key does

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::cloud::{Error, Labels, ProviderKind, Result, format_duration, quoted};
+use crate::cloud::{Error, Instance, Labels, ProviderKind, Result, format_duration, quoted};
 
 /// Refuses `content`, such as user data, that is larger than the cloud accepts.
 pub(crate) fn check_size(cloud: ProviderKind, content: &str, bytes: usize, max: usize) -> Result<()> {
@@ -49,6 +49,28 @@ pub(crate) fn check_label_lengths(
         }
     }
     Ok(())
+}
+
+/// Refuses a change after which an instance would have more labels than its cloud accepts. `labels` are the user's after the
+/// change.
+pub(crate) fn check_label_count(target: &Instance, labels: &Labels, max: usize) -> Result<()> {
+    let own = target.management_label_count;
+    let count = labels.len() + own;
+    if count <= max {
+        return Ok(());
+    }
+    let reference = &target.reference;
+    let counted = match own {
+        0 => String::new(),
+        own => format!(", {own} of them cloudctl's own"),
+    };
+    let message = format!(
+        "{reference} would have {count} labels{counted}, and {} takes at most {max}",
+        target.provider
+    );
+    Err(Error::invalid(message)
+        .with_hint("remove some with KEY- in the same command, or set fewer")
+        .naming(reference))
 }
 
 /// Refuses a boot disk that is smaller than its image. A size that is not requested or not known is not checked.
@@ -128,6 +150,19 @@ mod tests {
         let error = check_count(CLOUD, "labels", 46, 5, 50).unwrap_err();
         assert!(error.message().starts_with("46 labels are too many"), "{error}");
         assert_eq!(error.hint(), Some("use at most 45"));
+    }
+
+    #[test]
+    fn label_count_after_a_change_is_limited() {
+        let mut target = Instance::with_id_only(CLOUD, "here".to_owned(), "1".to_owned());
+        target.management_label_count = 4;
+        let labels = Labels::from([("a".to_owned(), String::new())]);
+        assert!(check_label_count(&target, &labels, 5).is_ok());
+        let error = check_label_count(&target, &labels, 4).unwrap_err();
+        assert_eq!(
+            error.message(),
+            format!("{CLOUD}/here/1 would have 5 labels, 4 of them cloudctl's own, and {CLOUD} takes at most 4")
+        );
     }
 
     #[test]

@@ -3,8 +3,11 @@
 //!
 //! <https://cloud.google.com/compute/docs/labeling-resources#requirements>
 
-use crate::cloud::{Error, InstanceSpec, Labels, ProviderKind, Result, check_label_key, management_labels, quoted};
-use crate::providers::common::spec_limits::check_count;
+use crate::cloud::{
+    Error, Instance, InstanceSpec, LabelChanges, Labels, ProviderKind, Result, check_label_key, management_labels,
+    quoted,
+};
+use crate::providers::common::spec_limits::{check_count, check_label_count};
 
 /// The prefix of the network tags and firewall rules that open ports.
 pub(crate) const OPEN_PORT_PREFIX: &str = "cloudctl-open-";
@@ -17,7 +20,31 @@ const MAX_COUNT: usize = 64;
 /// # Errors
 /// `InvalidSpec` with the label and the closest valid one.
 pub(super) fn build_labels(spec: &InstanceSpec, generation: u32) -> Result<Labels> {
-    for (key, value) in &spec.labels {
+    check_label_texts(&spec.labels)?;
+    let mut labels = spec.labels.clone();
+    labels.extend(management_labels(spec, generation));
+    let users = spec.labels.len();
+    check_count(ProviderKind::Gcp, "labels", users, labels.len() - users, MAX_COUNT)?;
+    Ok(labels)
+}
+
+/// Checks label changes, and how many labels each target would have. A key that Compute Engine does not take is on no
+/// instance, so it can be removed.
+///
+/// # Errors
+/// `InvalidSpec` with the label and the closest valid one, or with the target and its limit.
+pub(super) fn check_label_changes(changes: &LabelChanges, targets: &[Instance]) -> Result<()> {
+    check_label_texts(&changes.to_set)?;
+    for target in targets {
+        let mut labels = target.labels.clone();
+        changes.apply_to(&mut labels);
+        check_label_count(target, &labels, MAX_COUNT)?;
+    }
+    Ok(())
+}
+
+fn check_label_texts(labels: &Labels) -> Result<()> {
+    for (key, value) in labels {
         check_label_key(key)?;
         if !is_label_text(key) || !key.starts_with(is_letter) {
             let rule = "a key is at most 63 lower-case letters, digits, _ and -, the first a letter";
@@ -32,11 +59,7 @@ pub(super) fn build_labels(spec: &InstanceSpec, generation: u32) -> Result<Label
             return Err(label_error(&message, &closest_value(value)));
         }
     }
-    let mut labels = spec.labels.clone();
-    labels.extend(management_labels(spec, generation));
-    let users = spec.labels.len();
-    check_count(ProviderKind::Gcp, "labels", users, labels.len() - users, MAX_COUNT)?;
-    Ok(labels)
+    Ok(())
 }
 
 /// Checks network tags, by which firewall rules select instances. Tags that open ports are reserved for cloudctl.

@@ -30,8 +30,8 @@ use self::configuration::gcloud_settings;
 use self::instances::batch_actions::change_all;
 use crate::cloud::{
     Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, ErrorKind, Gap, Identity, Image,
-    Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LaunchPreview, ListScope, Location,
-    Locations, MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
+    Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LabelChanges, LaunchPreview,
+    ListScope, Location, Locations, MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
 };
 use crate::providers::driver_table::Driver;
 use crate::settings::Settings;
@@ -103,6 +103,20 @@ impl Instances for Gcp {
 
     async fn set_ttl(&self, target: &InstanceRef, ttl: Duration) -> Result<()> {
         instances::set_ttl::set_ttl(&self.client, target, ttl).await
+    }
+
+    fn check_label_changes(&self, changes: &LabelChanges, targets: &[Instance]) -> Result<()> {
+        labels::check_label_changes(changes, targets)
+    }
+
+    async fn set_labels(
+        &self,
+        targets: &[Instance],
+        changes: &LabelChanges,
+        tracker: &BatchTracker<'_>,
+    ) -> Vec<TargetOutcome> {
+        let references: Vec<_> = targets.iter().map(|target| target.reference.clone()).collect();
+        instances::set_labels::set_labels(&self.client, &references, changes, tracker).await
     }
 
     /// Returns the most recent megabyte of the first serial port.

@@ -11,25 +11,29 @@ use super::instance_phase::{BOOT, Phase};
 use super::state_file::Store;
 use super::state_model::{State, StoredInstance, public_address};
 use crate::cloud::{
-    BatchTracker, Clock, Error, ErrorKind, InstanceAction, InstanceRef, InstanceState, Result, TargetOutcome,
+    BatchTracker, Clock, Error, ErrorKind, InstanceAction, InstanceRef, InstanceState, LabelChanges, Result,
+    TargetOutcome,
 };
 use crate::providers::common::batch_calls::{IndexedResults, group_by_location, outcomes_in_order};
 
 /// A change of an existing instance.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Change {
+pub(super) enum Change<'a> {
     /// Apply an action.
     Action(InstanceAction),
     /// Set its TTL, which counts from its creation.
     Ttl(Duration),
+    /// Set and remove labels.
+    Labels(&'a LabelChanges),
 }
 
-impl Change {
+impl Change<'_> {
     /// Returns the verb of the change.
     fn as_str(self) -> &'static str {
         match self {
             Self::Action(action) => action.as_str(),
             Self::Ttl(_) => "set the TTL of",
+            Self::Labels(_) => "label",
         }
     }
 }
@@ -37,7 +41,7 @@ impl Change {
 /// Changes instances, in one call for each region. Gives one outcome for each target, in the same order.
 pub(super) async fn change_instances(
     cloud: CloudState<'_>,
-    change: Change,
+    change: Change<'_>,
     targets: &[InstanceRef],
     tracker: &BatchTracker<'_>,
 ) -> Vec<TargetOutcome> {
@@ -60,7 +64,7 @@ pub(super) struct CloudState<'a> {
 /// Changes the targets in a region.
 async fn change_in_region(
     cloud: CloudState<'_>,
-    change: Change,
+    change: Change<'_>,
     region: &str,
     targets: &[(usize, &InstanceRef)],
     tracker: &BatchTracker<'_>,
@@ -89,7 +93,7 @@ async fn change_in_region(
 /// `NotFound`; `Protected`; `Refused` if the state forbids it; the faults of its zone.
 fn change_instance(
     state: &mut State,
-    change: Change,
+    change: Change<'_>,
     target: &InstanceRef,
     faults: &Faults,
     now: Timestamp,
@@ -125,6 +129,7 @@ fn change_instance(
             check_ttl(ttl)?;
             stored.set_ttl(ttl)?;
         }
+        (Change::Labels(changes), _) => changes.apply_to(&mut stored.labels),
         (Change::Action(InstanceAction::Start), InstanceState::Pending | InstanceState::Running) => {}
         (Change::Action(InstanceAction::Start), InstanceState::Stopped) => {
             if let Some(error) = faults.no_capacity_error(site) {
@@ -146,7 +151,7 @@ fn change_instance(
     Ok(())
 }
 
-fn wrong_state(stored: &StoredInstance, change: Change, current: InstanceState) -> Error {
+fn wrong_state(stored: &StoredInstance, change: Change<'_>, current: InstanceState) -> Error {
     Error::new(
         ErrorKind::Refused,
         format!("cannot {} {}: it is {current}", change.as_str(), stored.reference()),

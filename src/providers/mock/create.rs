@@ -13,12 +13,15 @@ use super::state_model::{State, StoredInstance, private_address, public_address}
 use super::{catalog, regions};
 use crate::catalog::{ImageAlias, image_alias};
 use crate::cloud::{
-    CreateOutcome, Error, ErrorKind, ErrorLocation, IdempotencyToken, InstanceSpec, Labels, LaunchPreview, Location,
-    ProviderKind, Result, SshKey, UserDataReader, check_label_key, find_user_data_problem, management_labels, quoted,
+    CreateOutcome, Error, ErrorKind, ErrorLocation, IdempotencyToken, Instance, InstanceSpec, LabelChanges, Labels,
+    LaunchPreview, Location, ProviderKind, Result, SshKey, UserDataReader, check_label_key, find_user_data_problem,
+    management_labels, quoted,
 };
 use crate::providers::common::native_options::{read_number, read_options};
 use crate::providers::common::spec_limits;
-use crate::providers::common::spec_limits::{check_count, check_label_lengths, check_size, split_public_key};
+use crate::providers::common::spec_limits::{
+    check_count, check_label_count, check_label_lengths, check_size, split_public_key,
+};
 
 /// The only network.
 pub(super) const NETWORK: &str = "default";
@@ -352,8 +355,7 @@ pub(super) fn check_ttl(ttl: Duration) -> Result<()> {
 }
 
 fn check_labels(labels: &Labels) -> Result<()> {
-    labels.keys().try_for_each(|key| check_label_key(key))?;
-    check_label_lengths(ProviderKind::Mock, labels, MAX_LABEL_KEY_LENGTH, MAX_LABEL_VALUE_LENGTH)?;
+    check_label_texts(labels)?;
     check_count(
         ProviderKind::Mock,
         "labels",
@@ -361,6 +363,22 @@ fn check_labels(labels: &Labels) -> Result<()> {
         MAX_MANAGEMENT_LABELS,
         MAX_LABELS,
     )
+}
+
+fn check_label_texts(labels: &Labels) -> Result<()> {
+    labels.keys().try_for_each(|key| check_label_key(key))?;
+    check_label_lengths(ProviderKind::Mock, labels, MAX_LABEL_KEY_LENGTH, MAX_LABEL_VALUE_LENGTH)
+}
+
+/// Checks label changes, and how many labels each target would have.
+pub(super) fn check_label_changes(changes: &LabelChanges, targets: &[Instance]) -> Result<()> {
+    check_label_texts(&changes.to_set)?;
+    for target in targets {
+        let mut labels = target.labels.clone();
+        changes.apply_to(&mut labels);
+        check_label_count(target, &labels, MAX_LABELS)?;
+    }
+    Ok(())
 }
 
 /// Selects the SSH key to store. Errors do not show text that is not a public key: it may be a private one.

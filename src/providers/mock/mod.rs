@@ -31,8 +31,9 @@ use self::state_file::Store;
 use self::state_model::StoredInstance;
 use crate::cloud::{
     Access, BatchTracker, CatalogSource, Cleanup, Clock, CloudInfo, CreateOutcome, Error, Gap, Identity, Image,
-    Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, InstanceState, Instances, LaunchPreview,
-    ListScope, Location, Locations, MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
+    Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, InstanceState, Instances, LabelChanges,
+    LaunchPreview, ListScope, Location, Locations, MachineType, OrphanedDisk, Provider, PublishedPrice, Result,
+    TargetOutcome,
 };
 use crate::providers::driver_table::Driver;
 use crate::settings::{Environment, Settings};
@@ -181,6 +182,21 @@ impl Instances for Mock {
         let tracker = BatchTracker::uninterrupted();
         let outcomes = change_instances(self.state(&faults), Change::Ttl(ttl), targets, &tracker).await;
         outcomes.into_iter().try_for_each(|outcome| outcome.result)
+    }
+
+    fn check_label_changes(&self, changes: &LabelChanges, targets: &[Instance]) -> Result<()> {
+        create::check_label_changes(changes, targets)
+    }
+
+    async fn set_labels(
+        &self,
+        targets: &[Instance],
+        changes: &LabelChanges,
+        tracker: &BatchTracker<'_>,
+    ) -> Vec<TargetOutcome> {
+        let faults = self.faults();
+        let references: Vec<_> = targets.iter().map(|target| target.reference.clone()).collect();
+        change_instances(self.state(&faults), Change::Labels(changes), &references, tracker).await
     }
 
     async fn console_output(&self, target: &InstanceRef) -> Result<Vec<u8>> {

@@ -200,6 +200,11 @@ impl StoredInstance {
                 .filter(|(key, _)| !key.starts_with(RESERVED_PREFIX))
                 .map(|(key, value)| (key.clone(), value.clone()))
                 .collect(),
+            management_label_count: self
+                .labels
+                .keys()
+                .filter(|key| key.starts_with(RESERVED_PREFIX))
+                .count(),
             created_at: Some(self.created_at),
             expires_at: self.ends_at.or(by_label),
             // Only a label that was set by hand has no `ends_at`; nothing enforces it.

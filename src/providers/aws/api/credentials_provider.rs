@@ -20,7 +20,7 @@ use futures_util::future::BoxFuture;
 use super::connection_errors::describe_root_cause;
 use super::error::{Call, translate};
 use super::sts::StsClients;
-use crate::cloud::{Error, ErrorKind, Result, quoted, redact_value};
+use crate::cloud::{Error, ErrorKind, Result, quote_for_shell, quoted, redact_value};
 use crate::providers::aws::configuration::metadata_service::build_metadata_client;
 use crate::providers::aws::configuration::partition::Partition;
 use crate::providers::aws::configuration::{Configuration, setting_name};
@@ -298,13 +298,4 @@ fn check_fetched(answer: ProviderResult, name: &str, hint: &str) -> Result<Crede
             .map(|token| part(token, "SessionToken")),
     )?;
     Ok(with_expiry(checked, credentials.expiry()))
-}
-
-/// Quotes a profile's name for a shell.
-fn quote_for_shell(name: &str) -> String {
-    let is_plain = |character: char| character.is_alphanumeric() || "-_.@".contains(character);
-    match name.chars().all(is_plain) {
-        true => name.to_owned(),
-        false => format!("'{}'", name.replace('\'', "'\\''")),
-    }
 }

@@ -4,11 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{
-    AttributeBooleanValue, InstanceMetadataTagsState, InstanceStateChange, InstanceStateName, Tag,
-};
+use aws_sdk_ec2::types::{AttributeBooleanValue, InstanceStateChange, InstanceStateName, Tag};
 
-use super::from_api::{from_ec2, has_timer, instance_ref, launch_index, read_tags};
+use super::from_api::{can_read_tags, from_ec2, has_timer, instance_ref, launch_index, read_tags};
 use super::list;
 use super::list::not_found_error;
 use crate::cloud::{
@@ -127,11 +125,8 @@ pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration
     if from_ec2(&api, region, owner.as_deref()).is_none_or(|instance| instance.state.is_gone()) {
         return Err(refused(format!("cannot extend {target}: it is being terminated")));
     }
-    let can_see_tags = api
-        .metadata_options()
-        .is_some_and(|options| options.instance_metadata_tags() == Some(&InstanceMetadataTagsState::Enabled));
     let ownership = Ownership::from_labels(&read_tags(&api), NativeName::Tag(launch_index(&api)));
-    if has_timer(&api, &ownership) && !can_see_tags {
+    if has_timer(&api, &ownership) && !can_read_tags(&api) {
         let message = format!("cannot extend {target}: its timer cannot read its tags and keeps its first TTL");
         return Err(refused(message).with_hint(format!(
             "show the tags to it, which needs tags with plain keys only: aws ec2 modify-instance-metadata-options \
@@ -266,7 +261,7 @@ async fn apply_in_zone(
 }
 
 /// Whether a failure comes from some ids of the call, not from the caller or the cloud.
-fn concerns_single_ids(kind: ErrorKind) -> bool {
+pub(super) fn concerns_single_ids(kind: ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::NotFound

@@ -172,6 +172,7 @@ element_readers! {
     }
     read_metadata_options -> ec2::InstanceMetadataOptionsResponse {
         "httpTokens" => http_tokens(read_word)
+        "instanceMetadataTags" => instance_metadata_tags(read_word)
     }
     read_state_reason -> ec2::StateReason {
         "code" => code(read_string)

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_ec2::types::{self as ec2, ArchitectureValues, InstanceLifecycleType, InstanceStateName, PlatformValues};
+use aws_sdk_ec2::types::{
+    self as ec2, ArchitectureValues, InstanceLifecycleType, InstanceMetadataTagsState, InstanceStateName,
+    PlatformValues,
+};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -87,6 +90,8 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
             .map(|(kind, _)| kind),
         native: native_fields(instance),
         labels: user_labels(&tags, &[name.as_deref(), group]),
+        management_label_count: tags.keys().filter(|key| key.starts_with(RESERVED_PREFIX)).count(),
+        guest_reads_labels: can_read_tags(instance),
         name,
         // <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
         name_label: Some(TAG_NAME),
@@ -142,6 +147,14 @@ pub(crate) fn has_timer(instance: &ec2::Instance, ownership: &Ownership) -> bool
     // EC2 writes it in lower case, the SDK does not.
     let is_windows = |platform: &PlatformValues| platform.as_str().eq_ignore_ascii_case("windows");
     ownership.created_with_ttl && !instance.platform().is_some_and(is_windows)
+}
+
+/// Whether the instance can read its tags in its metadata.
+///
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/work-with-tags-in-IMDS.html>
+pub(crate) fn can_read_tags(instance: &ec2::Instance) -> bool {
+    let options = instance.metadata_options();
+    options.is_some_and(|options| options.instance_metadata_tags() == Some(&InstanceMetadataTagsState::Enabled))
 }
 
 /// All tags of an instance, including cloudctl's own.

@@ -8,3 +8,4 @@ pub(super) mod describe_instances;
 pub(super) mod disks;
 pub(super) mod from_api;
 pub(super) mod list;
+pub(super) mod set_labels;

@@ -78,6 +78,8 @@ pub(crate) fn to_instance(api: model::Instance, project: &str, being_deleted: bo
         public_ip: public_ip.filter(|address| !address.is_empty()),
         private_ip: interface.and_then(|interface| interface.network_ip.clone()),
         labels: read_user_labels(&api),
+        management_label_count: api.labels.keys().filter(|key| key.starts_with(RESERVED_PREFIX)).count(),
+        guest_reads_labels: false,
         created_at,
         expires_at: expiry.map(|(end, _)| end),
         expiry_enforcer: expiry.map(|(_, enforcer)| enforcer),

@@ -1,8 +1,11 @@
-//! What is done with instances: list, power, terminate, TTL.
+//! What is done with instances: list, power, labels, terminate, TTL.
 
 mod expiry;
 mod expiry_ec2;
 mod expiry_gce;
+mod labels;
+mod labels_ec2;
+mod labels_gce;
 mod list;
 mod power;
 mod selection;
@@ -15,6 +18,9 @@ pub fn cases() -> Vec<Case> {
         expiry::cases(),
         expiry_ec2::cases(),
         expiry_gce::cases(),
+        labels::cases(),
+        labels_ec2::cases(),
+        labels_gce::cases(),
         list::cases(),
         power::cases(),
         selection::cases(),
