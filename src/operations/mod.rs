@@ -16,9 +16,10 @@ mod terminate;
 mod wait;
 
 pub use apply_action::{apply, group_by_provider};
+pub use create::fallback::Fallback;
 pub use create::offers::{CreateRequest, Offer, format_usd};
 pub use create::placement_search::{
-    Fallback, PlacementRefusal, PlacementRules, ProviderLocation, SelectedOffer, deduplicate_providers,
+    PlacementRefusal, PlacementRules, ProviderLocation, SelectedOffer, deduplicate_providers,
 };
 pub use create::preview::{PreviewReport, preview_by_name};
 pub use create::{CreateReport, CreatedInstance, create_by_name};

@@ -15,6 +15,7 @@ mod support;
 
 mod adding_a_cloud;
 mod bad_input;
+mod capacity;
 mod catalog;
 mod contexts;
 mod dry_run;
