@@ -44,11 +44,11 @@ pub enum Command {
     List(list::Args),
     Describe(describe::Args),
     /// Start stopped VMs
-    Start(change_instances::Args),
+    Start(change_instances::PowerArgs),
     /// Stop running VMs, keeping their disks
-    Stop(change_instances::Args),
+    Stop(change_instances::PowerArgs),
     /// Restart running VMs
-    Reboot(change_instances::Args),
+    Reboot(change_instances::PowerArgs),
     Terminate(terminate::Args),
     Extend(extend::Args),
     /// Protect VMs against termination

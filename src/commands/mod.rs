@@ -22,4 +22,6 @@ pub mod region;
 pub mod schema;
 pub mod terminate;
 pub mod wait;
+mod wait_goal;
+mod wait_progress;
 pub mod whoami;

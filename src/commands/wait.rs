@@ -2,23 +2,27 @@
 
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
-
 use super::instance_args::{DEFAULT_TIMEOUT, InstanceArgs, find_instances};
-use crate::cloud::{Error, ErrorKind, Instance, parse_duration};
+use super::wait_goal::{GoalArg, GoalParser, GoalValue};
+use super::wait_progress::{WaitProgress, note_targets_without_change};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery, Result, parse_duration};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{SSH_PORT, WaitGoal, WaitResult, run_first_listing, wait_for};
+use crate::operations::{ResolvedInstances, SSH_PORT, WaitGoal, WaitResult, run_first_listing, wait_for};
 use crate::output::{INSTANCES, Report};
 
 /// Wait until VMs are in a state
+///
+/// The state may also be the last word: `cloudctl wait web-1 stopped` waits until web-1 is stopped, unless a VM is called
+/// "stopped". If nothing is visible that leads to the state, it says so at once, and waits on: another process or the VM itself
+/// may do it.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(flatten)]
     targets: InstanceArgs,
     /// The state to wait for
-    #[arg(long = "for", value_name = "STATE", default_value = "running")]
-    goal: GoalValue,
+    #[arg(long = "for", value_name = "STATE", default_value = "running", value_parser = GoalParser)]
+    goal: GoalArg,
     /// How long to wait at most
     #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = parse_duration)]
     timeout: Duration,
@@ -27,38 +31,14 @@ pub struct Args {
     ssh_port: u16,
 }
 
-/// A state that can be waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum GoalValue {
-    /// It runs
-    Running,
-    /// It is stopped
-    Stopped,
-    /// It is gone
-    #[value(aliases = ["gone", "deleted"])]
-    Terminated,
-    /// It runs, and answers by SSH
-    Ssh,
-}
-
-impl GoalValue {
-    fn to_wait_goal(self, ssh_port: u16) -> WaitGoal {
-        match self {
-            Self::Running => WaitGoal::Running,
-            Self::Stopped => WaitGoal::Stopped,
-            Self::Terminated => WaitGoal::Terminated,
-            Self::Ssh => WaitGoal::Ssh(ssh_port),
-        }
-    }
-}
-
 /// Waits for each VM.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check_format(&INSTANCES)?;
     let started = Instant::now();
-    let search = find_instances(&args.targets.references, context);
-    let Some(resolved) = run_first_listing(args.timeout, search).await else {
-        let names: Vec<_> = args.targets.references.iter().map(ToString::to_string).collect();
+    let references = &args.targets.references;
+    let search = find_targets(references, args.goal, context);
+    let Some(found) = run_first_listing(args.timeout, search).await else {
+        let names: Vec<_> = references.iter().map(ToString::to_string).collect();
         let message = format!(
             "{} could not be looked at within {} s",
             names.join(", "),
@@ -66,8 +46,8 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         );
         return Err(Error::new(ErrorKind::Network, message).into());
     };
-    let mut resolved = resolved?;
-    let goal = args.goal.to_wait_goal(args.ssh_port);
+    let (mut resolved, goal) = found?;
+    let goal = goal.to_wait_goal(args.ssh_port);
     if goal == WaitGoal::Terminated {
         resolved.add_terminating();
     }
@@ -86,6 +66,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         Some(error) => return Err(error.into()),
         None => {}
     }
+    note_targets_without_change(&resolved.instances, goal, args.timeout, context);
     let remaining = args.timeout.saturating_sub(started.elapsed());
     let mut waited = wait_with_steps(with_goal(goal, &resolved.instances), remaining, context).await;
     if let Some(error) = missing_error {
@@ -97,29 +78,51 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     Ok(status)
 }
 
+/// Finds the VMs and the goal. The last of several words is the goal if it is a state, `--for` is not given, and no VM has that
+/// name. Beside full references a state is never looked up as a name.
+async fn find_targets(
+    references: &[InstanceQuery],
+    goal: GoalArg,
+    context: &mut Context,
+) -> Result<(ResolvedInstances, GoalValue)> {
+    let (Some((last, others)), false) = (references.split_last(), goal.is_given) else {
+        return Ok((find_instances(references, context).await?, goal.value));
+    };
+    let state = match others.is_empty() {
+        true => None,
+        false => GoalValue::from_query(last),
+    };
+    let Some(state) = state else {
+        return Ok((find_instances(references, context).await?, goal.value));
+    };
+    if others.iter().all(|other| other.scope.is_some()) {
+        return Ok((find_instances(others, context).await?, state));
+    }
+    let mut resolved = find_instances(references, context).await?;
+    let count_before = resolved.missing.len();
+    resolved.missing.retain(|query| query != last);
+    match resolved.missing.len() < count_before {
+        true => Ok((resolved, state)),
+        // A VM has that name.
+        false => Ok((resolved, goal.value)),
+    }
+}
+
 /// Gives each instance the same goal.
 pub(super) fn with_goal(goal: WaitGoal, instances: &[Instance]) -> Vec<(Instance, WaitGoal)> {
     instances.iter().map(|instance| (instance.clone(), goal)).collect()
 }
 
-/// Waits, and prints a step on the terminal for each instance that reaches its goal.
+/// Waits. On the terminal it shows what is waited for, and prints a step for each instance that reaches its goal.
 pub(super) async fn wait_with_steps(
     targets: Vec<(Instance, WaitGoal)>,
     timeout: Duration,
     context: &mut Context,
 ) -> WaitResult {
-    let started = Instant::now();
-    let shows_names = targets.len() > 1;
     let shutdown = context.shutdown.clone();
     let (printer, clouds) = context.printer_and_clouds();
-    let mut on_reached = |goal: WaitGoal, instance: &Instance| {
-        let name = match &instance.name {
-            Some(name) if shows_names => name.as_str(),
-            _ => "",
-        };
-        let address = instance.public_ip.as_deref().unwrap_or_default();
-        let detail = format!("{}s   {name} {address}", started.elapsed().as_secs());
-        printer.report_step(goal.as_str(), detail.trim_end());
-    };
-    wait_for(&|kind| clouds.get(kind), targets, timeout, &shutdown, &mut on_reached).await
+    let mut progress = WaitProgress::new(printer, targets.len());
+    let result = wait_for(&|kind| clouds.get(kind), targets, timeout, &shutdown, &mut progress).await;
+    printer.end_progress();
+    result
 }

@@ -35,4 +35,4 @@ pub use terminate::{
     SkipReason, SkippedInstance, TerminationPlan, check_account, delete_unused_firewall_rules, leave_out_protected,
     plan_termination, report_kept_disks, terminate,
 };
-pub use wait::{WaitGoal, WaitResult, run_first_listing, wait_for};
+pub use wait::{WaitGoal, WaitObserver, WaitResult, run_first_listing, wait_for};

@@ -34,6 +34,7 @@ mod spec_formats;
 mod terminal;
 mod terminate_guard;
 mod unanswered_locations;
+mod waits;
 
 use serde_json::Value;
 
