@@ -13,6 +13,7 @@ pub mod help;
 pub mod image;
 mod instance_args;
 pub mod list;
+mod list_watch;
 pub mod machine_type;
 mod machine_type_args;
 mod machine_type_listing;

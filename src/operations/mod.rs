@@ -14,6 +14,7 @@ mod resolve_instances;
 mod ssh_probe;
 mod terminate;
 mod wait;
+mod watch_instances;
 
 pub use apply_action::{apply, group_by_provider};
 pub use create::fallback::Fallback;
@@ -36,3 +37,4 @@ pub use terminate::{
     plan_termination, report_kept_disks, terminate,
 };
 pub use wait::{WaitGoal, WaitObserver, WaitResult, run_first_listing, wait_for};
+pub use watch_instances::{RowStatus, WatchUpdate, WatchedInstances, pause};

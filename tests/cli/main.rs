@@ -23,6 +23,7 @@ mod expiry;
 mod files_read;
 mod help;
 mod images_and_ssh;
+mod list_watch;
 mod output_streams;
 mod price_limits;
 mod provider_any;

@@ -6,6 +6,7 @@ mod expiry_gce;
 mod list;
 mod power;
 mod terminate;
+mod watch;
 
 use crate::Case;
 
@@ -17,6 +18,7 @@ pub fn cases() -> Vec<Case> {
         list::cases(),
         power::cases(),
         terminate::cases(),
+        watch::cases(),
     ];
     all.into_iter().flatten().collect()
 }
