@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::closest_machine_type::{describe_machine, score_mismatch};
 use super::fallback::{EmptyFallback, Fallback};
 use crate::catalog::{Catalog, DEFAULT_IMAGE, has_license_fee, image_alias};
 use crate::cloud::{
@@ -481,46 +482,6 @@ impl<'a> OfferSearch<'a> {
 /// Whether the architecture of the machine is known without a call: an image id does not tell it.
 fn is_architecture_known(spec: &InstanceSpec) -> bool {
     spec.requirements.architecture.is_some() || image_alias(spec.image.as_deref().unwrap_or(DEFAULT_IMAGE)).is_some()
-}
-
-/// A machine type for a message: `r7i.48xlarge with 192 CPUs and 1536 GiB, x86_64`.
-fn describe_machine(machine: &MachineType) -> String {
-    let MachineType {
-        name,
-        cpus,
-        memory_gib,
-        architecture,
-        ..
-    } = machine;
-    let description = format!("{name} with {cpus} CPUs and {memory_gib} GiB, {architecture}");
-    match &machine.gpu {
-        Some(gpu) => format!("{description}, GPU {gpu}"),
-        None => description,
-    }
-}
-
-/// How far a machine type is from the requirements: a wrong architecture or GPU counts more than any size.
-fn score_mismatch(requirements: &MachineRequirements, machine: &MachineType) -> f64 {
-    let score_shortage = |required: f64, available: f64| (required / available).max(1.0).ln();
-    let mut score = match (&requirements.gpu, &machine.gpu) {
-        (None, None) => 0.0,
-        (None, Some(_)) => 50.0,
-        (Some(_), None) => 200.0,
-        (Some(required), Some(gpu)) if required.kind != gpu.kind => 100.0,
-        (Some(required), Some(gpu)) => score_shortage(f64::from(required.count), f64::from(gpu.count)),
-    };
-    if let Some(cpus) = requirements.cpus {
-        score += score_shortage(f64::from(cpus), f64::from(machine.cpus));
-    }
-    if let Some(memory) = requirements.memory_gib {
-        score += score_shortage(memory, machine.memory_gib);
-    }
-    if let Some(architecture) = requirements.architecture
-        && architecture != machine.architecture
-    {
-        score += 1_000.0;
-    }
-    score
 }
 
 /// Orders the offers of one location by price, unknown prices last; then by size and name, so that every run has the same
