@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::catalog::Catalog;
 use crate::cloud::{Clock, CloudInfo, CloudInfos, Error, ErrorKind, Provider, ProviderKind, Result, join_with_or};
-use crate::output::{ColumnSet, Printer, Report, Streams, Terminal};
+use crate::output::{ColumnSet, Printer, Report, Streams, Terminal, TerminalSize};
 use crate::panic_report::PanicReport;
 use crate::providers::Drivers;
 use crate::settings::{Environment, ProviderChoice, ResolvedSetting, Settings, Source, is_cloud_setting};
@@ -138,6 +138,15 @@ impl Context {
             clouds,
             catalog: None,
         }
+    }
+
+    /// The size of the terminal now: a user may change it during the run. 80 by 24 if it is not known.
+    pub fn terminal_size(&self) -> TerminalSize {
+        let (columns, rows) = match terminal_size::terminal_size() {
+            Some((width, height)) => (usize::from(width.0), usize::from(height.0)),
+            None => (80, 24),
+        };
+        TerminalSize { columns, rows }
     }
 
     /// The time now.

@@ -70,6 +70,7 @@ use crate::cli::{Command, FIRST_STEPS, HelpForm, command_line};
 use crate::cloud::{Error, ErrorKind, InstanceAction, quoted};
 use crate::command_context::{Context, Host};
 use crate::exit::ExitStatus;
+use crate::operations::WaitGoal;
 use crate::output::{Printer, Redactor};
 use crate::providers::Drivers;
 use crate::settings::Settings;
@@ -169,12 +170,12 @@ async fn execute_with_clouds(command: Command, context: &mut Context) -> anyhow:
         Command::Create(args) => commands::create::run(args, context).await,
         Command::List(args) => commands::list::run(args, context).await,
         Command::Describe(args) => commands::describe::run(args, context).await,
-        Command::Start(args) => commands::change_instances::run(args, InstanceAction::Start, context).await,
+        Command::Start(args) => commands::change_instances::run_start(args, context).await,
         Command::Stop(args) => {
-            commands::change_instances::run_with_confirmation(args, InstanceAction::Stop, context).await
+            commands::change_instances::run_stop(args, InstanceAction::Stop, WaitGoal::Stopped, context).await
         }
         Command::Reboot(args) => {
-            commands::change_instances::run_with_confirmation(args, InstanceAction::Reboot, context).await
+            commands::change_instances::run_stop(args, InstanceAction::Reboot, WaitGoal::Running, context).await
         }
         Command::Protect(args) => commands::change_instances::run(args, InstanceAction::Protect, context).await,
         Command::Unprotect(args) => commands::change_instances::run(args, InstanceAction::Unprotect, context).await,

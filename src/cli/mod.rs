@@ -66,15 +66,15 @@ pub enum Command {
     /// Start stopped VMs
     ///
     /// A pattern, -l and --filter select only VMs that cloudctl created.
-    Start(change_instances::Args),
+    Start(change_instances::StartArgs),
     /// Stop running VMs, keeping their disks
     ///
     /// A pattern, -l and --filter select only VMs that cloudctl created. Then it asks for confirmation; a script passes -y.
-    Stop(change_instances::ArgsWithConfirmation),
+    Stop(change_instances::StopArgs),
     /// Restart running VMs
     ///
     /// A pattern, -l and --filter select only VMs that cloudctl created. Then it asks for confirmation; a script passes -y.
-    Reboot(change_instances::ArgsWithConfirmation),
+    Reboot(change_instances::StopArgs),
     #[command(aliases = ["rm", "delete", "destroy", "down"])]
     Terminate(terminate::Args),
     Extend(extend::Args),

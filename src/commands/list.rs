@@ -2,22 +2,24 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use serde_json::json;
 
 use super::instance_args::{ConditionArgs, note_skipped_clouds, print_batch, region_selection, warn_about_gap};
+use super::list_watch::{DEFAULT_INTERVAL, ListWatch, check_watch_output, parse_interval};
 use super::price::monthly_price;
 use crate::catalog::Catalog;
 use crate::cloud::{
-    Error, ErrorKind, Instance, InstanceQuery, InstanceState, ListFilter, Provider, Result, check_selectable,
+    Error, ErrorKind, Gap, Instance, InstanceQuery, InstanceState, ListFilter, Provider, Result, check_selectable,
     join_with_or,
 };
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
-    Cost, FILLED_IN_FIELDS, Inventory, Selection, SelectionMatcher, SortOrder, fill_in_prices, list_all_with_progress,
-    stream_all, sum_costs,
+    Cost, FILLED_IN_FIELDS, Inventory, Selection, SelectionMatcher, SortOrder, fill_in_prices, list_all,
+    list_all_with_progress, pause, stream_all, sum_costs,
 };
 use crate::output::{COSTS, ColumnSet, INSTANCES, Record, Report};
 
@@ -49,6 +51,16 @@ pub struct Args {
     /// spot VMs on AWS, systems with a licence fee, unknown machine types.
     #[arg(long, value_name = "LABEL", num_args = 0..=1, default_missing_value = BY_CLOUD, help_heading = "Output")]
     cost: Option<String>,
+    /// List again and again until Ctrl-C, and draw the table in place; with -o jsonl print what changes
+    ///
+    /// On a terminal `+` marks a new VM, `~` one that has changed, and `?` one whose location did not answer. With -o jsonl each
+    /// line is a VM with the field "event": added, changed or removed; all VMs of the first listing are "added". A location
+    /// that does not answer is named once, and its VMs are kept. Ctrl-C ends it with exit code 130, as any read.
+    #[arg(long, conflicts_with = "cost", help_heading = "Output")]
+    watch: bool,
+    /// The pause between two listings, at least 1s
+    #[arg(long, value_name = "DURATION", default_value = DEFAULT_INTERVAL, value_parser = parse_interval, requires = "watch", help_heading = "Output")]
+    interval: Duration,
 }
 
 /// The value of `--cost` without a label.
@@ -75,6 +87,14 @@ impl Args {
             || FILLED_IN_FIELDS.into_iter().any(is_sorted_by)
     }
 
+    /// The requested order, or else the default.
+    fn sort_order(&self) -> Result<SortOrder> {
+        match &self.sort {
+            Some(sort) => Ok(sort.clone()),
+            None => DEFAULT_SORT.parse(),
+        }
+    }
+
     /// Whether an instance is to be listed.
     fn matches(&self, instance: &Instance, matcher: &mut SelectionMatcher<'_>) -> bool {
         (self.all || instance.state != InstanceState::Terminated) && matcher.matches(instance)
@@ -85,6 +105,9 @@ impl Args {
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let view = if args.cost.is_some() { &COSTS } else { &INSTANCES };
     context.printer.check_format(view)?;
+    if args.watch {
+        check_watch_output(&context.printer)?;
+    }
     if let Some(label) = &args.cost {
         check_selectable(label)?;
     }
@@ -98,6 +121,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         managed: args.managed,
         ..selection.to_list_filter(&selection.queries)
     };
+    if args.watch {
+        return list_repeatedly(&args, &selection, &providers, &filter, catalog, context).await;
+    }
     if args.sort.is_none() && args.cost.is_none() && context.printer.streams() {
         let streamed = stream_pages(&args, &mut matcher, &providers, &filter, catalog, context).await?;
         let Some((inventory, printed)) = streamed else {
@@ -107,12 +133,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         matcher.check_unambiguous()?;
         return print_listing(Vec::new(), printed, &INSTANCES, &inventory, matcher, context);
     }
-    let mut inventory = list_with_progress(&providers, &filter, context).await?;
-    fill_in_all_prices(&mut inventory.instances, catalog);
-    inventory
-        .instances
-        .retain(|instance| args.matches(instance, &mut matcher));
-    matcher.check_unambiguous()?;
+    let mut inventory = list_matching(&args, &mut matcher, &providers, &filter, catalog, context).await?;
     if let Some(label) = &args.cost {
         let label = match label.as_str() {
             BY_CLOUD => None,
@@ -122,11 +143,8 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         let items = costs.iter().map(cost_record).collect();
         return print_listing(items, 0, &COSTS, &inventory, matcher, context);
     }
-    let sort = match &args.sort {
-        Some(sort) => sort.clone(),
-        None => DEFAULT_SORT.parse()?,
-    };
-    sort.sort(&mut inventory.instances, now);
+    let now = context.now();
+    args.sort_order()?.sort(&mut inventory.instances, now);
     // Frees each instance once it has a record: there can be very many.
     let instances = std::mem::take(&mut inventory.instances).into_iter();
     let items = instances.map(|instance| Record::from(&instance)).collect();
@@ -150,12 +168,72 @@ fn providers_to_list(selection: &Selection, context: &Context) -> Result<Vec<Arc
     Ok(providers)
 }
 
+/// Lists again and again until a signal ends the process, or nobody reads the output any more. A first listing without any
+/// answer ends like that of a single list; a later one is a gap like any other.
+async fn list_repeatedly(
+    args: &Args,
+    selection: &Selection,
+    providers: &[Arc<dyn Provider>],
+    filter: &ListFilter,
+    catalog: Option<&Catalog>,
+    context: &mut Context,
+) -> anyhow::Result<ExitStatus> {
+    let mut watch = ListWatch::new(args.interval, args.sort_order()?);
+    loop {
+        let mut matcher = SelectionMatcher::new(selection, context.now())?;
+        let inventory = match list_matching(args, &mut matcher, providers, filter, catalog, context).await {
+            Ok(inventory) => inventory,
+            Err(error) if watch.has_listed() => build_unanswered_inventory(providers, &error),
+            Err(error) => return Err(error.into()),
+        };
+        if !watch.has_listed() && inventory.nothing_answered() {
+            return print_listing(Vec::new(), 0, &INSTANCES, &inventory, matcher, context);
+        }
+        watch.show(inventory, context)?;
+        if context.printer.is_closed() {
+            return Ok(ExitStatus::DONE);
+        }
+        pause(args.interval).await;
+    }
+}
+
+/// The inventory of clouds that all failed with this error.
+fn build_unanswered_inventory(providers: &[Arc<dyn Provider>], error: &Error) -> Inventory {
+    let gaps = providers
+        .iter()
+        .map(|provider| Gap::new(error.clone(), provider.kind()));
+    Inventory {
+        gaps: gaps.collect(),
+        ..Inventory::default()
+    }
+}
+
+/// Lists the instances that the arguments select, with their prices.
+async fn list_matching(
+    args: &Args,
+    matcher: &mut SelectionMatcher<'_>,
+    providers: &[Arc<dyn Provider>],
+    filter: &ListFilter,
+    catalog: Option<&Catalog>,
+    context: &mut Context,
+) -> Result<Inventory> {
+    // A watch has drawn its table where the progress would be.
+    let mut inventory = match args.watch {
+        true => list_all(providers, &region_selection(context), filter).await?,
+        false => list_with_progress(providers, filter, context).await?,
+    };
+    fill_in_all_prices(&mut inventory.instances, catalog);
+    inventory.instances.retain(|instance| args.matches(instance, matcher));
+    matcher.check_unambiguous()?;
+    Ok(inventory)
+}
+
 /// Lists instances, and shows progress.
 async fn list_with_progress(
     providers: &[Arc<dyn Provider>],
     filter: &ListFilter,
     context: &mut Context,
-) -> anyhow::Result<Inventory> {
+) -> Result<Inventory> {
     let selection = region_selection(context);
     let (mut answered, mut found) = (0, 0);
     let printer = &mut context.printer;
@@ -166,7 +244,7 @@ async fn list_with_progress(
     };
     let inventory = list_all_with_progress(providers, &selection, filter, &mut on_answer).await;
     context.printer.end_progress();
-    Ok(inventory?)
+    inventory
 }
 
 /// Fills in the prices of all instances, if there is a catalog.

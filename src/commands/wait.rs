@@ -2,16 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
-
 use super::instance_args::{DEFAULT_TIMEOUT, InstanceArgs, find_instances};
-use crate::cloud::{Error, ErrorKind, Instance, parse_duration};
+use super::wait_goal::{GoalArg, GoalParser, GoalValue};
+use super::wait_progress::{WaitProgress, note_targets_without_change};
+use crate::cloud::{Error, ErrorKind, Instance, Result, parse_duration};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{SSH_PORT, WaitGoal, WaitResult, run_first_listing, wait_for};
+use crate::operations::{ResolvedInstances, SSH_PORT, Selection, WaitGoal, WaitResult, run_first_listing, wait_for};
 use crate::output::{INSTANCES, Report};
 
 /// Wait until VMs are in a state
+///
+/// The state may also be the last word: `cloudctl wait web-1 stopped` waits until web-1 is stopped, unless a VM is called
+/// "stopped". If nothing is visible that leads to the state, it says so at once, and waits on: another process or the VM itself
+/// may do it.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(flatten)]
@@ -21,9 +25,10 @@ pub struct Args {
         long = "for",
         value_name = "STATE",
         default_value = "running",
+        value_parser = GoalParser,
         help_heading = "Waiting"
     )]
-    goal: GoalValue,
+    goal: GoalArg,
     /// How long to wait at most
     #[arg(
         long,
@@ -44,46 +49,21 @@ pub struct Args {
     ssh_port: u16,
 }
 
-/// A state that can be waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum GoalValue {
-    /// It runs
-    Running,
-    /// It is stopped
-    Stopped,
-    /// It is gone
-    #[value(aliases = ["gone", "deleted"])]
-    Terminated,
-    /// It runs, and answers by SSH
-    Ssh,
-}
-
-impl GoalValue {
-    fn to_wait_goal(self, ssh_port: u16) -> WaitGoal {
-        match self {
-            Self::Running => WaitGoal::Running,
-            Self::Stopped => WaitGoal::Stopped,
-            Self::Terminated => WaitGoal::Terminated,
-            Self::Ssh => WaitGoal::Ssh(ssh_port),
-        }
-    }
-}
-
 /// Waits for each VM.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check_format(&INSTANCES)?;
     let started = Instant::now();
     let selection = args.targets.to_selection();
-    let search = find_instances(&selection, context);
-    let Some(resolved) = run_first_listing(args.timeout, search).await else {
+    let search = find_targets(&selection, args.goal, context);
+    let Some(found) = run_first_listing(args.timeout, search).await else {
         let message = format!(
             "{selection} could not be looked at within {} s",
             started.elapsed().as_secs()
         );
         return Err(Error::new(ErrorKind::Network, message).into());
     };
-    let mut resolved = resolved?;
-    let goal = args.goal.to_wait_goal(args.ssh_port);
+    let (mut resolved, goal) = found?;
+    let goal = goal.to_wait_goal(args.ssh_port);
     if goal == WaitGoal::Terminated {
         resolved.add_terminating();
     }
@@ -114,6 +94,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         }
         context.printer.note(&reason);
     }
+    note_targets_without_change(&resolved.instances, goal, args.timeout, context);
     let remaining = args.timeout.saturating_sub(started.elapsed());
     let mut waited = wait_with_steps(with_goal(goal, &resolved.instances), remaining, context).await;
     if let Some(error) = missing_error {
@@ -125,29 +106,55 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     Ok(status)
 }
 
+/// Finds the VMs and the goal. The last of several words is the goal if it is a state, `--for` is not given, and no VM has that
+/// name. Beside full references a state is never looked up as a name.
+async fn find_targets(
+    selection: &Selection,
+    goal: GoalArg,
+    context: &mut Context,
+) -> Result<(ResolvedInstances, GoalValue)> {
+    let Some((last, others)) = selection.queries.split_last() else {
+        return Ok((find_instances(selection, context).await?, goal.value));
+    };
+    let state = match goal.is_given || others.is_empty() {
+        true => None,
+        false => GoalValue::from_query(last),
+    };
+    let Some(state) = state else {
+        return Ok((find_instances(selection, context).await?, goal.value));
+    };
+    if others.iter().all(|other| other.scope.is_some()) {
+        let without_state = Selection {
+            queries: others.to_vec(),
+            ..selection.clone()
+        };
+        return Ok((find_instances(&without_state, context).await?, state));
+    }
+    let mut resolved = find_instances(selection, context).await?;
+    let count_before = resolved.missing.len();
+    resolved.missing.retain(|query| query != last);
+    match resolved.missing.len() < count_before {
+        true => Ok((resolved, state)),
+        // A VM has that name.
+        false => Ok((resolved, goal.value)),
+    }
+}
+
 /// Gives each instance the same goal.
 pub(super) fn with_goal(goal: WaitGoal, instances: &[Instance]) -> Vec<(Instance, WaitGoal)> {
     instances.iter().map(|instance| (instance.clone(), goal)).collect()
 }
 
-/// Waits, and prints a step on the terminal for each instance that reaches its goal.
+/// Waits. On the terminal it shows what is waited for, and prints a step for each instance that reaches its goal.
 pub(super) async fn wait_with_steps(
     targets: Vec<(Instance, WaitGoal)>,
     timeout: Duration,
     context: &mut Context,
 ) -> WaitResult {
-    let started = Instant::now();
-    let shows_names = targets.len() > 1;
     let shutdown = context.shutdown.clone();
     let (printer, clouds) = context.printer_and_clouds();
-    let mut on_reached = |goal: WaitGoal, instance: &Instance| {
-        let name = match &instance.name {
-            Some(name) if shows_names => name.as_str(),
-            _ => "",
-        };
-        let address = instance.public_ip.as_deref().unwrap_or_default();
-        let detail = format!("{}s   {name} {address}", started.elapsed().as_secs());
-        printer.report_step(goal.as_str(), detail.trim_end());
-    };
-    wait_for(&|kind| clouds.get(kind), targets, timeout, &shutdown, &mut on_reached).await
+    let mut progress = WaitProgress::new(printer, targets.len());
+    let result = wait_for(&|kind| clouds.get(kind), targets, timeout, &shutdown, &mut progress).await;
+    printer.end_progress();
+    result
 }

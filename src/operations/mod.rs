@@ -16,11 +16,13 @@ mod set_labels;
 mod ssh_probe;
 mod terminate;
 mod wait;
+mod watch_instances;
 
 pub use apply_action::{apply, group_by_provider};
+pub use create::fallback::Fallback;
 pub use create::offers::{CreateRequest, Offer, format_usd};
 pub use create::placement_search::{
-    Fallback, PlacementRefusal, PlacementRules, ProviderLocation, SelectedOffer, deduplicate_providers,
+    PlacementRefusal, PlacementRules, ProviderLocation, SelectedOffer, deduplicate_providers,
 };
 pub use create::preview::{PreviewReport, preview_by_name};
 pub use create::{CreateReport, CreatedInstance, create_by_name};
@@ -38,4 +40,5 @@ pub use terminate::{
     SkipReason, SkippedInstance, TerminationPlan, check_account, check_expected_count, delete_unused_firewall_rules,
     leave_out_protected, plan_termination, report_kept_disks, terminate,
 };
-pub use wait::{WaitGoal, WaitResult, run_first_listing, wait_for};
+pub use wait::{WaitGoal, WaitObserver, WaitResult, run_first_listing, wait_for};
+pub use watch_instances::{RowStatus, WatchUpdate, WatchedInstances, pause};

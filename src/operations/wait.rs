@@ -16,6 +16,8 @@ use crate::shutdown::Shutdown;
 /// The pause after the first listing. Each pause is half as long again as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(400);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// How often the observer is told what is waited for.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// A probe by SSH may take at least this long, also after the deadline.
 const MIN_PROBE_TIME: Duration = Duration::from_secs(1);
 /// How long a listing may take after the deadline.
@@ -45,7 +47,20 @@ impl WaitGoal {
         }
     }
 
-    fn state(self) -> InstanceState {
+    /// The command that an instance in this state needs before it can reach the goal; `None` if it is on its way, or as far as
+    /// is known.
+    pub fn missing_command(self, state: InstanceState) -> Option<&'static str> {
+        use InstanceState::{Pending, Running, Stopped, Stopping};
+        match (self, state) {
+            (Self::Running | Self::Ssh(_), Stopping | Stopped) => Some("start"),
+            (Self::Stopped, Pending | Running) => Some("stop"),
+            (Self::Terminated, Pending | Running | Stopping | Stopped) => Some("terminate"),
+            _ => None,
+        }
+    }
+
+    /// The state that the goal needs.
+    pub fn state(self) -> InstanceState {
         match self {
             Self::Running | Self::Ssh(_) => InstanceState::Running,
             Self::Stopped => InstanceState::Stopped,
@@ -65,20 +80,28 @@ pub struct WaitResult {
     pub errors: Vec<Error>,
 }
 
+/// Is told what happens during a wait.
+pub trait WaitObserver: Send {
+    /// Called for each target that reaches its goal, and also when a target with the goal SSH is running.
+    fn on_reached(&mut self, goal: WaitGoal, instance: &Instance);
+
+    /// Called about every second, with the targets that have not reached their goals yet.
+    fn on_waiting(&mut self, waiting: &[(&Instance, WaitGoal)]);
+}
+
 /// Runs the first listing. It must start within the timeout, and has some extra time to end; `None` if it takes longer.
 pub async fn run_first_listing<T>(timeout: Duration, listing: impl Future<Output = T>) -> Option<T> {
     let limit = timeout.saturating_add(LISTING_GRACE);
     tokio::time::timeout(limit, listing).await.ok()
 }
 
-/// Waits until every target has reached its goal or can no longer reach it, or until `timeout` or a signal. Calls
-/// `on_reached` for each target that reaches its goal, and also when a target with the goal SSH is running.
+/// Waits until every target has reached its goal or can no longer reach it, or until `timeout` or a signal.
 pub async fn wait_for(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     targets: Vec<(Instance, WaitGoal)>,
     timeout: Duration,
     shutdown: &Shutdown,
-    on_reached: &mut (dyn FnMut(WaitGoal, &Instance) + Send),
+    observer: &mut dyn WaitObserver,
 ) -> WaitResult {
     let started = Instant::now();
     let deadline = started + timeout;
@@ -89,7 +112,7 @@ pub async fn wait_for(
     }
     let mut pause = FIRST_PAUSE;
     loop {
-        waiting = report_progress(waiting, &mut result, on_reached);
+        waiting = report_progress(waiting, &mut result, observer);
         if waiting.is_empty() {
             return result;
         }
@@ -101,7 +124,8 @@ pub async fn wait_for(
         let jittered = pause.mul_f64(0.5 + fastrand::f64() / 2.0).min(remaining);
         pause = (pause * 3 / 2).min(MAX_PAUSE);
         let round = async { Ok(run_round(connect, &waiting, jittered, deadline).await) };
-        let Ok(Round { probes, listing }) = shutdown.run_until_signal(round).await else {
+        let round = shutdown.run_until_signal(round);
+        let Ok(Round { probes, listing }) = run_and_report(round, &waiting, observer).await else {
             break;
         };
         for (position, probe) in probes {
@@ -121,22 +145,38 @@ pub async fn wait_for(
     result
 }
 
+/// Runs a round, and tells the observer about every second what is waited for.
+async fn run_and_report<T>(
+    round: impl Future<Output = T>,
+    waiting: &[WaitTarget],
+    observer: &mut dyn WaitObserver,
+) -> T {
+    let mut round = pin!(round);
+    let waiting: Vec<_> = waiting.iter().map(|target| (&target.instance, target.goal)).collect();
+    loop {
+        observer.on_waiting(&waiting);
+        if let Ok(result) = tokio::time::timeout(REPORT_INTERVAL, &mut round).await {
+            return result;
+        }
+    }
+}
+
 /// Reports the targets that have reached their goal or failed, and gives the others.
 fn report_progress(
     targets: Vec<WaitTarget>,
     result: &mut WaitResult,
-    on_reached: &mut (dyn FnMut(WaitGoal, &Instance) + Send),
+    observer: &mut dyn WaitObserver,
 ) -> Vec<WaitTarget> {
     let mut waiting = Vec::new();
     for mut target in targets {
         if target.probe_port().is_some() && !target.running_reported {
-            on_reached(WaitGoal::Running, &target.instance);
+            observer.on_reached(WaitGoal::Running, &target.instance);
             target.running_reported = true;
         }
         match target.status() {
             WaitStatus::Waiting => waiting.push(target),
             WaitStatus::Reached => {
-                on_reached(target.goal, &target.instance);
+                observer.on_reached(target.goal, &target.instance);
                 result.reached.push(target.instance);
             }
             WaitStatus::Failed(error) => {
@@ -393,11 +433,9 @@ impl WaitTarget {
         let error = Error::new(ErrorKind::Timeout, message)
             .naming(reference)
             .with_leftover(reference);
-        match instance.state {
-            InstanceState::Stopped if self.goal == WaitGoal::Running => {
-                error.with_hint(format!("start it: cloudctl start {reference}"))
-            }
-            _ => error,
+        match self.goal.missing_command(instance.state) {
+            Some(command) => error.with_hint(format!("{command} it: cloudctl {command} {reference}")),
+            None => error,
         }
     }
 }

@@ -23,7 +23,7 @@ fn general_hint(kind: ErrorKind, cloud: Option<&'static CloudInfo>) -> &'static 
         (ErrorKind::Protected, _) => "take the protection off first: `cloudctl unprotect`",
         (ErrorKind::Quota, Some(cloud)) => cloud.quota_hint,
         (ErrorKind::Quota, None) => "terminate something, or ask for a higher limit",
-        (ErrorKind::Capacity, _) => "let it look further with --fallback zone, or try another --type or --region",
+        (ErrorKind::Capacity, _) => "let it look further with --fallback zone,type,region, or try another -r",
         (ErrorKind::Throttled, _) => "run the same command again in a minute",
         (ErrorKind::Network, _) => "run the same command again; `cloudctl doctor` shows what can be reached",
         (ErrorKind::Timeout, _) => "it exists: wait longer with `cloudctl wait`, or terminate it",

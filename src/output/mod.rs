@@ -8,6 +8,7 @@ mod columns;
 mod expiry_and_login_notes;
 mod hints;
 mod json_schemas;
+mod live_table;
 mod output_formats;
 mod output_record;
 mod printer;
@@ -23,6 +24,7 @@ pub use columns::{Column, ColumnSet, IMAGES, INSTANCES, PREVIEWS, REGIONS};
 pub use expiry_and_login_notes::{format_expiry, no_enforcer_warning, password_hint, ssh_hint};
 pub use hints::hint_for;
 pub use json_schemas::{error_schema, instance_schema};
+pub use live_table::{LiveTableContent, MarkedRecord};
 pub use output_formats::Format;
 pub use output_record::{Record, Report};
 pub use printer::Printer;
@@ -47,6 +49,15 @@ pub struct Terminal {
     pub colour_output: bool,
     /// Colours on standard error.
     pub colour_errors: bool,
+}
+
+/// The size of a terminal, in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TerminalSize {
+    /// The characters of a line.
+    pub columns: usize,
+    /// The lines of the screen.
+    pub rows: usize,
 }
 
 /// The streams for output.

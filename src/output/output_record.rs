@@ -33,6 +33,13 @@ impl Record {
         &self.0
     }
 
+    /// Puts a field before the others.
+    #[must_use]
+    pub fn with_first_field(mut self, name: &'static str, value: Value) -> Self {
+        self.0.insert(0, (name, value));
+        self
+    }
+
     /// The record of an identity.
     pub fn from_identity(kind: ProviderKind, identity: &Identity) -> Self {
         Self(vec![

@@ -12,7 +12,7 @@ use super::output_record::{Record, Report};
 use super::redaction::Redactor;
 use super::table::{Layout, write_named, write_record, write_table};
 use super::terminal_text::{escape, escape_lines};
-use super::{Streams, Terminal};
+use super::{Streams, Terminal, TerminalSize};
 use crate::cloud::{CloudInfos, Error, Result};
 
 /// Writes results to stdout and everything else to stderr.
@@ -23,6 +23,7 @@ pub struct Printer {
     pub(super) quiet: bool,
     is_closed: bool,
     pub(super) progress: ProgressLine,
+    pub(super) live_table: LiveTable,
     pub(super) redactor: Redactor,
     /// The fixed data about each cloud, for hints.
     pub(super) infos: Option<CloudInfos>,
@@ -38,6 +39,7 @@ impl Printer {
             quiet: false,
             is_closed: false,
             progress: ProgressLine::default(),
+            live_table: LiveTable::default(),
             redactor: Redactor::default(),
             infos: None,
         }
@@ -99,7 +101,7 @@ impl Printer {
         }
     }
 
-    fn format(&self) -> Format {
+    pub(super) fn format(&self) -> Format {
         if self.quiet {
             Format::Id
         } else {
@@ -257,6 +259,15 @@ fn write_field(out: &mut dyn Write, field: &str, records: &[Record]) -> io::Resu
         writeln!(out, "{}", record.get(field).as_str().map(escape).unwrap_or_default())?;
     }
     Ok(())
+}
+
+/// The last drawing of a table that is drawn again in place.
+#[derive(Debug, Default)]
+pub(super) struct LiveTable {
+    /// How many rows of the terminal it takes.
+    pub(super) height: usize,
+    /// The size of the terminal then; `None` if nothing is drawn.
+    pub(super) size: Option<TerminalSize>,
 }
 
 /// The line on the terminal that shows progress until something else is printed.

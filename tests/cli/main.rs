@@ -15,6 +15,7 @@ mod support;
 
 mod adding_a_cloud;
 mod bad_input;
+mod capacity;
 mod catalog;
 mod contexts;
 mod dry_run;
@@ -23,6 +24,7 @@ mod files_read;
 mod help;
 mod images_and_ssh;
 mod labels;
+mod list_watch;
 mod other_words;
 mod output_streams;
 mod price_limits;
@@ -37,6 +39,7 @@ mod spec_words;
 mod terminal;
 mod terminate_guard;
 mod unanswered_locations;
+mod waits;
 
 use serde_json::Value;
 

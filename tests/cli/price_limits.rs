@@ -84,7 +84,7 @@ fn capacity_hint_names_untried_fallbacks() {
     let mut sandbox = Sandbox::new();
     sandbox.set("CLOUDCTL_MOCK", "capacity");
     let refused = run(&sandbox, &["x", "--fallback", "zone,type"]).expect(5);
-    refused.expect_in_stderr("--fallback region,provider");
+    refused.expect_in_stderr("--fallback region, or try another -r");
     // Each try says on which type.
     refused.expect_in_stderr("(small)").expect_in_stderr("(medium)");
 }

@@ -3,6 +3,7 @@
 pub mod backends;
 pub mod clouds;
 pub mod command_line;
+pub mod event_stream;
 pub mod parallel_cases;
 pub mod sandbox;
 pub mod test_cloud;

@@ -1,7 +1,8 @@
 //! Decides whether an existing instance is what a create requests, and says in which fields it differs.
 
+use super::fallback::Fallback;
 use super::offers::{CreateRequest, format_usd};
-use super::placement_search::{Fallback, PlacementRules};
+use super::placement_search::PlacementRules;
 use crate::catalog::{Catalog, DEFAULT_IMAGE, image_alias};
 use crate::cloud::{
     Architecture, Error, ErrorKind, Fingerprint, Gpu, Instance, InstanceName, InstanceRef, InstanceSpec, InstanceState,

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::closest_machine_type::{describe_machine, score_mismatch};
+use super::fallback::{EmptyFallback, Fallback};
 use crate::catalog::{Catalog, DEFAULT_IMAGE, has_license_fee, image_alias};
 use crate::cloud::{
     Architecture, Error, ErrorKind, ErrorLocation, InstanceSpec, Location, MachineRequirements, MachineType, Provider,
@@ -15,9 +17,11 @@ use crate::cloud::{
 
 /// How many of the catalog's matching types are looked up in the cloud, the cheapest first.
 const MAX_LOOKED_UP_TYPES: usize = 40;
-/// How many machine types are tried in one location, if alternatives are allowed.
-const MAX_TYPES_PER_LOCATION: usize = 6;
-/// An alternative costs at most so many times as much as the requested type, unless a maximum price is set.
+/// How many of the matching types get a spot price: each is a call of its own.
+const MAX_SPOT_PRICE_LOOKUPS: usize = 12;
+/// How many of the types that meet the requirements are tried whatever they cost, if alternatives are allowed.
+const TYPES_AT_ANY_PRICE: usize = 6;
+/// Every other alternative costs at most so many times as much as the first type, unless a maximum price is set.
 const MAX_ALTERNATIVE_PRICE_FACTOR: f64 = 2.0;
 /// The shortest lifetime that a budget may buy.
 const MIN_LIFETIME: Duration = Duration::from_secs(60);
@@ -147,6 +151,21 @@ impl Offer {
     }
 }
 
+/// Offers, the best first, and the fallbacks that had nothing to offer.
+#[derive(Debug, Default)]
+pub(super) struct FoundOffers {
+    pub(super) offers: Vec<Offer>,
+    pub(super) empty_fallbacks: Vec<EmptyFallback>,
+}
+
+/// The other types that may be taken instead of the requested one.
+#[derive(Default)]
+struct Alternatives {
+    offers: Vec<Offer>,
+    /// The best one that costs too much.
+    too_expensive: Option<Offer>,
+}
+
 /// Looks for the offers of one location.
 pub(super) struct OfferSearch<'a> {
     provider: &'a Arc<dyn Provider>,
@@ -174,40 +193,84 @@ impl<'a> OfferSearch<'a> {
     }
 
     /// The offers of the location. A requested machine type comes first. The others follow by generation, the current ones
-    /// first, and then by price. Gives one offer unless alternatives are allowed. Looks up the price if the offers are
-    /// compared with those of other locations.
+    /// first, and then by price. Gives one offer unless alternatives are allowed, and then all within the price rule. Looks
+    /// up the price if the offers are compared with those of other locations.
     ///
     /// # Errors
     /// `InvalidSpec` if nothing matches, with the closest machine type; `Refused` if nothing that matches is known to cost
     /// no more than the maximum, with the cheapest one; those of the calls.
-    pub(super) async fn find_offers(self, allows_alternatives: bool, is_compared: bool) -> Result<Vec<Offer>> {
+    pub(super) async fn find_offers(self, allows_alternatives: bool, is_compared: bool) -> Result<FoundOffers> {
         let request = self.request;
         let needs_price = is_compared || request.has_cost_limit();
         let mut offers;
-        let mut max_offers = if allows_alternatives { MAX_TYPES_PER_LOCATION } else { 1 };
+        let mut too_expensive = None;
         if request.spec.machine_type.is_none() && !request.spec.requirements.is_empty() {
             offers = self.find_matching_offers(&request.requirements_with_defaults()).await?;
         } else if allows_alternatives {
             let requested = self.find_requested_offer().await?;
             let alternatives = self.find_alternatives(&requested).await?;
             offers = vec![requested];
-            offers.extend(alternatives);
-            // The requested type does not count as an alternative.
-            max_offers += 1;
+            offers.extend(alternatives.offers);
+            too_expensive = alternatives.too_expensive;
         } else if needs_price {
             offers = vec![self.find_requested_offer().await?];
         } else {
-            return Ok(vec![self.default_offer()]);
+            offers = vec![self.default_offer()];
         }
         if request.has_other_charges() {
             // The prices of the machine types still give the order, but the real prices are not known.
             offers.iter_mut().for_each(|offer| offer.usd_per_hour = None);
         }
         if let Some(max_price) = request.max_price {
+            let count_before = offers.len();
             offers = keep_within_max_price(offers, max_price)?;
+            if allows_alternatives && offers.len() == 1 && count_before > 1 {
+                let reason = format!(
+                    "no other type that fits in {} is known to cost {max_price} USD an hour or less",
+                    self.error_location()
+                );
+                return Ok(offers_without_alternative(offers, reason));
+            }
+        } else if allows_alternatives {
+            offers = keep_within_price_factor(offers);
         }
-        offers.truncate(max_offers);
-        Ok(offers)
+        if !allows_alternatives {
+            offers.truncate(1);
+        } else if offers.len() == 1 {
+            let reason = self.explain_no_alternative(&offers, too_expensive);
+            return Ok(offers_without_alternative(offers, reason));
+        }
+        Ok(FoundOffers {
+            offers,
+            empty_fallbacks: Vec::new(),
+        })
+    }
+
+    /// Why no other type is offered beside the only one.
+    fn explain_no_alternative(&self, offers: &[Offer], too_expensive: Option<Offer>) -> String {
+        let location = self.error_location();
+        let Some(next) = too_expensive else {
+            return format!("no other type that fits is offered in {location}");
+        };
+        let next_name = next.machine_name().unwrap_or_default();
+        let only = offers.first();
+        let only_name = only.and_then(Offer::machine_name).unwrap_or("the requested type");
+        match (only.and_then(|offer| offer.usd_per_hour), next.usd_per_hour) {
+            (Some(_), Some(price)) => format!(
+                "the next type that fits in {location} is {next_name} at {} USD an hour, more than twice the price of \
+                 {only_name}; --max-price allows it",
+                format_usd(price)
+            ),
+            (None, _) => format!(
+                "the price of {only_name} in {location} is not known, so no other type is known to cost at most twice as \
+                 much; --max-price sets a limit"
+            ),
+            (Some(_), None) => format!("the price of {next_name}, the next type that fits in {location}, is not known"),
+        }
+    }
+
+    fn error_location(&self) -> ErrorLocation {
+        ErrorLocation::new(self.provider.kind(), self.location)
     }
 
     fn new_offer(&self, machine: Option<MachineType>, price: Result<Option<f64>>) -> Offer {
@@ -274,9 +337,9 @@ impl<'a> OfferSearch<'a> {
     }
 
     /// The offers of the types that have at least as much as the requested one, without the requested one.
-    async fn find_alternatives(&self, requested: &Offer) -> Result<Vec<Offer>> {
+    async fn find_alternatives(&self, requested: &Offer) -> Result<Alternatives> {
         let Some(machine) = &requested.machine else {
-            return Ok(Vec::new());
+            return Ok(Alternatives::default());
         };
         let requirements = MachineRequirements {
             cpus: Some(machine.cpus),
@@ -286,15 +349,20 @@ impl<'a> OfferSearch<'a> {
         };
         let mut offers = self.find_matching_offers(&requirements).await?;
         offers.retain(|offer| offer.machine_name() != Some(&machine.name));
-        if self.request.max_price.is_none() {
-            // Without a known price an alternative may cost more.
-            let Some(requested_price) = requested.usd_per_hour else {
-                return Ok(Vec::new());
-            };
-            let max_price = requested_price * MAX_ALTERNATIVE_PRICE_FACTOR;
-            offers.retain(|offer| offer.costs_at_most(max_price));
+        if self.request.max_price.is_some() {
+            return Ok(Alternatives {
+                offers,
+                too_expensive: None,
+            });
         }
-        Ok(offers)
+        // Without a known price an alternative may cost more.
+        let max_price = requested.usd_per_hour.map(|price| price * MAX_ALTERNATIVE_PRICE_FACTOR);
+        let is_within = |offer: &Offer| max_price.is_some_and(|max_price| offer.costs_at_most(max_price));
+        let (offers, others): (Vec<_>, Vec<_>) = offers.into_iter().partition(is_within);
+        Ok(Alternatives {
+            offers,
+            too_expensive: others.into_iter().next(),
+        })
     }
 
     /// The offers of the types that meet the requirements, the best first.
@@ -309,7 +377,7 @@ impl<'a> OfferSearch<'a> {
                 let price = |machine| self.catalog_price(machine, false).unwrap_or(f64::INFINITY);
                 price(one).total_cmp(&price(other))
             });
-            machines.truncate(MAX_TYPES_PER_LOCATION * 2);
+            machines.truncate(MAX_SPOT_PRICE_LOOKUPS);
         }
         let prices = join_all(machines.iter().map(|machine| self.look_up_price(machine))).await;
         let offers = machines.into_iter().zip(prices);
@@ -416,46 +484,6 @@ fn is_architecture_known(spec: &InstanceSpec) -> bool {
     spec.requirements.architecture.is_some() || image_alias(spec.image.as_deref().unwrap_or(DEFAULT_IMAGE)).is_some()
 }
 
-/// A machine type for a message: `r7i.48xlarge with 192 CPUs and 1536 GiB, x86_64`.
-fn describe_machine(machine: &MachineType) -> String {
-    let MachineType {
-        name,
-        cpus,
-        memory_gib,
-        architecture,
-        ..
-    } = machine;
-    let description = format!("{name} with {cpus} CPUs and {memory_gib} GiB, {architecture}");
-    match &machine.gpu {
-        Some(gpu) => format!("{description}, GPU {gpu}"),
-        None => description,
-    }
-}
-
-/// How far a machine type is from the requirements: a wrong architecture or GPU counts more than any size.
-fn score_mismatch(requirements: &MachineRequirements, machine: &MachineType) -> f64 {
-    let score_shortage = |required: f64, available: f64| (required / available).max(1.0).ln();
-    let mut score = match (&requirements.gpu, &machine.gpu) {
-        (None, None) => 0.0,
-        (None, Some(_)) => 50.0,
-        (Some(_), None) => 200.0,
-        (Some(required), Some(gpu)) if required.kind != gpu.kind => 100.0,
-        (Some(required), Some(gpu)) => score_shortage(f64::from(required.count), f64::from(gpu.count)),
-    };
-    if let Some(cpus) = requirements.cpus {
-        score += score_shortage(f64::from(cpus), f64::from(machine.cpus));
-    }
-    if let Some(memory) = requirements.memory_gib {
-        score += score_shortage(memory, machine.memory_gib);
-    }
-    if let Some(architecture) = requirements.architecture
-        && architecture != machine.architecture
-    {
-        score += 1_000.0;
-    }
-    score
-}
-
 /// Orders the offers of one location by price, unknown prices last; then by size and name, so that every run has the same
 /// order.
 fn compare_offers(one: &Offer, other: &Offer) -> std::cmp::Ordering {
@@ -469,10 +497,29 @@ fn compare_offers(one: &Offer, other: &Offer) -> std::cmp::Ordering {
         .then(one.machine_name().cmp(&other.machine_name()))
 }
 
-/// Orders the offers of several locations.
+/// Orders the offers of several locations. Equal ones keep the order of the locations, which is the user's.
 pub(super) fn sort_offers(offers: &mut [Offer]) {
-    let location = |offer: &Offer| offer.error_location().to_string();
-    offers.sort_by(|one, other| compare_offers(one, other).then_with(|| location(one).cmp(&location(other))));
+    offers.sort_by(compare_offers);
+}
+
+fn offers_without_alternative(offers: Vec<Offer>, reason: String) -> FoundOffers {
+    FoundOffers {
+        offers,
+        empty_fallbacks: vec![EmptyFallback::new(Fallback::Type, reason)],
+    }
+}
+
+/// Keeps the first offers whatever they cost, and of the others those that cost at most twice as much as the first one.
+fn keep_within_price_factor(offers: Vec<Offer>) -> Vec<Offer> {
+    let first_price = offers.first().and_then(|first| first.usd_per_hour);
+    let mut kept = Vec::new();
+    for (position, offer) in offers.into_iter().enumerate() {
+        let is_within = first_price.is_some_and(|price| offer.costs_at_most(price * MAX_ALTERNATIVE_PRICE_FACTOR));
+        if is_within || position < TYPES_AT_ANY_PRICE {
+            kept.push(offer);
+        }
+    }
+    kept
 }
 
 /// The offers that are known to cost no more than the maximum.

@@ -3,34 +3,21 @@
 //! [`PlacementRules`] says what the user allows. [`PlacementSearch`] gives one [`PlacementTarget`] after another until
 //! one of them has capacity.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 
+use super::fallback::{EmptyFallback, Fallback};
 use super::instances_by_name::{SearchScope, format_names};
-use super::offers::{CreateRequest, Offer, OfferSearch, mark_alternatives, sort_offers};
+use super::offers::{CreateRequest, FoundOffers, Offer, OfferSearch, mark_alternatives, sort_offers};
 use crate::catalog::Catalog;
 use crate::cloud::{
     Area, Error, ErrorKind, ErrorLocation, InstanceName, InstanceSpec, ListScope, Location, Provider, ProviderKind,
-    Result, word_enum,
+    Result, join_with_or,
 };
 use crate::shutdown::Shutdown;
-
-word_enum! {
-    /// Where `create` may continue when the preferred location has no capacity.
-    pub enum Fallback {
-        /// In the other zones of the region.
-        Zone = "zone",
-        /// With other machine types that have at least as much.
-        Type = "type",
-        /// In the other regions of the same area.
-        Region = "region",
-        /// On other clouds.
-        Provider = "provider",
-    }
-}
 
 /// A cloud and a location in it.
 pub type ProviderLocation = (Arc<dyn Provider>, Location);
@@ -111,17 +98,23 @@ impl PlacementRules<'_> {
     ///
     /// # Errors
     /// If no location has an offer: the most specific reason. If a call fails: its error.
-    pub(super) async fn find_offers(&self, step: PlacementStep, request: &CreateRequest) -> Result<Vec<Offer>> {
+    pub(super) async fn find_offers(&self, step: PlacementStep, request: &CreateRequest) -> Result<FoundOffers> {
         let locations = self.list_locations(step).await?;
         let is_compared = locations.len() > 1;
         let searches = locations.iter().map(|(provider, location)| {
             OfferSearch::new(provider, location, request, self.catalog)
                 .find_offers(self.allows(Fallback::Type), is_compared)
         });
-        let (mut offers, mut refusals) = (Vec::new(), Vec::new());
+        let (mut offers, mut empty_fallbacks, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
+        if locations.is_empty() {
+            empty_fallbacks.extend(self.explain_empty_step(step));
+        }
         for found in join_all(searches).await {
             match found {
-                Ok(found) => offers.extend(found),
+                Ok(found) => {
+                    offers.extend(found.offers);
+                    empty_fallbacks.extend(found.empty_fallbacks);
+                }
                 Err(error) if is_compared && is_definite_refusal(error.kind()) => refusals.push(error),
                 Err(error) => return Err(error),
             }
@@ -133,7 +126,41 @@ impl PlacementRules<'_> {
             sort_offers(&mut offers);
         }
         mark_alternatives(&mut offers);
-        Ok(offers)
+        Ok(FoundOffers {
+            offers,
+            empty_fallbacks,
+        })
+    }
+
+    /// Why a step has no location at all; `None` for the requested locations.
+    fn explain_empty_step(&self, step: PlacementStep) -> Option<EmptyFallback> {
+        let areas: BTreeSet<_> = self.areas().into_iter().map(Area::as_str).collect();
+        let area_text = match areas.is_empty() {
+            true => "the same part of the world".to_owned(),
+            false => join_with_or(areas),
+        };
+        let format_kinds = |providers: Vec<Arc<dyn Provider>>| {
+            let kinds = providers.iter().map(|provider| provider.kind());
+            join_with_or(kinds)
+        };
+        match step {
+            PlacementStep::Requested => None,
+            PlacementStep::Regions => {
+                let requested = deduplicate_providers(self.requested.iter().map(|(provider, _)| provider));
+                let reason = format!("{} has no other region in {area_text}", format_kinds(requested));
+                Some(EmptyFallback::new(Fallback::Region, reason))
+            }
+            PlacementStep::Providers => {
+                let reason = match self.other_providers.is_empty() {
+                    true => "no credentials of another provider are found".to_owned(),
+                    false => {
+                        let kinds = format_kinds(self.other_providers.clone());
+                        format!("{kinds} has no region in {area_text}")
+                    }
+                };
+                Some(EmptyFallback::new(Fallback::Provider, reason))
+            }
+        }
     }
 
     /// The allowed steps, in their order.
@@ -212,6 +239,8 @@ pub(super) struct PlacementSearch<'a> {
     /// The offer whose zones are tried now.
     current: Option<Offer>,
     refusals: Vec<PlacementRefusal>,
+    /// The allowed fallbacks that had nothing to offer, for the error if nothing else had.
+    empty_fallbacks: Vec<EmptyFallback>,
 }
 
 impl<'a> PlacementSearch<'a> {
@@ -225,6 +254,7 @@ impl<'a> PlacementSearch<'a> {
             zones: VecDeque::new(),
             current: None,
             refusals: Vec::new(),
+            empty_fallbacks: Vec::new(),
         }
     }
 
@@ -256,7 +286,10 @@ impl<'a> PlacementSearch<'a> {
     async fn start_step(&mut self, step: PlacementStep) -> Result<()> {
         let offers = self.placement.find_offers(step, self.request);
         match self.shutdown.run_until_signal(offers).await {
-            Ok(offers) => self.offers = offers.into(),
+            Ok(found) => {
+                self.offers = found.offers.into();
+                self.empty_fallbacks.extend(found.empty_fallbacks);
+            }
             // A farther step has nothing that fits. The refusals of the nearer steps say why it was tried.
             Err(error) if step != PlacementStep::Requested && is_definite_refusal(error.kind()) => {
                 self.refusals.push(PlacementRefusal {
@@ -274,7 +307,10 @@ impl<'a> PlacementSearch<'a> {
         let spec = offer.build_spec(self.request)?;
         self.zones = if self.placement.allows(Fallback::Zone) {
             match self.shutdown.run_until_signal(list_zones(&offer, &spec)).await {
-                Ok(zones) => zones,
+                Ok(zones) => {
+                    self.note_single_zone(&zones);
+                    zones
+                }
                 Err(error) if !self.is_last_offer() && is_definite_refusal(error.kind()) => {
                     self.refusals.push(PlacementRefusal {
                         location: Some(offer.error_location()),
@@ -292,6 +328,19 @@ impl<'a> PlacementSearch<'a> {
         Ok(())
     }
 
+    /// Records that the fallback to other zones has nothing to offer, if there is one zone only.
+    fn note_single_zone(&mut self, zones: &VecDeque<Location>) {
+        let Some(only) = zones.front() else { return };
+        if zones.len() > 1 {
+            return;
+        }
+        let empty = EmptyFallback::new(Fallback::Zone, format!("{} has no other zone for it", only.region));
+        // Each offer of the region has the same zones.
+        if !self.empty_fallbacks.contains(&empty) {
+            self.empty_fallbacks.push(empty);
+        }
+    }
+
     fn is_last_offer(&self) -> bool {
         self.offers.is_empty() && self.steps.is_empty()
     }
@@ -303,8 +352,14 @@ impl<'a> PlacementSearch<'a> {
     pub(super) fn record_failure(&mut self, target: &PlacementTarget, error: Error) -> Result<()> {
         let is_last_offer = self.is_last_offer();
         if is_last_offer && self.refusals.is_empty() && !self.placement.allows(Fallback::Zone) {
-            // It was the only target: its own error says most.
-            return Err(error);
+            // It was the only target: its own error says most. But what a fallback could not offer belongs in the error.
+            if error.kind() != ErrorKind::Capacity {
+                return Err(error);
+            }
+            if self.placement.fallback.is_empty() {
+                let kind = target.offer.provider.kind();
+                return Err(add_capacity_hint(error, self.placement, kind));
+            }
         }
         if error.kind() == ErrorKind::Capacity {
             sort_zones_by_capacity(&mut self.zones, error.zones_with_capacity());
@@ -340,7 +395,13 @@ impl<'a> PlacementSearch<'a> {
         if is_spec_at_fault && !self.refusals.is_empty() {
             return self.refusals.remove(0).error;
         }
-        no_capacity_error(self.request, self.placement, missing, &self.refusals)
+        no_capacity_error(
+            self.request,
+            self.placement,
+            missing,
+            &self.refusals,
+            &self.empty_fallbacks,
+        )
     }
 }
 
@@ -441,35 +502,58 @@ fn no_capacity_error(
     placement: &PlacementRules<'_>,
     missing: &[InstanceName],
     refusals: &[PlacementRefusal],
+    empty_fallbacks: &[EmptyFallback],
 ) -> Error {
     let tried: Vec<_> = refusals.iter().map(ToString::to_string).collect();
-    let outcome = match request.spec.members {
-        Some(_) => "none of these was created",
-        None => "nothing was created",
-    };
-    let message = format!(
-        "no capacity for {}, tried {}; {outcome}",
-        format_names(missing),
-        tried.join(", ")
-    );
+    let mut message = format!("no capacity for {}, tried {}", format_names(missing), tried.join(", "));
+    for empty in empty_fallbacks {
+        message.push_str(&format!("; {empty}"));
+    }
+    message.push_str(match request.spec.members {
+        Some(_) => "; none of these was created",
+        None => "; nothing was created",
+    });
     let kind = match refusals.last().map(|refusal| refusal.error.kind()) {
         Some(ErrorKind::Quota) => ErrorKind::Quota,
         _ => ErrorKind::Capacity,
     };
-    let unused: Vec<_> = Fallback::ALL
-        .iter()
-        .filter(|fallback| !placement.allows(**fallback))
-        .map(|fallback| fallback.as_str())
-        .collect();
-    let mut error = Error::new(kind, message).with_hint(match unused.is_empty() {
-        true => "ask for less, or try again later".to_owned(),
-        false => format!(
-            "let it look further with --fallback {}, or ask for less",
-            unused.join(",")
-        ),
-    });
+    let mut hint = suggest_other_places(placement);
+    if let Some(refusal) = refusals.last()
+        && let Some(location) = &refusal.location
+        && let Some(own_hint) = refusal.error.hint()
+    {
+        hint.push_str(&format!("; on {}: {own_hint}", location.provider));
+    }
+    let mut error = Error::new(kind, message).with_hint(hint);
     if let Some(code) = refusals.iter().rev().find_map(|refusal| refusal.error.code()) {
         error = error.with_code(code);
     }
     error.with_leftovers(refusals.iter().flat_map(|refusal| refusal.error.leftovers()))
+}
+
+/// Puts the fallbacks into the hint of an error of the only target. What the cloud itself suggests comes after them.
+fn add_capacity_hint(error: Error, placement: &PlacementRules<'_>, provider: ProviderKind) -> Error {
+    if !error.zones_with_capacity().is_empty() {
+        // Its own hint names the zones that have what is needed.
+        return error;
+    }
+    let mut hint = suggest_other_places(placement);
+    if let Some(own_hint) = error.hint() {
+        hint.push_str(&format!("; on {provider}: {own_hint}"));
+    }
+    error.with_hint(hint)
+}
+
+/// The hint for a lack of capacity: the fallbacks that are not allowed yet, and another region.
+fn suggest_other_places(placement: &PlacementRules<'_>) -> String {
+    let own_cloud = [Fallback::Zone, Fallback::Type, Fallback::Region];
+    let unused = own_cloud.into_iter().filter(|fallback| !placement.allows(*fallback));
+    let unused: Vec<_> = unused.map(Fallback::as_str).collect();
+    match unused.is_empty() {
+        true => "try another -r or -p, or try again later".to_owned(),
+        false => format!(
+            "let it look further with --fallback {}, or try another -r",
+            unused.join(",")
+        ),
+    }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
+use super::fallback::Fallback;
 use super::find_existing::{NameStatus, find_existing};
 use super::offers::{CreateRequest, Offer};
-use super::placement_search::{Fallback, PlacementRules, PlacementStep, SelectedOffer, nothing_left_error};
+use super::placement_search::{PlacementRules, PlacementStep, SelectedOffer, nothing_left_error};
 use crate::catalog::Catalog;
 use crate::cloud::{Error, ErrorKind, GroupMembers, Instance, LaunchPreview, MachineType, Result};
 
@@ -46,7 +47,8 @@ async fn find_and_preview(
     if missing.is_empty() {
         return Ok(());
     }
-    let mut offers = VecDeque::from(placement.find_offers(PlacementStep::Requested, request).await?);
+    let found = placement.find_offers(PlacementStep::Requested, request).await?;
+    let mut offers = VecDeque::from(found.offers);
     let mut first_refusal = None;
     while let Some(offer) = offers.pop_front() {
         match preview_offer(&offer, request, placement.allows(Fallback::Zone)).await {

@@ -3,11 +3,13 @@
 mod layout;
 mod progress;
 mod questions;
+mod waits;
+mod watch;
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::sandbox::{Run, Sandbox};
 
@@ -40,8 +42,34 @@ fn on_terminal_while(sandbox: &Sandbox, columns: u16, answer: &str, arguments: &
     }
 }
 
+/// What happens on a terminal as soon as a text is shown that was not there before the last step.
+struct Step<'a> {
+    until: &'a str,
+    /// What a shell does; `$CLOUDCTL` is the binary there.
+    run: &'a str,
+    /// The keys that are typed.
+    keys: &'a str,
+}
+
+/// All that was written to the terminal while these steps were taken.
+fn written_in_steps(sandbox: &Sandbox, columns: u16, arguments: &[&str], steps: &[Step<'_>]) -> Run {
+    let to_json = |step: &Step<'_>| json!({"until": step.until, "run": step.run, "type": step.keys});
+    let steps = steps.iter().map(to_json).collect();
+    run_on_terminal(
+        sandbox,
+        columns,
+        arguments,
+        &[("answer", json!("")), ("meanwhile", json!(":")), ("steps", steps)],
+    )
+}
+
 /// All that was written to the terminal, also what other things took the place of.
 fn written_to_terminal(sandbox: &Sandbox, columns: u16, answer: &str, arguments: &[&str], meanwhile: &str) -> Run {
+    let description = [("answer", json!(answer)), ("meanwhile", json!(meanwhile))];
+    run_on_terminal(sandbox, columns, arguments, &description)
+}
+
+fn run_on_terminal(sandbox: &Sandbox, columns: u16, arguments: &[&str], interaction: &[(&str, Value)]) -> Run {
     let command = sandbox.command(arguments);
     let program = command.get_program().to_string_lossy().into_owned();
     let arguments = command
@@ -53,14 +81,15 @@ fn written_to_terminal(sandbox: &Sandbox, columns: u16, answer: &str, arguments:
     });
     let mut environment: serde_json::Map<_, _> = variables.collect();
     environment.entry("TERM").or_insert(json!("xterm-256color"));
-    let description = json!({
+    let mut description = json!({
         "command": std::iter::once(program).chain(arguments).collect::<Vec<_>>(),
         "environment": environment,
         "folder": sandbox.folder(),
         "columns": columns,
-        "answer": answer,
-        "meanwhile": meanwhile,
     });
+    for (key, value) in interaction {
+        description[*key] = value.clone();
+    }
     let mut python = Command::new("python3")
         .args(["-c", include_str!("pty.py")])
         .stdin(Stdio::piped())

@@ -1,7 +1,8 @@
 """Runs a command on a terminal of its own, answers one question, and passes on all that it showed.
 
 The command is described by JSON on standard input: command, environment, folder, columns, answer, and what a shell
-is to do before the answer is given (meanwhile).
+is to do before the answer is given (meanwhile). Steps come one after another: each waits until a text is shown (until),
+runs a shell (run) and types keys (type).
 """
 
 import fcntl
@@ -21,8 +22,19 @@ if child == 0:
     os.chdir(asked["folder"])
     os.execve(asked["command"][0], asked["command"], asked["environment"])
 
+
+def run_shell(script):
+    environment = {**asked["environment"], "CLOUDCTL": asked["command"][0]}
+    # What it says must not get in between.
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": sys.stderr}
+    subprocess.run(["sh", "-ec", script], env=environment, check=True, **quiet)
+
+
 shown = b""
 answered = False
+steps = asked.get("steps", [])
+# What was shown before the last step does not count for the next one.
+seen = 0
 while True:
     try:
         piece = os.read(terminal, 65536)
@@ -33,11 +45,13 @@ while True:
     shown += piece
     if not answered and shown.endswith((b"[y/N] ", b"confirm: ")):
         answered = True
-        environment = {**asked["environment"], "CLOUDCTL": asked["command"][0]}
-        # What it says must not get in between.
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": sys.stderr}
-        subprocess.run(["sh", "-ec", asked["meanwhile"]], env=environment, check=True, **quiet)
+        run_shell(asked["meanwhile"])
         os.write(terminal, asked["answer"].encode())
+    while steps and steps[0]["until"].encode() in shown[seen:]:
+        step = steps.pop(0)
+        seen = len(shown)
+        run_shell(step["run"])
+        os.write(terminal, step["type"].encode())
 
 _, status = os.waitpid(child, 0)
 sys.stdout.buffer.write(shown)

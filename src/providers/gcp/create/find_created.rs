@@ -178,9 +178,9 @@ impl CreateCall<'_> {
         }
         if !accelerators.is_empty() && (names_field("guestAccelerators") || something_missing) {
             // The GPU exists, and the machine type takes it.
-            return error.with_kind(ErrorKind::Capacity).with_hint(
-                "the zone has no such GPU: let it look further with --fallback zone, or name another --zone",
-            );
+            return error
+                .with_kind(ErrorKind::Capacity)
+                .with_hint("the zone has no such GPU: name another --zone");
         }
         // Something that the spec names does not exist or is not valid.
         error.with_kind(ErrorKind::InvalidSpec)

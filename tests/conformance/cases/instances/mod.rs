@@ -10,6 +10,7 @@ mod list;
 mod power;
 mod selection;
 mod terminate;
+mod watch;
 
 use crate::Case;
 
@@ -25,6 +26,7 @@ pub fn cases() -> Vec<Case> {
         power::cases(),
         selection::cases(),
         terminate::cases(),
+        watch::cases(),
     ];
     all.into_iter().flatten().collect()
 }
