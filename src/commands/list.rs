@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::instance_args::{note_skipped_clouds, print_batch, region_selection, warn_about_gap};
-use super::price::monthly_price;
+use super::price_list::monthly_price;
 use crate::catalog::Catalog;
 use crate::cloud::{Error, Instance, InstanceState, ListFilter, Provider, check_selectable};
 use crate::command_context::Context;

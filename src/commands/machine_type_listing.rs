@@ -85,6 +85,11 @@ pub(super) async fn list_machine_types(
         let reason = format!("no region of {kind} is named");
         return list_offline(cloud, words, requirements, catalog, &reason);
     }
+    if let ([region], []) = (regions.as_slice(), words) {
+        listing.note = Some(format!(
+            "{kind}: these are the machine types of {region}, where new VMs go; -r shows those of other regions"
+        ));
+    }
     let queries = regions.iter().map(|region| provider.machine_types(region, &[]));
     let answers = join_all(queries).await;
     for (region, answer) in regions.iter().zip(answers) {

@@ -6,7 +6,7 @@ use super::instance_args::{
     DEFAULT_TIMEOUT, check_accounts, find_instances, note_skipped_clouds, print_changed, region_selection,
 };
 use super::wait::{wait_with_steps, with_goal};
-use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery, ListFilter, Result, parse_duration};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery, ListFilter, Result, format_account, parse_duration};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
@@ -316,8 +316,7 @@ fn format_accounts(instances: &[Instance]) -> String {
     // Each account with its regions, in the order of the instances.
     let mut accounts: Vec<(String, Vec<&str>)> = Vec::new();
     for instance in instances {
-        let account = instance.account.as_deref().unwrap_or_default();
-        let account = format!("{} {account}", instance.provider).trim_end().to_owned();
+        let account = format_account(instance.provider, instance.account.as_deref().unwrap_or_default());
         let region = instance.region.as_str();
         match accounts.iter_mut().find(|(known, _)| *known == account) {
             Some((_, regions)) if regions.contains(&region) => {}

@@ -85,7 +85,6 @@ fn requirements_without_match_name_the_nearest() {
     for (arguments, hint) in [
         (&["price", "--memory", "5000000"][..], "GiB"),
         (&["price", "--gpu", "abacus"], "t4"),
-        (&["price", "-p", "mock"], "type list"),
     ] {
         let run = sandbox.run(arguments).expect(2);
         let told = run

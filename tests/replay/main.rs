@@ -15,6 +15,7 @@
     reason = "tests"
 )]
 
+mod additions;
 #[path = "../support/command_line.rs"]
 mod command_line;
 mod compare;
