@@ -37,7 +37,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     for instance in &instances {
         if let Some(problem) = &instance.label_problem {
             let reference = &instance.reference;
-            let warning = format!("{reference}: cloudctl's own labels on it make no sense: {problem}");
+            let warning = format!("{reference}: cloudctl's own labels on it are invalid: {problem}");
             context.printer.warn(&warning);
         }
     }

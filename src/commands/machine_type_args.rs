@@ -76,7 +76,7 @@ pub(super) fn priced_providers(context: &Context) -> Vec<ProviderKind> {
 pub(super) fn reject_zone(context: &Context) -> Result<()> {
     let setting = &context.settings.zone;
     match &setting.value {
-        Some(zone) if setting.source.is_flag() => Err(zone_error(zone).with_hint("pass -r REGION in the place of -z")),
+        Some(zone) if setting.source.is_flag() => Err(zone_error(zone).with_hint("pass -r REGION instead of -z")),
         _ => Ok(()),
     }
 }

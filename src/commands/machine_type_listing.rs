@@ -177,9 +177,7 @@ fn list_offline(
         _ => named_regions.iter().flat_map(rows_in).collect(),
     };
     if words.is_empty() || !listing.rows.is_empty() {
-        listing.note = Some(format!(
-            "{reason}: what cloudctl knows of its machine types by itself is listed"
-        ));
+        listing.note = Some(format!("{reason}: these are the built-in machine types of {kind}"));
     }
     listing
 }

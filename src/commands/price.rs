@@ -103,7 +103,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         match rows.iter().find(|row| row.cloud.kind == kind && row.price.is_none()) {
             Some(unpriced) => notes.push(explain_missing_price(unpriced, args.spot)),
             None if rows.iter().any(|row| row.cloud.kind == kind) => {}
-            None => notes.push(format!("{kind}: no known machine type there has {requirements}")),
+            None => notes.push(format!("{kind}: no known machine type has {requirements} there")),
         }
     }
     for note in notes {
@@ -112,7 +112,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     let days = rows.iter().filter_map(|row| row.price?.as_of);
     if let Some(oldest) = days.min() {
         let text = format!(
-            "prices with Linux, without disk and traffic, of {oldest}; `cloudctl catalog update` fetches new ones"
+            "prices of {oldest} for Linux, without disks and traffic; `cloudctl catalog update` fetches new ones"
         );
         context.printer.note_on_terminal(&text);
     }

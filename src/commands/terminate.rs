@@ -236,7 +236,7 @@ async fn select_instances(args: &Args, context: &mut Context) -> anyhow::Result<
     let mut expired = find_expired(&|kind| clouds.get(kind), selected).await;
     for gap in inventory.gaps {
         let error = gap.error.with_kind(ErrorKind::Incomplete);
-        expired.errors.push(error.context("what is past its time is not known"));
+        expired.errors.push(error.context("not all expired VMs are known"));
     }
     Ok(expired)
 }

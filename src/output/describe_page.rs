@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use anstyle::Style;
 use jiff::Timestamp;
 use serde_json::Value;
+use unicode_width::UnicodeWidthStr;
 
 use super::columns::{PRICE_NOTE, PRICE_PER_MONTH};
 use super::output_record::Record;
@@ -68,7 +69,7 @@ const GROUPS: &[Group] = &[
 /// The fields whose entries have lines of their own, with the titles of their groups.
 const ENTRIES: [(&str, &str); 2] = [("Labels", "labels"), ("Native", "native")];
 
-/// How wide the part before the values is.
+/// How wide the part before the values is at least.
 const LABEL_WIDTH: usize = 14;
 
 /// Writes the page of one record.
@@ -79,7 +80,7 @@ pub(super) fn write_page(out: &mut dyn Write, record: &Record, now: Timestamp, c
         }
         write_title(out, group.title, colour)?;
         for (label, field) in group.lines {
-            write_line(out, label, &format_value(record, field, now, colour))?;
+            write_line(out, label, &format_value(record, field, now, colour), LABEL_WIDTH)?;
         }
     }
     for (title, field) in ENTRIES {
@@ -91,8 +92,10 @@ pub(super) fn write_page(out: &mut dyn Write, record: &Record, now: Timestamp, c
         }
         writeln!(out)?;
         write_title(out, title, colour)?;
-        for (key, value) in entries {
-            write_line(out, &display_name(key), &format_cell(value))?;
+        let names: Vec<_> = entries.keys().map(|key| display_name(key)).collect();
+        let width = names.iter().map(|name| name.width()).fold(LABEL_WIDTH, usize::max);
+        for (name, value) in names.iter().zip(entries.values()) {
+            write_line(out, name, &format_cell(value), width)?;
         }
     }
     Ok(())
@@ -103,8 +106,10 @@ fn write_title(out: &mut dyn Write, title: &str, colour: bool) -> io::Result<()>
     writeln!(out, "{style}{title}{style:#}")
 }
 
-fn write_line(out: &mut dyn Write, label: &str, value: &str) -> io::Result<()> {
-    writeln!(out, "  {label:LABEL_WIDTH$}  {value}")
+fn write_line(out: &mut dyn Write, label: &str, value: &str, width: usize) -> io::Result<()> {
+    let padding = width.saturating_sub(label.width());
+    let value = if value.is_empty() { "-" } else { value };
+    writeln!(out, "  {label}{:padding$}  {value}", "")
 }
 
 /// Formats a value of the page: a time with its age, a state in its colour, and an unknown price with the reason.

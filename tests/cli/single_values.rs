@@ -28,7 +28,10 @@ fn value_is_bare_with_one_line_for_each_vm() {
         ("describe one -p mock -o value=labels", "role=worker,team=blue"),
         ("describe one -p mock -o value=price", "0.02"),
         ("describe one -p mock -o value=expires", "never"),
-        ("create one -p mock -l team=blue -l role=worker -o value=name", "one"),
+        (
+            "create one -p mock -l team=blue -l role=worker --native boot_seconds=0 -o value=name",
+            "one",
+        ),
         ("create three -p mock --dry-run -o value=machine_type", "small"),
         ("wait one -p mock -o value=state", "running"),
         ("protect one -p mock -o value=protected", "true"),

@@ -138,7 +138,7 @@ fn print_result(instances: &[Instance], errors: Vec<Error>, context: &mut Contex
     let printed = context.print_report(&Report::from_instances(instances, errors), &INSTANCES);
     if printed.is_err() || context.printer.is_closed() {
         for instance in instances {
-            let warning = format!("stdout cannot be written; {} exists", instance.reference);
+            let warning = format!("stdout cannot be written, but {} exists", instance.reference);
             context.printer.warn(&warning);
         }
     }

@@ -120,9 +120,9 @@ pub(super) fn note_selected(selected: Option<&SelectedOffer>, context: &mut Cont
         Some(machine) => format!("{} ", machine.architecture),
         None => String::new(),
     };
-    let mut note = format!("the cheapest {architecture}machine that fits is {best}");
+    let mut note = format!("the cheapest {architecture}that fits is {best}");
     if let Some(next) = selected.next_best.as_ref().and_then(describe) {
-        note.push_str(&format!("; the next one is {next}"));
+        note.push_str(&format!("; next is {next}"));
     }
     context.printer.note(&note);
 }
