@@ -131,7 +131,7 @@ fn compare_all(jobs: &[Job]) {
     for job in jobs {
         for (index, (step, result)) in job.scenario.steps.iter().zip(&job.results).enumerate() {
             let (expected, actual) = (&step.expected, &result.printed);
-            if expected != actual {
+            if !additions::is_same_or_has_additions(expected, actual) {
                 differences.push(format!(
                     "{}: scenario `{}`, step {}: {}\n{}",
                     job.file,
