@@ -13,7 +13,7 @@ fn adopted_vm_must_meet_price_limits() {
     run(&sandbox, &["endless", "--type", "large"]).expect(0);
     run(&sandbox, &["long", "--type", "large", "--ttl", "10d"]).expect(0);
     for (arguments, words) in [
-        (&["endless", "--type", "large", "--budget", "5"][..], "it has no TTL"),
+        (&["endless", "--type", "large", "--budget", "5"][..], "has no TTL"),
         (
             &["long", "--type", "large", "--ttl", "10d", "--max-price", "0.1"],
             "costs 0.16 USD an hour",
