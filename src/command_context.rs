@@ -272,12 +272,12 @@ impl Context {
         };
         if kinds.is_empty() {
             let flags = ProviderChoice::words().into_iter().map(|word| format!("-p {word}"));
-            let error = Error::invalid("no provider is given, and where a VM goes is never guessed");
+            let error = Error::invalid("no provider is given, and cloudctl never guesses where a VM goes");
             return Err(error.with_hint(format!("pass {}, or set CLOUDCTL_PROVIDER", join_with_or(flags))));
         }
         let providers = self.connect(kinds)?;
         if providers.len() > 1 && !settings.providers.source.is_flag() {
-            let error = Error::invalid("several providers are given, and not by a flag of this command");
+            let error = Error::invalid("several providers are set, but not by -p");
             return Err(error.with_hint("pass one -p, or several to take the cheapest, or -p any"));
         }
         Ok(providers)

@@ -126,11 +126,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, host: Host) -> ExitSta
         };
         return report_error(error, &mut printer);
     }
+    if settings.no_headers {
+        printer.hide_headers();
+    }
     let mut context = Context::new(settings, drivers, printer, input, clock);
     panics.set_shutdown(&context.shutdown);
     context.shutdown.start_signal_handling();
     let status =
         execute(cli.command, &mut context).unwrap_or_else(|error| report_any_error(error, &mut context.printer));
+    let status = report_missing_value(status, &mut context.printer);
     match context.shutdown.signal_status() {
         // SIGINT and SIGTERM have different codes.
         Some(by_signal) if status == ExitStatus::INTERRUPTED => by_signal,
@@ -193,6 +197,18 @@ async fn execute_with_clouds(command: Command, context: &mut Context) -> anyhow:
         Command::Doctor(args) => commands::doctor::run(args, context).await,
         Command::Context(args) => commands::context::run(args, context).await,
         Command::Schema(_) | Command::Completion(_) | Command::Man(_) | Command::Help(_) => Ok(ExitStatus::DONE),
+    }
+}
+
+/// Reports that `-o value=` has no value to print. A failure of the command itself keeps its own exit code.
+fn report_missing_value(status: ExitStatus, printer: &mut Printer) -> ExitStatus {
+    let Some(error) = printer.take_missing_value() else {
+        return status;
+    };
+    printer.report_error(&error);
+    match status {
+        ExitStatus::DONE => ExitStatus::from_kind(error.kind()),
+        failed => failed,
     }
 }
 

@@ -33,6 +33,8 @@ pub struct CloudInfo {
     pub default_machine_type: fn(Architecture) -> &'static str,
     /// What `cloudctl catalog update` reads prices from; `None` if the cloud publishes none.
     pub price_source: Option<&'static str>,
+    /// Why the catalog has no spot prices, and how to get one; `None` where it has them, or the cloud itself has.
+    pub no_spot_price_note: Option<&'static str>,
     /// The hint for missing or expired credentials.
     pub sign_in_hint: &'static str,
     /// The hint for a limit of the account.

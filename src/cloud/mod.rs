@@ -68,7 +68,7 @@ pub use partial_listing::{InstanceSink, ListFilter, Listing};
 pub use provider::{
     Access, CatalogSource, Cleanup, CreateOutcome, Identity, Instances, Locations, Provider, PublishedPrice,
 };
-pub use provider_kind::{ProviderKind, UnknownProvider, join_with_and, join_with_or};
+pub use provider_kind::{ProviderKind, UnknownProvider, format_account, join_with_and, join_with_or};
 pub use public_key::{key_fingerprint, remove_key_comment};
 pub use shell_quoting::quote_for_shell;
 pub use time::{Clock, format_duration, parse_duration};

@@ -78,6 +78,14 @@ fn join_words(words: impl IntoIterator<Item = impl fmt::Display>, conjunction: &
     }
 }
 
+/// Formats an account for a message: `aws 123456789012`. The mock has one account, which is called like it and not repeated.
+pub fn format_account(provider: ProviderKind, account: &str) -> String {
+    match account == provider.as_str() || account.is_empty() {
+        true => provider.to_string(),
+        false => format!("{provider} {account}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -75,7 +75,7 @@ fn show_metadata(context: &mut Context) -> anyhow::Result<ExitStatus> {
 async fn update_prices(context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check_format(&UPDATES)?;
     let path = context.catalog_path().ok_or_else(|| {
-        Error::invalid("there is no home folder to keep prices in").with_hint("name a file with CLOUDCTL_CATALOG")
+        Error::invalid("there is no home folder to store prices in").with_hint("name a file with CLOUDCTL_CATALOG")
     })?;
     let providers = context.providers_to_query()?;
     let catalog = context.catalog();
@@ -88,7 +88,10 @@ async fn update_prices(context: &mut Context) -> anyhow::Result<ExitStatus> {
         match answer {
             // An empty price list does not replace the prices that were fetched before.
             Ok(prices) if prices.is_empty() => {
-                let message = format!("{} gave no prices that are understood", price_source(provider.info()));
+                let message = format!(
+                    "{} gave no prices that cloudctl understands",
+                    price_source(provider.info())
+                );
                 report.errors.push(Error::new(ErrorKind::Incomplete, message).at(kind));
             }
             Ok(prices) => {

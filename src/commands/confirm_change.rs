@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::cloud::{Error, ErrorKind, Instance, Result};
+use crate::cloud::{Error, ErrorKind, Instance, Result, format_account};
 use crate::command_context::Context;
 use crate::output::display_name;
 
@@ -123,8 +123,7 @@ fn format_accounts(instances: &[Instance]) -> String {
     // Each account with its regions, in the order of the instances.
     let mut accounts: Vec<(String, Vec<&str>)> = Vec::new();
     for instance in instances {
-        let account = instance.account.as_deref().unwrap_or_default();
-        let account = format!("{} {account}", instance.provider).trim_end().to_owned();
+        let account = format_account(instance.provider, instance.account.as_deref().unwrap_or_default());
         let region = instance.region.as_str();
         match accounts.iter_mut().find(|(known, _)| *known == account) {
             Some((_, regions)) if regions.contains(&region) => {}

@@ -19,7 +19,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     let provider = context.clouds().get(instance.provider);
     let output = provider.console_output(&instance.reference).await?;
     if output.is_empty() {
-        context.printer.note("the console is empty so far");
+        context.printer.note("the VM has written nothing to its console yet");
     }
     context.printer.print_bytes(&output)?;
     Ok(ExitStatus::DONE)

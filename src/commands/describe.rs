@@ -3,10 +3,12 @@
 use futures_util::future::join_all;
 
 use super::instance_args::{InstanceArgs, find_instances};
-use crate::cloud::Error;
+use super::price_list::monthly_price;
+use crate::cloud::{Error, Instance};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
-use crate::output::{INSTANCES, Report};
+use crate::operations::fill_in_prices;
+use crate::output::{INSTANCES, Record, Report, explain_unknown_price};
 
 /// Show all fields of VMs
 #[derive(clap::Args, Clone, Debug)]
@@ -44,12 +46,33 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     for instance in &instances {
         if let Some(problem) = &instance.label_problem {
             let reference = &instance.reference;
-            let warning = format!("{reference}: cloudctl's own labels on it make no sense: {problem}");
+            let warning = format!("{reference}: cloudctl's own labels on it are invalid: {problem}");
             context.printer.warn(&warning);
         }
     }
     let now = context.now();
-    let report = Report::from_instances(&instances, errors);
-    context.printer.print_details(&report, &INSTANCES, now)?;
+    let report = match context.printer.prints_pages() {
+        true => Report {
+            items: instances
+                .iter()
+                .map(|instance| page_record(instance, context))
+                .collect(),
+            errors,
+        },
+        false => Report::from_instances(&instances, errors),
+    };
+    context.printer.print_pages(&report, &INSTANCES, now)?;
     Ok(ExitStatus::from_batch(instances.len(), &report.errors))
+}
+
+/// The record of an instance for its page: with what the catalog knows of its machine type.
+fn page_record(instance: &Instance, context: &mut Context) -> Record {
+    let mut priced = instance.clone();
+    fill_in_prices(&mut priced, &context.catalog());
+    let note = match priced.price_usd_per_hour {
+        None if !priced.state.is_gone() => Some(explain_unknown_price(&priced, context.info(priced.provider))),
+        _ => None,
+    };
+    let per_month = priced.price_usd_per_hour.map(monthly_price);
+    Record::from(&priced).with_price_details(per_month, note.as_deref())
 }

@@ -1,6 +1,6 @@
 //! `cloudctl label`: sets and removes labels of VMs.
 
-use super::instance_args::{check_accounts, find_for_change, print_changed};
+use super::instance_args::{ConditionArgs, check_accounts, find_for_change, print_changed};
 use crate::cloud::{Error, InstanceQuery, LabelChanges, Result, parse_label, parse_removed_label, quoted};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
@@ -18,17 +18,20 @@ pub struct Args {
     /// Labels are written as for create: a key or value with a comma or a double quote goes into double quotes.
     #[arg(value_name = "REF|KEY=VALUE|KEY-", required = true)]
     words: Vec<String>,
+    #[command(flatten)]
+    conditions: ConditionArgs,
 }
 
 /// Labels each VM, and shows the VMs afterwards.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check_format(&INSTANCES)?;
-    let request = LabelRequest::parse(&args.words)?;
+    let request = LabelRequest::parse(&args.words, &args.conditions)?;
     for note in &request.notes {
         context.printer.note(note);
     }
     check_labels_before_calls(&request, context)?;
-    let targets = find_for_change(&request.references, context).await?;
+    let selection = args.conditions.to_selection(&request.references);
+    let targets = find_for_change(selection, "label", context).await?;
     let clouds = context.clouds();
     check_label_changes(&|kind| clouds.get(kind), &targets, &request.changes)?;
     check_accounts(&targets, context).await?;
@@ -78,7 +81,7 @@ impl LabelRequest {
     /// # Errors
     /// `InvalidSpec` for an invalid reference or label, a key that is given twice, a reference after a change, and without
     /// a reference or a change.
-    fn parse(words: &[String]) -> Result<Self> {
+    fn parse(words: &[String], conditions: &ConditionArgs) -> Result<Self> {
         let mut request = Self::default();
         for word in words {
             match WordKind::of(word) {
@@ -88,9 +91,13 @@ impl LabelRequest {
                 WordKind::LabelToRemove => request.changes.add_label_to_remove(&parse_removed_label(word)?)?,
             }
         }
-        if request.references.is_empty() {
+        if request.references.is_empty() && conditions.is_empty() {
             return Err(Error::invalid("no VM is named, only changes of labels")
                 .with_hint("name the VMs first: cloudctl label NAME KEY=VALUE"));
+        }
+        if !request.references.is_empty() && !conditions.is_empty() {
+            return Err(Error::invalid("VMs are named, and selected by -l or --filter too")
+                .with_hint("name the VMs, or select them: cloudctl label -l env=ci KEY=VALUE"));
         }
         if request.changes.is_empty() {
             return Err(Error::invalid("no change of a label is given, only VMs")

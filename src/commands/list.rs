@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::instance_args::{ConditionArgs, note_skipped_clouds, print_batch, region_selection, warn_about_gap};
 use super::list_watch::{DEFAULT_INTERVAL, ListWatch, check_watch_output, parse_interval};
-use super::price::monthly_price;
+use super::price_list::monthly_price;
 use crate::catalog::Catalog;
 use crate::cloud::{
     Error, ErrorKind, Gap, Instance, InstanceQuery, InstanceState, ListFilter, Provider, Result, check_selectable,

@@ -1,7 +1,7 @@
 //! `cloudctl type`: lists machine types.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::ValueEnum;
 use futures_util::future::join_all;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::machine_type_args::{MachineArgs, priced_providers, reject_zone};
 use super::machine_type_listing::{Row, list_machine_types};
-use super::price::round_gib;
+use super::price_list::round_gib;
 use crate::cloud::{MachineRequirements, MachineType, ProviderKind};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
@@ -104,8 +104,12 @@ pub async fn run(subcommand: Subcommands, context: &mut Context) -> anyhow::Resu
     rows.retain(|row| meets_requirements(&requirements, &row.machine));
     rows.sort_by(|one, other| args.sort.compare(one, other));
     let status = ExitStatus::from_batch(answered, &errors);
+    let marks = CheapestMarks::new(&rows, &requirements);
     let report = Report {
-        items: rows.iter().map(Record::from).collect(),
+        items: rows
+            .iter()
+            .map(|row| Record::from(row).with_comparison(&marks.text(row)))
+            .collect(),
         errors,
     };
     context.print_report(&report, &MACHINE_TYPES)?;
@@ -113,7 +117,7 @@ pub async fn run(subcommand: Subcommands, context: &mut Context) -> anyhow::Resu
         context.printer.note(&note);
     }
     if report.items.is_empty() && report.errors.is_empty() {
-        context.printer.note("no machine types");
+        context.printer.note(&no_machine_types_note(&requirements));
     }
     Ok(status)
 }
@@ -134,6 +138,60 @@ fn meets_requirements(requirements: &MachineRequirements, machine: &MachineType)
         compared.gpu = None;
     }
     requirements.are_met_by(&compared)
+}
+
+fn no_machine_types_note(requirements: &MachineRequirements) -> String {
+    match requirements.is_empty() {
+        true => "no machine types".to_owned(),
+        false => format!("no machine type has {requirements}; ask for less, or look in another region with -r"),
+    }
+}
+
+/// The lowest price of each architecture: of all clouds, and of each one.
+struct CheapestMarks {
+    of_all: BTreeMap<&'static str, f64>,
+    of_cloud: BTreeMap<(&'static str, ProviderKind), f64>,
+    /// What follows the architecture.
+    ending: &'static str,
+}
+
+impl CheapestMarks {
+    fn new(rows: &[Row], requirements: &MachineRequirements) -> Self {
+        let mut marks = Self {
+            of_all: BTreeMap::new(),
+            of_cloud: BTreeMap::new(),
+            ending: if requirements.is_empty() { "" } else { " that fits" },
+        };
+        for row in rows {
+            // `create` takes no machine type of an old generation.
+            if let Some(price) = row.usd_per_hour
+                && row.machine.is_current
+            {
+                let architecture = row.machine.architecture.as_str();
+                let lowest = marks.of_all.entry(architecture).or_insert(price);
+                *lowest = lowest.min(price);
+                let lowest = marks.of_cloud.entry((architecture, row.kind)).or_insert(price);
+                *lowest = lowest.min(price);
+            }
+        }
+        marks
+    }
+
+    /// The text beside a row: `cheapest x86_64`, or nothing.
+    fn text(&self, row: &Row) -> String {
+        let architecture = row.machine.architecture.as_str();
+        let ending = self.ending;
+        let is_lowest = |lowest: Option<&f64>| {
+            row.machine.is_current && row.usd_per_hour.is_some() && row.usd_per_hour.as_ref() == lowest
+        };
+        if is_lowest(self.of_all.get(architecture)) {
+            format!("cheapest {architecture}{ending}")
+        } else if is_lowest(self.of_cloud.get(&(architecture, row.kind))) {
+            format!("cheapest {architecture}{ending} on {}", row.kind)
+        } else {
+            String::new()
+        }
+    }
 }
 
 impl SortBy {

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::create::parse_memory;
+use super::price_list::PriceList;
 use crate::catalog::Catalog;
 use crate::cloud::{
     Architecture, Area, CloudInfo, Error, Gpu, MachineRequirements, MachineType, ProviderKind, Result, quoted,
@@ -80,7 +81,7 @@ pub(super) fn priced_providers(context: &Context) -> Vec<ProviderKind> {
 pub(super) fn reject_zone(context: &Context) -> Result<()> {
     let setting = &context.settings.zone;
     match &setting.value {
-        Some(zone) if setting.source.is_flag() => Err(zone_error(zone).with_hint("pass -r REGION in the place of -z")),
+        Some(zone) if setting.source.is_flag() => Err(zone_error(zone).with_hint("pass -r REGION instead of -z")),
         _ => Ok(()),
     }
 }
@@ -93,30 +94,25 @@ fn zone_error(zone: &str) -> Error {
 ///
 /// # Errors
 /// `InvalidSpec` for a region that none of them is known to have, or a zone.
-pub(super) fn checked_region_words(
-    kinds: &[ProviderKind],
-    catalog: &Catalog,
-    context: &Context,
-) -> Result<Vec<String>> {
+pub(super) fn checked_region_words(price_lists: &[PriceList], context: &Context) -> Result<Vec<String>> {
     reject_zone(context)?;
     let words = context.settings.regions.value.clone().unwrap_or_default();
     for word in &words {
-        let has_region = |kind: &ProviderKind| {
-            let known = catalog.regions(*kind);
-            !matching_regions(context.info(*kind), std::slice::from_ref(word), &known).is_empty()
+        let has_region = |prices: &PriceList| {
+            !matching_regions(prices.cloud, std::slice::from_ref(word), &prices.regions).is_empty()
         };
-        if !kinds.iter().any(has_region) {
-            return Err(unknown_region_error(word, kinds, catalog));
+        if !price_lists.iter().any(has_region) {
+            return Err(unknown_region_error(word, price_lists));
         }
     }
     Ok(words)
 }
 
 /// Creates the error for a word that is no region or area of these clouds. It may be a zone of one.
-fn unknown_region_error(word: &str, kinds: &[ProviderKind], catalog: &Catalog) -> Error {
-    for region in kinds.iter().flat_map(|kind| catalog.regions(*kind)) {
+fn unknown_region_error(word: &str, price_lists: &[PriceList]) -> Error {
+    for region in price_lists.iter().flat_map(|prices| &prices.regions) {
         // The letter of a zone comes after its region: `us-east-1a`, `europe-west1-b`.
-        let rest = word.strip_prefix(&region).unwrap_or_default();
+        let rest = word.strip_prefix(region).unwrap_or_default();
         if rest
             .trim_start_matches('-')
             .starts_with(|letter: char| letter.is_ascii_lowercase())
@@ -124,14 +120,17 @@ fn unknown_region_error(word: &str, kinds: &[ProviderKind], catalog: &Catalog) -
             return zone_error(word).with_hint(format!("give its region: -r {region}"));
         }
     }
-    let clouds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
+    let clouds: Vec<_> = price_lists.iter().map(|prices| prices.cloud.kind.as_str()).collect();
     let areas = Area::ALL.map(Area::as_str).join(", ");
+    let example = price_lists
+        .first()
+        .map_or("us-east-1", |prices| prices.cloud.example_region);
     Error::invalid(format!(
         "no region {} of {} is known",
         quoted(word),
         clouds.join(" or ")
     ))
-    .with_hint(format!("name a region such as us-east-1, or one of {areas}"))
+    .with_hint(format!("name a region such as {example}, or one of {areas}"))
 }
 
 /// The regions of a cloud that `words` mean: names of regions and areas.

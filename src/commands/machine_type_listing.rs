@@ -85,6 +85,11 @@ pub(super) async fn list_machine_types(
         let reason = format!("no region of {kind} is named");
         return list_offline(cloud, words, requirements, catalog, &reason);
     }
+    if let ([region], []) = (regions.as_slice(), words) {
+        listing.note = Some(format!(
+            "{kind}: these are the machine types of {region}, where new VMs go; -r shows those of other regions"
+        ));
+    }
     let queries = regions.iter().map(|region| provider.machine_types(region, &[]));
     let answers = join_all(queries).await;
     for (region, answer) in regions.iter().zip(answers) {
@@ -172,9 +177,7 @@ fn list_offline(
         _ => named_regions.iter().flat_map(rows_in).collect(),
     };
     if words.is_empty() || !listing.rows.is_empty() {
-        listing.note = Some(format!(
-            "{reason}: what cloudctl knows of its machine types by itself is listed"
-        ));
+        listing.note = Some(format!("{reason}: these are the built-in machine types of {kind}"));
     }
     listing
 }

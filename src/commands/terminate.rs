@@ -247,7 +247,7 @@ async fn select_expired(resolved: ResolvedInstances, context: &Context) -> Selec
     let mut expired = find_expired(&|kind| clouds.get(kind), resolved.instances).await;
     for gap in resolved.open_gaps {
         let error = gap.error.with_kind(ErrorKind::Incomplete);
-        expired.errors.push(error.context("what is past its time is not known"));
+        expired.errors.push(error.context("not all expired VMs are known"));
     }
     SelectedInstances {
         instances: expired.instances,

@@ -38,9 +38,9 @@ impl GoalValue {
 
     /// The state that a query without a scope names; `None` if it is no state.
     pub(super) fn from_query(query: &InstanceQuery) -> Option<Self> {
-        match query.scope {
-            Some(_) => None,
-            None => Self::from_str(&query.name_or_id, false).ok(),
+        match (&query.scope, &query.name) {
+            (None, QueriedName::NameOrId(word)) => Self::from_str(word, false).ok(),
+            _ => None,
         }
     }
 }

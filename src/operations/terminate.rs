@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt};
 use super::apply_action::{Change, group_by_provider, index_by_reference, relist, relist_until_signal, send};
 use crate::cloud::{
     Disk, Error, ErrorKind, ErrorLocation, Instance, InstanceAction, InstanceRef, InstanceState, Leftover,
-    OrphanedDisk, Provider, ProviderKind, Result,
+    OrphanedDisk, Provider, ProviderKind, Result, format_account,
 };
 use crate::shutdown::Shutdown;
 
@@ -162,8 +162,8 @@ pub async fn check_account(provider: &dyn Provider, expected: Option<&str>) -> R
     Err(Error::new(
         ErrorKind::Refused,
         format!(
-            "these credentials are for {kind} {}, but {expected} is expected; nothing was changed",
-            identity.account
+            "these credentials are for {}, but {expected} is expected; nothing was changed",
+            format_account(kind, &identity.account)
         ),
     )
     .with_hint("use the context or credentials of the expected account"))

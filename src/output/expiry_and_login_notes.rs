@@ -35,7 +35,7 @@ pub fn no_enforcer_warning(instances: &[Instance]) -> Option<String> {
         return None;
     }
     Some(format!(
-        "nothing ends {} at its time but `cloudctl terminate --expired`, which is for you to run",
+        "nothing ends {} when its time is over: run `cloudctl terminate --expired` then",
         unenforced.join(", ")
     ))
 }

@@ -20,13 +20,13 @@ fn general_hint(kind: ErrorKind, cloud: Option<&'static CloudInfo>) -> &'static 
         (ErrorKind::NotFound, _) => "check the name; `cloudctl list` shows which VMs there are",
         (ErrorKind::Ambiguous, _) => "name one of them in full, as `cloudctl list -o ref` prints it",
         (ErrorKind::AlreadyExists, _) => "use another name",
-        (ErrorKind::Protected, _) => "take the protection off first: `cloudctl unprotect`",
+        (ErrorKind::Protected, _) => "remove the protection first: `cloudctl unprotect`",
         (ErrorKind::Quota, Some(cloud)) => cloud.quota_hint,
         (ErrorKind::Quota, None) => "terminate something, or ask for a higher limit",
-        (ErrorKind::Capacity, _) => "let it look further with --fallback zone,type,region, or try another -r",
+        (ErrorKind::Capacity, _) => "try other locations with --fallback zone,type,region, or another -r",
         (ErrorKind::Throttled, _) => "run the same command again in a minute",
         (ErrorKind::Network, _) => "run the same command again; `cloudctl doctor` shows what can be reached",
-        (ErrorKind::Timeout, _) => "it exists: wait longer with `cloudctl wait`, or terminate it",
+        (ErrorKind::Timeout, _) => "the VM exists: wait longer with `cloudctl wait`, or terminate it",
         (ErrorKind::UnknownOutcome, _) => {
             "a VM may exist: run the same command again, which never makes a second one, or terminate it by name"
         }
@@ -34,7 +34,7 @@ fn general_hint(kind: ErrorKind, cloud: Option<&'static CloudInfo>) -> &'static 
         (ErrorKind::Interrupted, _) => "run the same command again",
         (ErrorKind::Internal, _) => "run it again with -vv and report what it prints",
         (ErrorKind::InvalidSpec, _) => "change that value; each command's --help says what it takes",
-        (ErrorKind::Unsupported, _) => "leave it out, or use another provider",
+        (ErrorKind::Unsupported, _) => "leave that option out, or use another provider",
         (ErrorKind::Refused, _) => "look at the VM with `cloudctl describe`, and at who you are with `cloudctl whoami`",
     }
 }

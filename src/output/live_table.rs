@@ -108,12 +108,13 @@ impl Printer {
         let layout = Layout {
             width: Some(size.columns.saturating_sub(MARK_WIDTH)),
             colour,
+            shows_headers: true,
             now,
         };
         let records: Vec<Record> = content.rows.iter().map(|row| row.record.clone()).collect();
         let mut table = Vec::new();
         match self.format() {
-            Format::Columns(names) => write_named(&mut table, &names, &records, &layout)?,
+            Format::Columns(names) => write_named(&mut table, &names, view, &records, &layout)?,
             Format::Wide => write_table(&mut table, view.wide_columns(), &records, &layout)?,
             _ => write_table(&mut table, view.columns, &records, &layout)?,
         }

@@ -5,12 +5,14 @@
 use std::io::Write;
 
 mod columns;
+mod describe_page;
 mod expiry_and_login_notes;
 mod hints;
 mod json_schemas;
 mod live_table;
 mod output_formats;
 mod output_record;
+mod price_notes;
 mod printer;
 mod redaction;
 mod sanitize;
@@ -19,7 +21,7 @@ mod table;
 mod terminal_text;
 
 pub use columns::identity_and_settings::{CONTEXTS, DOCTOR, IDENTITIES, SETTINGS};
-pub use columns::types_and_prices::{CATALOG_PARTS, COSTS, MACHINE_TYPES, PRICES, UPDATES};
+pub use columns::types_and_prices::{CATALOG_PARTS, COSTS, MACHINE_TYPES, PRICES, UPDATES, VM_PRICES};
 pub use columns::{Column, ColumnSet, IMAGES, INSTANCES, PREVIEWS, REGIONS};
 pub use expiry_and_login_notes::{format_expiry, no_enforcer_warning, password_hint, ssh_hint};
 pub use hints::hint_for;
@@ -27,6 +29,7 @@ pub use json_schemas::{error_schema, instance_schema};
 pub use live_table::{LiveTableContent, MarkedRecord};
 pub use output_formats::Format;
 pub use output_record::{Record, Report};
+pub use price_notes::{explain_unknown_price, missing_in_catalog_note};
 pub use printer::Printer;
 pub use redaction::Redactor;
 pub use stderr_messages::format_error;

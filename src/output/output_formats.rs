@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::ser::{CompactFormatter, PrettyFormatter};
 
+use super::columns::FOR_PEOPLE_ONLY;
 use super::output_record::Record;
 use super::sanitize::{write_flow_yaml, write_value};
 use super::terminal_text::{escape, format_cell, is_unsafe};
@@ -61,13 +62,19 @@ pub(super) fn write_yaml(out: &mut dyn Write, items: &[Record], errors: Vec<Reco
     out.write_all(text.as_bytes())
 }
 
-pub(super) fn write_csv(out: &mut dyn Write, fields: &[&str], records: &[Record]) -> io::Result<()> {
+pub(super) fn write_csv(
+    out: &mut dyn Write,
+    fields: &[&str],
+    records: &[Record],
+    shows_header: bool,
+) -> io::Result<()> {
     // Written to memory first, so that the error for a closed pipe is not hidden.
     let mut writer = csv::Writer::from_writer(Vec::new());
-    // Columns that are computed for people, such as `age`, are in no record.
     let mut columns = fields.to_vec();
-    columns.retain(|field| !matches!(*field, "age" | "expires"));
-    writer.write_record(&columns)?;
+    columns.retain(|field| !FOR_PEOPLE_ONLY.contains(field));
+    if shows_header {
+        writer.write_record(&columns)?;
+    }
     for record in records {
         writer.write_record(columns.iter().map(|field| csv_cell(record.get(field))))?;
     }
@@ -119,11 +126,25 @@ pub enum Format {
     Ref,
     /// A table of these fields.
     Columns(Vec<String>),
+    /// The bare value of this field.
+    Value(String),
 }
 
 fn unknown_format_error(input: &str) -> Error {
     Error::invalid(format!("unknown output format {}", quoted(input)))
-        .with_hint("use table, wide, json, jsonl, yaml, csv, name, id, ref or columns=a,b")
+        .with_hint("use table, wide, json, jsonl, yaml, csv, name, id, ref, columns=a,b or value=FIELD")
+}
+
+/// Parses the field of `value=FIELD`.
+fn parse_value_field(name: &str) -> Result<String> {
+    if name.is_empty() {
+        return Err(Error::invalid("value= names no field").with_hint("name one, such as -o value=public_ip"));
+    }
+    if name.contains(',') {
+        let error = Error::invalid(format!("value= takes one field, and {} are several", quoted(name)));
+        return Err(error.with_hint(format!("print them as columns: -o columns={name} --no-headers")));
+    }
+    Ok(name.to_owned())
 }
 
 impl Format {
@@ -148,6 +169,9 @@ impl FromStr for Format {
                 true => Err(unknown_format_error(input)),
                 false => Ok(Self::Columns(names)),
             };
+        }
+        if let Some(name) = input.strip_prefix("value=") {
+            return parse_value_field(name.trim()).map(Self::Value);
         }
         match input {
             "table" => Ok(Self::Table),

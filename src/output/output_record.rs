@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Value, json};
 
+use super::columns::{COMPARED, PRICE_NOTE, PRICE_PER_MONTH};
 use super::hints::hint_for;
 use crate::cloud::{
     Area, CloudInfo, CloudInfos, Error, Identity, Image, Instance, InstanceField, LaunchPreview, ProviderKind,
@@ -12,17 +13,39 @@ use crate::cloud::{
 
 /// One result: its fields by name, in the order of the output.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Record(Vec<(&'static str, Value)>);
+pub struct Record {
+    fields: Vec<(&'static str, Value)>,
+    /// Fields that only tables show.
+    for_people: Vec<(&'static str, Value)>,
+}
 
 impl Record {
     /// Creates a record with these fields.
     pub fn new(fields: Vec<(&'static str, Value)>) -> Self {
-        Self(fields)
+        Self {
+            fields,
+            for_people: Vec::new(),
+        }
+    }
+
+    /// Adds the text of the column that marks the cheapest. Machine formats do not have it.
+    pub fn with_comparison(mut self, text: &str) -> Self {
+        self.for_people.push((COMPARED, json!(text)));
+        self
+    }
+
+    /// Adds what the page of `describe` says beside the price per hour: the price per month in USD, or why no price is
+    /// known. Machine formats do not have it.
+    pub fn with_price_details(mut self, per_month: Option<f64>, note: Option<&str>) -> Self {
+        self.for_people.push((PRICE_PER_MONTH, json!(per_month)));
+        self.for_people.push((PRICE_NOTE, json!(note)));
+        self
     }
 
     /// The value of a field; null if the record does not have it.
     pub fn get(&self, name: &str) -> &Value {
-        match self.0.iter().find(|(field, _)| *field == name) {
+        let mut fields = self.fields.iter().chain(&self.for_people);
+        match fields.find(|(field, _)| *field == name) {
             Some((_, value)) => value,
             None => &Value::Null,
         }
@@ -30,19 +53,19 @@ impl Record {
 
     /// The fields in order.
     pub fn fields(&self) -> &[(&'static str, Value)] {
-        &self.0
+        &self.fields
     }
 
     /// Puts a field before the others.
     #[must_use]
     pub fn with_first_field(mut self, name: &'static str, value: Value) -> Self {
-        self.0.insert(0, (name, value));
+        self.fields.insert(0, (name, value));
         self
     }
 
     /// The record of an identity.
     pub fn from_identity(kind: ProviderKind, identity: &Identity) -> Self {
-        Self(vec![
+        Self::new(vec![
             ("provider", json!(kind.as_str())),
             ("account", json!(identity.account)),
             ("principal", json!(identity.principal)),
@@ -51,7 +74,7 @@ impl Record {
 
     /// The record of an image in a region, with the login user of its instances.
     pub fn from_image(image: &Image, region: &str, login_user: Option<&str>) -> Self {
-        Self(vec![
+        Self::new(vec![
             ("provider", json!(image.provider.as_str())),
             ("region", json!(region)),
             ("alias", json!(image.alias)),
@@ -66,7 +89,7 @@ impl Record {
 
     /// The record of a region.
     pub fn from_region(cloud: &CloudInfo, name: &str) -> Self {
-        Self(vec![
+        Self::new(vec![
             ("provider", json!(cloud.kind.as_str())),
             ("name", json!(name)),
             ("area", json!((cloud.area_of)(name).map(Area::as_str))),
@@ -76,7 +99,7 @@ impl Record {
     /// The record of an error.
     pub fn from_error(error: &Error, infos: Option<CloudInfos>) -> Self {
         let leftovers: Vec<_> = error.leftovers().iter().map(ToString::to_string).collect();
-        Self(vec![
+        Self::new(vec![
             ("location", json!(error.location().map(ToString::to_string))),
             ("kind", json!(error.kind().as_str())),
             ("code", json!(error.code())),
@@ -92,13 +115,13 @@ impl Record {
 impl From<&Instance> for Record {
     fn from(instance: &Instance) -> Self {
         let fields = InstanceField::ALL.iter();
-        Self(fields.map(|field| (field.name(), field.value(instance))).collect())
+        Self::new(fields.map(|field| (field.name(), field.value(instance))).collect())
     }
 }
 
 impl From<&LaunchPreview> for Record {
     fn from(preview: &LaunchPreview) -> Self {
-        Self(vec![
+        Self::new(vec![
             ("provider", json!(preview.provider.as_str())),
             ("name", json!(preview.name.as_str())),
             ("region", json!(preview.location.region)),
@@ -125,8 +148,8 @@ impl From<&LaunchPreview> for Record {
 
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
+        let mut map = serializer.serialize_map(Some(self.fields.len()))?;
+        for (name, value) in &self.fields {
             map.serialize_entry(name, value)?;
         }
         map.end()

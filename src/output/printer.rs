@@ -1,5 +1,5 @@
 //! The printer: writes results to stdout, and keeps the progress line on the terminal. What it writes to stderr is in
-//! `diagnostics.rs`.
+//! `stderr_messages.rs`.
 
 use std::io::{self, Write};
 
@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
 use super::columns::{Column, ColumnSet};
+use super::describe_page::write_page;
 use super::output_formats::{Format, write_csv, write_json, write_jsonl, write_yaml};
 use super::output_record::{Record, Report};
 use super::redaction::Redactor;
-use super::table::{Layout, write_named, write_record, write_table};
+use super::table::{Layout, bare_value, write_named, write_table};
 use super::terminal_text::{escape, escape_lines};
 use super::{Streams, Terminal, TerminalSize};
-use crate::cloud::{CloudInfos, Error, Result};
+use crate::cloud::{CloudInfos, Error, ErrorKind, Result};
 
 /// Writes results to stdout and everything else to stderr.
 pub struct Printer {
@@ -21,7 +22,10 @@ pub struct Printer {
     pub(super) terminal: Terminal,
     format: Option<Format>,
     pub(super) quiet: bool,
+    shows_headers: bool,
     is_closed: bool,
+    /// Why `-o value=` printed nothing.
+    missing_value: Option<Error>,
     pub(super) progress: ProgressLine,
     pub(super) live_table: LiveTable,
     pub(super) redactor: Redactor,
@@ -37,7 +41,9 @@ impl Printer {
             terminal,
             format: None,
             quiet: false,
+            shows_headers: true,
             is_closed: false,
+            missing_value: None,
             progress: ProgressLine::default(),
             live_table: LiveTable::default(),
             redactor: Redactor::default(),
@@ -65,6 +71,11 @@ impl Printer {
         Ok(())
     }
 
+    /// Leaves the header out of tables and CSV.
+    pub fn hide_headers(&mut self) {
+        self.shows_headers = false;
+    }
+
     /// The properties of the terminal.
     pub fn terminal(&self) -> &Terminal {
         &self.terminal
@@ -79,7 +90,8 @@ impl Printer {
             Err(Error::invalid(format!("this command has no {noun} to print")).with_hint("use -o table or -o json"))
         };
         match self.format() {
-            Format::Columns(names) => view.check_columns(&names),
+            Format::Columns(names) => view.check_fields("column", &names),
+            Format::Value(name) => view.check_fields("field", &[name]),
             Format::Name if view.name.is_none() => no_such_field("names"),
             Format::Ref if view.reference.is_none() => no_such_field("references"),
             _ => Ok(()),
@@ -92,9 +104,11 @@ impl Printer {
             let mut shown = columns.iter();
             shown.any(|column| fields.iter().any(|field| column.shows(field)))
         };
+        let is_requested = |name: &String| view.find_field(name).is_some_and(|field| fields.contains(&field));
         match self.format() {
             Format::Json | Format::Jsonl | Format::Yaml | Format::Csv => true,
-            Format::Columns(names) => names.iter().any(|name| fields.contains(&name.as_str())),
+            Format::Columns(names) => names.iter().any(is_requested),
+            Format::Value(name) => is_requested(&name),
             Format::Table => is_in_table(view.columns),
             Format::Wide => is_in_table(view.wide_columns()),
             Format::Name | Format::Id | Format::Ref => false,
@@ -159,6 +173,7 @@ impl Printer {
         let layout = Layout {
             width: self.terminal.width,
             colour: self.terminal.colour_output,
+            shows_headers: self.shows_headers,
             now,
         };
         let items = &report.items;
@@ -170,11 +185,19 @@ impl Printer {
             Format::Table => write_table(out, view.columns, items, &layout)?,
             Format::Wide if items.is_empty() => {}
             Format::Wide => write_table(out, view.wide_columns(), items, &layout)?,
-            Format::Columns(names) => write_named(out, &names, items, &layout)?,
+            // A script would take the header for a value.
+            Format::Columns(_) if items.is_empty() && !self.terminal.output => {}
+            Format::Columns(names) => write_named(out, &names, view, items, &layout)?,
+            Format::Value(name) => match read_values(view, &name, items, now) {
+                Ok(values) => write_lines(out, &values)?,
+                // The errors of the report say why there is no item.
+                Err(_) if items.is_empty() && !report.errors.is_empty() => {}
+                Err(error) => self.missing_value = Some(error),
+            },
             Format::Json => write_json(out, items, errors)?,
             Format::Jsonl => write_jsonl(out, items)?,
             Format::Yaml => write_yaml(out, items, errors)?,
-            Format::Csv => write_csv(out, view.fields, items)?,
+            Format::Csv => write_csv(out, view.fields, items, self.shows_headers)?,
             Format::Name => write_field(out, view.name.unwrap_or(view.key), items)?,
             Format::Id => write_field(out, view.key, items)?,
             Format::Ref => write_field(out, view.reference.unwrap_or(view.key), items)?,
@@ -182,25 +205,36 @@ impl Printer {
         out.flush()
     }
 
-    /// Prints each result with one field per line instead of a table; in other formats as [`print_report`](Self::print_report).
+    /// Takes the error for a value that `-o value=` has to print and that is unknown or empty; `None` if there was none.
+    pub fn take_missing_value(&mut self) -> Option<Error> {
+        self.missing_value.take()
+    }
+
+    /// Whether the format is the table, in whose place [`print_pages`](Self::print_pages) prints pages.
+    pub fn prints_pages(&self) -> bool {
+        self.format() == Format::Table
+    }
+
+    /// Prints a page for each result in the place of a table; in other formats as [`print_report`](Self::print_report).
     ///
     /// # Errors
     /// Those of writing.
-    pub fn print_details(&mut self, report: &Report, view: &ColumnSet, now: Timestamp) -> io::Result<()> {
-        if self.format() != Format::Table {
+    pub fn print_pages(&mut self, report: &Report, view: &ColumnSet, now: Timestamp) -> io::Result<()> {
+        if !self.prints_pages() {
             return self.print_report(report, view, now);
         }
-        let printed = self.write_details(&report.items);
+        let printed = self.write_pages(&report.items, now);
         self.report_errors(&report.errors);
         self.ignore_closed_pipe(printed)
     }
 
-    fn write_details(&mut self, records: &[Record]) -> io::Result<()> {
+    fn write_pages(&mut self, records: &[Record], now: Timestamp) -> io::Result<()> {
+        let colour = self.terminal.colour_output;
         for (index, record) in records.iter().enumerate() {
             if index > 0 {
-                writeln!(self.streams.stdout)?;
+                writeln!(self.streams.stdout, "\n---\n")?;
             }
-            write_record(&mut *self.streams.stdout, record)?;
+            write_page(&mut *self.streams.stdout, record, now, colour)?;
         }
         self.streams.stdout.flush()
     }
@@ -268,6 +302,54 @@ pub(super) struct LiveTable {
     pub(super) height: usize,
     /// The size of the terminal then; `None` if nothing is drawn.
     pub(super) size: Option<TerminalSize>,
+}
+
+fn write_lines(out: &mut dyn Write, lines: &[String]) -> io::Result<()> {
+    for line in lines {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+/// The bare value of a field of each record.
+///
+/// # Errors
+/// `NotFound` if there is no record, or if a record has no value.
+fn read_values(view: &ColumnSet, name: &str, records: &[Record], now: Timestamp) -> Result<Vec<String>> {
+    let field = view.find_field(name).unwrap_or(view.key);
+    let noun = view.noun;
+    if records.is_empty() {
+        let error = Error::new(
+            ErrorKind::NotFound,
+            format!("there is no {noun}, so there is no {field} to print"),
+        );
+        return Err(error.with_hint("run it without -o value= to see what there is"));
+    }
+    let (mut values, mut without_value) = (Vec::new(), Vec::new());
+    for record in records {
+        match bare_value(record, field, now) {
+            Some(value) => values.push(value),
+            None => without_value.push(format_identity(view, record)),
+        }
+    }
+    if without_value.is_empty() {
+        return Ok(values);
+    }
+    let message = format!(
+        "{field} is unknown or empty for {}; nothing was printed",
+        without_value.join(", ")
+    );
+    Err(Error::new(ErrorKind::NotFound, message).with_hint("see what is known with -o json"))
+}
+
+/// How a message names a record: by its full reference, or else by its name or key.
+fn format_identity(view: &ColumnSet, record: &Record) -> String {
+    let fields = [view.reference, view.name, Some(view.key)];
+    let mut known = fields.into_iter().flatten().map(|field| record.get(field));
+    match known.find_map(serde_json::Value::as_str) {
+        Some(text) => text.to_owned(),
+        None => format!("a {}", view.noun),
+    }
 }
 
 /// The line on the terminal that shows progress until something else is printed.

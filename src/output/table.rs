@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
-use super::columns::{CellFormat, Column};
+use super::columns::{AGE, CellFormat, Column, ColumnSet, EXPIRES};
 use super::output_record::Record;
 use super::terminal_text::{age, display_name, format_cell, format_short_cell, time_left};
 
@@ -24,6 +24,8 @@ pub(super) struct Layout {
     pub(super) width: Option<usize>,
     /// Whether to use colours.
     pub(super) colour: bool,
+    /// Whether the first line has the names of the columns.
+    pub(super) shows_headers: bool,
     /// The time that ages end at.
     pub(super) now: Timestamp,
 }
@@ -37,10 +39,11 @@ struct FilledColumn {
 }
 
 impl FilledColumn {
-    fn width(&self) -> usize {
+    fn width(&self, shows_headers: bool) -> usize {
+        let header_width = if shows_headers { self.header.width() } else { 0 };
         let widths = self.cells.iter().map(|cell| cell.width());
         let aligned = widths.filter(|width| *width <= MAX_ALIGNED_WIDTH);
-        aligned.fold(self.header.width(), usize::max)
+        aligned.fold(header_width, usize::max)
     }
 }
 
@@ -62,43 +65,66 @@ pub(super) fn write_table(
     write_columns(out, columns.iter().map(fill).collect(), layout)
 }
 
-/// Writes a table of the fields that the user named. [`ColumnSet::check_columns`](super::ColumnSet::check_columns) has
-/// checked the names.
+/// Writes a table of the fields that the user named. [`Printer::check_format`](super::Printer::check_format) has checked
+/// the names. A column has the name that the user gave.
 pub(super) fn write_named(
     out: &mut dyn Write,
     names: &[String],
+    view: &ColumnSet,
     records: &[Record],
     layout: &Layout,
 ) -> io::Result<()> {
     let column = |name: &String| {
-        let text = |record: &Record| match name.as_str() {
-            "age" => CellFormat::Age("created_at").format(record, layout.now),
-            "expires" => CellFormat::TimeLeft("expires_at").format(record, layout.now),
-            _ => format_cell(record.get(name)),
-        };
+        let field = view.find_field(name).unwrap_or(view.key);
         FilledColumn {
             header: name.to_uppercase().replace('_', " "),
             drop_order: 0,
-            cells: records.iter().map(text).collect(),
+            cells: records
+                .iter()
+                .map(|record| format_field(record, field, layout.now))
+                .collect(),
         }
     };
     write_columns(out, names.iter().map(column).collect(), layout)
 }
 
-/// Writes one record with one field per line.
-pub(super) fn write_record(out: &mut dyn Write, record: &Record) -> io::Result<()> {
-    let name_lengths = record.fields().iter().map(|(name, _)| name.len());
-    let width = name_lengths.max().unwrap_or_default();
-    for (name, value) in record.fields() {
-        writeln!(out, "{name:width$}  {}", format_cell(value))?;
+/// Formats a field of a record whole, also one that is computed.
+fn format_field(record: &Record, field: &str, now: Timestamp) -> String {
+    match field {
+        AGE => CellFormat::Age("created_at").format(record, now),
+        EXPIRES => CellFormat::TimeLeft("expires_at").format(record, now),
+        _ => format_cell(record.get(field)),
     }
-    Ok(())
+}
+
+/// The value of a field as a script wants it; `None` if it is unknown or empty. A bool is `true` or `false`.
+pub(super) fn bare_value(record: &Record, field: &str, now: Timestamp) -> Option<String> {
+    let is_computed = matches!(field, AGE | EXPIRES);
+    let text = match record.get(field) {
+        Value::Null if is_computed => match format_field(record, field, now).as_str() {
+            "-" => return None,
+            text => text.to_owned(),
+        },
+        Value::Null => return None,
+        Value::Object(entries) if entries.is_empty() => return None,
+        Value::Bool(value) => value.to_string(),
+        value => format_cell(value),
+    };
+    match text.is_empty() {
+        true => None,
+        false => Some(text),
+    }
 }
 
 fn write_columns(out: &mut dyn Write, mut columns: Vec<FilledColumn>, layout: &Layout) -> io::Result<()> {
     const GAP: usize = 2;
     if let Some(max_width) = layout.width {
-        while columns.iter().map(|column| column.width() + GAP).sum::<usize>() > max_width + GAP {
+        while columns
+            .iter()
+            .map(|column| column.width(layout.shows_headers) + GAP)
+            .sum::<usize>()
+            > max_width + GAP
+        {
             let next_to_drop = columns.iter().map(|column| column.drop_order).max().unwrap_or_default();
             if next_to_drop == 0 {
                 break;
@@ -106,9 +132,13 @@ fn write_columns(out: &mut dyn Write, mut columns: Vec<FilledColumn>, layout: &L
             columns.retain(|column| column.drop_order != next_to_drop);
         }
     }
-    let widths: Vec<usize> = columns.iter().map(FilledColumn::width).collect();
+    let widths: Vec<usize> = columns
+        .iter()
+        .map(|column| column.width(layout.shows_headers))
+        .collect();
     let rows = columns.first().map_or(0, |column| column.cells.len());
-    for row in 0..=rows {
+    let first_row = if layout.shows_headers { 0 } else { 1 };
+    for row in first_row..=rows {
         let mut line = String::new();
         for (column, width) in columns.iter().zip(&widths) {
             let (text, style) = match row.checked_sub(1) {
@@ -127,12 +157,14 @@ fn write_columns(out: &mut dyn Write, mut columns: Vec<FilledColumn>, layout: &L
     Ok(())
 }
 
-fn choose_style(header: &str, text: &str) -> Style {
+/// The colour of a cell below this header.
+pub(super) fn choose_style(header: &str, text: &str) -> Style {
     let colour = match (header, text) {
         ("STATE", "running") | ("RESULT", "ok") => AnsiColor::Green,
         ("STATE", "pending" | "stopping" | "terminating") | ("RESULT", "warning") => AnsiColor::Yellow,
         ("STATE", "stopped" | "terminated") => AnsiColor::BrightBlack,
         ("STATE", "unknown") | ("RESULT", "failed") => AnsiColor::Red,
+        ("COMPARED", text) if text.starts_with("cheapest") => AnsiColor::Green,
         _ => return Style::new(),
     };
     Style::new().fg_color(Some(colour.into()))
@@ -166,7 +198,7 @@ impl CellFormat {
     }
 }
 
-fn parse_time(value: &Value) -> Option<Timestamp> {
+pub(super) fn parse_time(value: &Value) -> Option<Timestamp> {
     value.as_str()?.parse().ok()
 }
 

@@ -43,12 +43,12 @@ pub struct GlobalArgs {
     /// Zone
     #[arg(short, long, value_name = "ZONE", global = true, help_heading = "Where")]
     pub zone: Option<String>,
-    /// Output format: table, wide, json, jsonl, yaml, csv, name, id, ref, or columns=a,b
+    /// Output format: table, wide, json, jsonl, yaml, csv, name, id, ref, columns=a,b, or value=FIELD for the bare value
     #[arg(
         short,
         long,
         value_name = "FORMAT",
-        value_parser = one_of::<String>(&["table", "wide", "json", "jsonl", "yaml", "csv", "name", "id", "ref", "columns="]),
+        value_parser = one_of::<String>(&["table", "wide", "json", "jsonl", "yaml", "csv", "name", "id", "ref", "columns=", "value="]),
         hide_possible_values = true,
         global = true,
         help_heading = "Output"
@@ -57,6 +57,9 @@ pub struct GlobalArgs {
     /// Print only ids
     #[arg(short, long, global = true, help_heading = "Output")]
     pub quiet: bool,
+    /// Leave the header out of tables and CSV
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub no_headers: bool,
     /// Context of the configuration file to use
     #[arg(
         long,
@@ -164,6 +167,8 @@ pub struct Settings {
     pub ttl: Setting<String>,
     /// Whether only ids are printed.
     pub quiet: bool,
+    /// Whether tables and CSV have no header.
+    pub no_headers: bool,
     /// The settings of single clouds, by the keys of [`CloudInfo::settings`]; see [`cloud_setting`](Self::cloud_setting).
     pub clouds: BTreeMap<(ProviderKind, &'static str), Setting<String>>,
     /// The context in use.
@@ -254,6 +259,7 @@ impl Settings {
                 .or(Setting::from_source(entry.output, in_context(&["output"]))),
             ttl: variable("CLOUDCTL_TTL").or(Setting::from_source(entry.ttl, in_context(&["ttl"]))),
             quiet: args.quiet,
+            no_headers: args.no_headers,
             clouds,
             context,
             config_path,

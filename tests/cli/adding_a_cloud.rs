@@ -51,6 +51,7 @@ static INFO: CloudInfo = CloudInfo {
     token_scope: TokenScope::Region,
     default_machine_type: |_| MACHINE_TYPE,
     price_source: None,
+    no_spot_price_note: None,
     sign_in_hint: "ring the bell",
     quota_hint: "ask the neighbours",
     area_of: |region| (region == REGION).then_some(Area::Europe),

@@ -80,12 +80,114 @@ fn price_that_is_unknown_is_not_zero() {
 }
 
 #[test]
+fn cheapest_price_is_marked_and_others_compared_with_it() {
+    let sandbox = Sandbox::new();
+    let table = sandbox.run("price --cpus 4 --memory 16 --limit 2").expect(0).stdout;
+    let rows: Vec<&str> = table.lines().collect();
+    assert!(rows[0].ends_with("COMPARED"), "{table}");
+    assert!(rows[1].ends_with("  cheapest"), "{table}");
+    let marked = rows.iter().filter(|row| row.contains("cheapest on "));
+    assert_eq!(marked.count(), 1, "{table}");
+    assert!(
+        rows[2..].iter().all(|row| row.contains('+') && row.ends_with('%')),
+        "{table}"
+    );
+    let csv = sandbox.run("price --cpus 4 -o csv").expect(0).stdout;
+    assert!(!csv.contains("compared"), "{csv}");
+}
+
+#[test]
+fn price_works_on_the_mock_and_says_that_regions_cost_the_same() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.run("price -p mock --cpus 4 --memory 16 -o json").expect(0);
+    run.expect_in_stderr("mock: all 3 regions cost the same; ap-south-1 is shown");
+    let rows = run.items();
+    let prices: Vec<_> = rows.iter().map(|row| row["price_usd_per_hour"].as_f64()).collect();
+    assert_eq!(prices, [Some(0.16), Some(0.32)]);
+    let spot = items(&sandbox, "price -p mock --cpus 4 --spot --limit 1 -r us-east-1");
+    assert_eq!(
+        (text(&spot[0], "region"), &spot[0]["price_usd_per_hour"]),
+        ("us-east-1", &0.048.into())
+    );
+    let run = sandbox.run("price -p mock -r mars").expect(2);
+    run.expect_in_stderr("mars");
+}
+
+#[test]
+fn price_of_vms_is_shown_by_name() {
+    let mut sandbox = Sandbox::new();
+    sandbox.start_mock_vms_at_once();
+    sandbox.run("create web-1 -p mock -q").expect(0);
+    sandbox.run("create big -p mock --type large -q").expect(0);
+    let rows = items(&sandbox, "price web-1 big -p mock");
+    let told: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            (
+                text(row, "name"),
+                row["price_usd_per_hour"].as_f64(),
+                row["price_usd_per_month"].as_f64(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [("web-1", Some(0.02), Some(14.6)), ("big", Some(0.16), Some(116.8))]
+    );
+    sandbox.run("stop big -p mock -q").expect(0);
+    sandbox.run("wait big -p mock --for stopped -q").expect(0);
+    let run = sandbox.run("price big -p mock").expect(0);
+    run.expect_in_stderr("big is stopped: only its disks cost something now");
+    sandbox.run("price absent -p mock").expect(3).expect_in_stderr("absent");
+    sandbox.run("price web-1 -p mock --cpus 4").expect(2);
+}
+
+#[test]
+fn price_that_is_unknown_says_why_and_how_to_get_it() {
+    let emulator = ec2::Emulator::start();
+    let mut sandbox = Sandbox::new();
+    let run = sandbox.run("price --cpus 4 --spot").expect(0);
+    run.expect_in_stderr("aws: spot prices on EC2 change from hour to hour");
+    let run = sandbox.run("price --gpu l4 -p gcp --limit 1").expect(0);
+    run.expect_in_stderr(
+        "gcp: no price of g2-standard-4 in any region is in the catalog: `cloudctl catalog update -p gcp`",
+    );
+    sandbox.point_at_aws(&emulator.url());
+    sandbox.run("create a -p aws --type t3.small --spot -q").expect(0);
+    let run = sandbox.run("price a -p aws").expect(0);
+    run.expect_in_stderr("a: spot prices on EC2 change from hour to hour");
+    let page = sandbox.run("describe a -p aws").expect(0).stdout;
+    assert!(
+        page.contains("  USD/hour        spot prices on EC2 change from hour to hour"),
+        "{page}"
+    );
+}
+
+#[test]
+fn type_list_names_its_region_and_marks_the_cheapest() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.run("type list -p mock --cpus 4").expect(0);
+    run.expect_in_stderr("mock: these are the machine types of us-east-1, where new VMs go");
+    let mark = |name: &str| {
+        let row = run.stdout.lines().find(|line| line.starts_with(&format!("{name} ")));
+        row.and_then(|row| row.split("  -").last().map(|mark| mark.trim().to_owned()))
+    };
+    assert_eq!(mark("large").as_deref(), Some("cheapest x86_64 that fits"));
+    assert_eq!(mark("arm-large").as_deref(), Some("cheapest arm64 that fits"));
+    assert_eq!(mark("xlarge").as_deref(), Some(""));
+    // With a region there is nothing to say.
+    let run = sandbox.run("type list -p mock -r eu-west-1").expect(0);
+    run.expect_not_in_stderr("where new VMs go");
+    let run = sandbox.run("type list -p mock --memory 999").expect(0);
+    run.expect_in_stderr("no machine type has 999 GiB");
+}
+
+#[test]
 fn requirements_without_match_name_the_nearest() {
     let sandbox = Sandbox::new();
     for (arguments, hint) in [
         (&["price", "--memory", "5000000"][..], "GiB"),
         (&["price", "--gpu", "abacus"], "t4"),
-        (&["price", "-p", "mock"], "type list"),
     ] {
         let run = sandbox.run(arguments).expect(2);
         let told = run

@@ -79,7 +79,7 @@ fn any_provider_uses_the_cheapest_and_says_why() {
     };
     let (on_ec2, on_gce) = (price("aws"), price("gcp"));
     assert_eq!(plan["price_usd_per_hour"].as_f64(), Some(on_ec2.min(on_gce)));
-    run.expect_in_stderr("the cheapest that fits is ");
+    run.expect_in_stderr("the cheapest x86_64 that fits is ");
     run.expect_in_stderr("; next is ");
     assert_eq!(clouds.count(), (0, 0));
 }

@@ -130,7 +130,7 @@ fn terminate_expired_asks_for_confirmation() {
     }
     leave_to_the_label(&sandbox, "other");
     let refused = terminate(&sandbox, &["--expired"]).expect(2);
-    refused.expect_in_stderr("13 VMs in mock mock");
+    refused.expect_in_stderr("13 VMs in mock (");
     terminate(&sandbox, &["--expired", "-y", "--expect", "12"]).expect(6);
     assert_eq!(names(&sandbox).len(), 14);
     let plan = terminate(&sandbox, &["--expired", "-l", "env=ci", "--dry-run", "-q"]).expect(0);

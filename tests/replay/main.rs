@@ -15,6 +15,7 @@
     reason = "tests"
 )]
 
+mod additions;
 #[path = "../support/command_line.rs"]
 mod command_line;
 mod compare;
@@ -130,7 +131,10 @@ fn compare_all(jobs: &[Job]) {
     for job in jobs {
         for (index, (step, result)) in job.scenario.steps.iter().zip(&job.results).enumerate() {
             let (expected, actual) = (&step.expected, &result.printed);
-            if expected != actual && !contract_parts::is_help_with_additions(&step.title(), expected, actual) {
+            if expected != actual
+                && !contract_parts::is_help_with_additions(&step.title(), expected, actual)
+                && !additions::is_same_or_has_additions(expected, actual)
+            {
                 differences.push(format!(
                     "{}: scenario `{}`, step {}: {}\n{}",
                     job.file,

@@ -1,5 +1,6 @@
 //! Runs a scenario: the real binary in an empty home folder, with no variable but those that are set here.
 
+use crate::additions;
 use crate::command_line::split_words;
 use crate::contract_parts;
 use crate::emulated_clouds::RunningCloud;
@@ -75,7 +76,7 @@ pub fn run_scenario(scenario: &Scenario) -> Vec<StepResult> {
                 let arguments = split_words(&normalizer.to_real(arguments));
                 let output = sandbox.run_with_input(&arguments, input);
                 normalizer.learn_names(read_file(&sandbox, MOCK_FILE).as_deref(), &asked);
-                let stdout = normalizer.normalize(&output.stdout);
+                let stdout = normalizer.normalize(&additions::remove_added_texts(&output.stdout));
                 let stderr = normalizer.normalize(&output.stderr);
                 let (stdout, mut wording) = contract_parts::of_stdout(&arguments, &stdout);
                 let (kinds, messages) = contract_parts::of_stderr(&stderr);

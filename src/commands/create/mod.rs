@@ -1,6 +1,7 @@
 //! Runs `cloudctl create`: reads the flags and the spec file, creates or previews, waits, and prints the result.
 
 mod args;
+mod next_steps;
 mod print_preview;
 mod progress;
 mod requested_locations;
@@ -14,7 +15,7 @@ use std::collections::BTreeSet;
 use self::progress::create_all;
 use self::spec_file::merge::SpecFile;
 use self::vm_request::VmRequest;
-use super::instance_args::{check_account_of, print_expiry};
+use super::instance_args::check_account_of;
 use crate::cloud::{Error, ErrorKind, Instance, InstanceName, Leftover, Result};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
@@ -79,8 +80,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         ExitStatus::PARTIAL if names.len() == 1 => ExitStatus::from_kind(errors[0].kind()),
         status => status,
     };
-    print_expiry(&instances, context);
-    progress::print_login_hints(&requests, &instances, context);
+    next_steps::print_next_steps(&requests, &instances, context);
     for instance in errors.iter().flat_map(instances_left_over) {
         if !instances.iter().any(|known| known.reference == instance.reference) {
             instances.push(instance);
@@ -139,7 +139,7 @@ fn print_result(instances: &[Instance], errors: Vec<Error>, context: &mut Contex
     let printed = context.print_report(&Report::from_instances(instances, errors), &INSTANCES);
     if printed.is_err() || context.printer.is_closed() {
         for instance in instances {
-            let warning = format!("stdout cannot be written; {} exists", instance.reference);
+            let warning = format!("stdout cannot be written, but {} exists", instance.reference);
             context.printer.warn(&warning);
         }
     }

@@ -1,16 +1,13 @@
-//! Creates all requested VMs at once, and prints each as it is created: its offer, its id, how to log in.
+//! Creates all requested VMs at once, and prints each as it is created: its offer and its id.
 
 use std::time::Instant;
 
 use futures_util::StreamExt;
 
-use super::args::WaitValue;
 use super::vm_request::VmRequest;
-use crate::catalog::{DEFAULT_IMAGE, ImageAlias, LoginMethod, image_alias};
-use crate::cloud::{Error, ErrorKind, Instance, InstanceSpec, SshKey};
+use crate::cloud::{Error, ErrorKind, Instance};
 use crate::command_context::Context;
 use crate::operations::{CreateReport, CreatedInstance, Offer, SelectedOffer, create_by_name, format_usd};
-use crate::output::{password_hint, ssh_hint};
 
 /// How many requests run at once: more would only exceed the clouds' rate limits.
 const CONCURRENT_REQUESTS: usize = 16;
@@ -119,84 +116,13 @@ pub(super) fn note_selected(selected: Option<&SelectedOffer>, context: &mut Cont
         Some(format!("{name} in {} at {price}", offer.error_location()))
     };
     let Some(best) = describe(&selected.offer) else { return };
-    let mut note = format!("the cheapest that fits is {best}");
+    let architecture = match &selected.offer.machine {
+        Some(machine) => format!("{} ", machine.architecture),
+        None => String::new(),
+    };
+    let mut note = format!("the cheapest {architecture}that fits is {best}");
     if let Some(next) = selected.next_best.as_ref().and_then(describe) {
         note.push_str(&format!("; next is {next}"));
     }
     context.printer.note(&note);
-}
-
-/// How many VMs get a login hint; more are printed as a list only.
-const MAX_LOGIN_HINTS: usize = 10;
-
-/// Says how to log in to each VM that allows it.
-pub(super) fn print_login_hints(requests: &[VmRequest], instances: &[Instance], context: &mut Context) {
-    if instances.len() > MAX_LOGIN_HINTS {
-        return;
-    }
-    for request in requests {
-        let names = request.create.spec.instance_names().unwrap_or_default();
-        for instance in instances.iter().filter(|instance| !instance.state.is_gone()) {
-            if names.iter().any(|name| instance.name.as_deref() == Some(name.as_str())) {
-                print_login_hint(request, instance, context);
-            }
-        }
-    }
-}
-
-fn print_login_hint(request: &VmRequest, instance: &Instance, context: &mut Context) {
-    let spec = &request.create.spec;
-    let alias = image_alias(spec.image.as_deref().unwrap_or(DEFAULT_IMAGE));
-    match alias.map(|alias| &alias.login) {
-        Some(LoginMethod::Password(_)) => print_password_hint(spec, instance, context),
-        _ => print_ssh_hint(request, alias, instance, context),
-    }
-}
-
-/// Says how to get the password of a Windows VM.
-fn print_password_hint(spec: &InstanceSpec, instance: &Instance, context: &mut Context) {
-    let cloud = context.info(instance.provider);
-    let is_rsa_key = |key: &str| key.starts_with("ssh-rsa ");
-    if let Some(default_key) = &spec.default_ssh_key
-        && !is_rsa_key(default_key)
-        && cloud.missing_password_key_note.is_some()
-    {
-        // The driver warned that it leaves this key out, because it cannot encrypt the password: the hint would be wrong.
-        return;
-    }
-    if let Some(text) = password_hint(cloud, instance, has_key(spec)) {
-        context.printer.note(&text);
-    }
-}
-
-fn has_key(spec: &InstanceSpec) -> bool {
-    spec.ssh_key.is_some() || spec.default_ssh_key.is_some()
-}
-
-/// Says how to log in by SSH, if the VM has a key and an address.
-fn print_ssh_hint(request: &VmRequest, alias: Option<&ImageAlias>, instance: &Instance, context: &mut Context) {
-    let spec = &request.create.spec;
-    let Some(address) = instance.public_ip.as_deref().or(instance.private_ip.as_deref()) else {
-        return;
-    };
-    if !has_key(spec) && request.wait != WaitValue::Ssh {
-        return;
-    }
-    let cloud = context.info(instance.provider);
-    let image_user = alias.and_then(|alias| alias.login_user(cloud)).map(str::to_owned);
-    let user = image_user.or_else(|| (cloud.key_user)(public_key(spec)));
-    let text = ssh_hint(user.as_deref(), address, request.ssh_port);
-    match request.wait {
-        // A user who waits for SSH needs the hint, also in a log.
-        WaitValue::Ssh => context.printer.note(&text),
-        WaitValue::None | WaitValue::Running => context.printer.note_on_terminal(&text),
-    }
-}
-
-fn public_key(spec: &InstanceSpec) -> Option<&str> {
-    match &spec.ssh_key {
-        Some(SshKey::PublicKey(key)) => Some(key),
-        Some(SshKey::Name(_)) => None,
-        None => spec.default_ssh_key.as_deref(),
-    }
 }

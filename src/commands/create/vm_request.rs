@@ -188,7 +188,9 @@ fn parse_labels(texts: &[String], context: &mut Context) -> Result<Labels> {
         let label = parse_label(text, "-l ")?;
         if label.was_quoted {
             let text = quoted(&format!("{}={}", label.key, label.value));
-            context.printer.note(&format!("the label without its quotes: {text}"));
+            context
+                .printer
+                .note(&format!("the quotes around the label are left out: {text}"));
         }
         if labels.contains_key(&label.key) {
             return Err(repeated_key_error("label", &label.key));

@@ -4,6 +4,7 @@ use super::{ColumnSet, full, truncated};
 
 /// Identities.
 pub const IDENTITIES: ColumnSet = ColumnSet {
+    noun: "identity",
     columns: &[
         full("PROVIDER", &["provider"], 0),
         full("ACCOUNT", &["account"], 0),
@@ -18,6 +19,7 @@ pub const IDENTITIES: ColumnSet = ColumnSet {
 
 /// The checks of `doctor`.
 pub const DOCTOR: ColumnSet = ColumnSet {
+    noun: "check",
     columns: &[
         full("PROVIDER", &["provider"], 0),
         full("CHECK", &["check"], 0),
@@ -33,6 +35,7 @@ pub const DOCTOR: ColumnSet = ColumnSet {
 
 /// The contexts of the configuration file.
 pub const CONTEXTS: ColumnSet = ColumnSet {
+    noun: "context",
     columns: &[
         full("CURRENT", &["current"], 1),
         full("NAME", &["name"], 0),
@@ -47,6 +50,7 @@ pub const CONTEXTS: ColumnSet = ColumnSet {
 
 /// Settings and their sources.
 pub const SETTINGS: ColumnSet = ColumnSet {
+    noun: "setting",
     columns: &[
         full("SETTING", &["setting"], 0),
         full("VALUE", &["value"], 0),

@@ -23,6 +23,16 @@ pub struct Column {
 }
 
 impl Column {
+    /// The name of the field that it shows; of several, the first.
+    fn field(&self) -> &'static str {
+        match &self.format {
+            CellFormat::Full(fields) | CellFormat::Name(fields) => fields.first().copied().unwrap_or_default(),
+            CellFormat::Truncated(field) => field,
+            CellFormat::Age(_) => AGE,
+            CellFormat::TimeLeft(_) => EXPIRES,
+        }
+    }
+
     /// Whether it shows this field.
     pub(super) fn shows(&self, name: &str) -> bool {
         match &self.format {
@@ -48,9 +58,31 @@ pub(super) enum CellFormat {
     TimeLeft(&'static str),
 }
 
+/// The column of the time since the creation. It is computed, and in no record.
+pub(super) const AGE: &str = "age";
+/// The column of the time until the expiry. It is computed, and in no record.
+pub(super) const EXPIRES: &str = "expires";
+/// The column that marks the cheapest records. It is for people, and machine formats do not have it.
+pub(super) const COMPARED: &str = "compared";
+/// The columns that machine formats do not have.
+pub(super) const FOR_PEOPLE_ONLY: [&str; 3] = [AGE, EXPIRES, COMPARED];
+
+/// What the page of `describe` says beside the price per hour.
+pub(super) const PRICE_PER_MONTH: &str = "price_usd_per_month";
+pub(super) const PRICE_NOTE: &str = "price_note";
+
+/// Short words for fields, which are accepted beside the names of the fields and the headers of the tables.
+const SHORT_NAMES: [(&str, &str); 3] = [
+    ("price", "price_usd_per_hour"),
+    ("memory", "memory_gib"),
+    ("arch", "architecture"),
+];
+
 /// How records of one kind are shown.
 #[derive(Debug)]
 pub struct ColumnSet {
+    /// What one record is, in messages.
+    pub noun: &'static str,
     /// The columns of `table`.
     pub columns: &'static [Column],
     /// The columns of `wide`, if they are others.
@@ -71,21 +103,41 @@ impl ColumnSet {
         self.wide.unwrap_or(self.columns)
     }
 
-    /// Checks names given to `-o columns=`.
+    /// The field that a user means: by its name, by the header of its column, or by a short word for it. Case does not
+    /// matter, and spaces, hyphens and underscores are the same.
+    pub(super) fn find_field(&self, word: &str) -> Option<&'static str> {
+        let word = normalize_word(word);
+        if let Some(field) = self.fields.iter().find(|field| **field == word) {
+            return Some(field);
+        }
+        let mut columns = self.columns.iter().chain(self.wide_columns());
+        if let Some(column) = columns.find(|column| normalize_word(column.header) == word) {
+            return Some(column.field());
+        }
+        let (_, field) = SHORT_NAMES.iter().find(|(short, _)| *short == word)?;
+        self.fields.iter().copied().find(|known| known == field)
+    }
+
+    /// Checks the names that `-o columns=` and `-o value=` got; `noun` says which of the two.
     ///
     /// # Errors
-    /// `InvalidSpec` that names the unknown column and all known ones.
-    pub fn check_columns(&self, names: &[String]) -> Result<()> {
-        let Some(unknown) = names.iter().find(|name| !self.fields.contains(&name.as_str())) else {
+    /// `InvalidSpec` that names the unknown field and all known ones.
+    pub(super) fn check_fields(&self, noun: &str, names: &[String]) -> Result<()> {
+        let Some(unknown) = names.iter().find(|name| self.find_field(name).is_none()) else {
             return Ok(());
         };
         let known = self.fields.join(", ");
         let hint = match did_you_mean(unknown, self.fields.iter().copied()) {
             Some(meant) => format!("did you mean {meant}? There are {known}"),
-            None => format!("use columns of {known}"),
+            None => format!("there are {known}"),
         };
-        Err(Error::invalid(format!("unknown column {}", quoted(unknown))).with_hint(hint))
+        Err(Error::invalid(format!("unknown {noun} {}", quoted(unknown))).with_hint(hint))
     }
+}
+
+/// A word in lower case, with underscores in the place of spaces and hyphens: the header `PUBLIC IP` is `public_ip`.
+fn normalize_word(word: &str) -> String {
+    word.trim().to_lowercase().replace([' ', '-'], "_")
 }
 
 const fn column(header: &'static str, format: CellFormat, drop_order: u8) -> Column {
@@ -118,6 +170,7 @@ const fn time_left(header: &'static str, field: &'static str, drop_order: u8) ->
 
 /// Instances.
 pub const INSTANCES: ColumnSet = ColumnSet {
+    noun: "VM",
     columns: &[
         // An instance without a name is shown with its id, which commands accept instead.
         name(&["name", "id"]),
@@ -128,6 +181,8 @@ pub const INSTANCES: ColumnSet = ColumnSet {
         truncated("PUBLIC IP", "public_ip", 5),
         age("AGE", "created_at", 6),
         time_left("EXPIRES", "expires_at", 7),
+        // Last, because scripts may count columns from the left; and the first that a narrow terminal drops.
+        full("ID", &["id"], 8),
     ],
     wide: Some(&[
         name(&["name"]),
@@ -163,6 +218,7 @@ pub const INSTANCES: ColumnSet = ColumnSet {
 
 /// Previews of `create --dry-run`.
 pub const PREVIEWS: ColumnSet = ColumnSet {
+    noun: "VM",
     columns: &[
         full("NAME", &["name"], 0),
         truncated("PROVIDER", "provider", 1),
@@ -191,6 +247,7 @@ pub const PREVIEWS: ColumnSet = ColumnSet {
 
 /// The images of the image aliases.
 pub const IMAGES: ColumnSet = ColumnSet {
+    noun: "image",
     columns: &[
         full("ALIAS", &["alias"], 0),
         truncated("PROVIDER", "provider", 1),
@@ -210,6 +267,7 @@ pub const IMAGES: ColumnSet = ColumnSet {
 
 /// Regions.
 pub const REGIONS: ColumnSet = ColumnSet {
+    noun: "region",
     columns: &[
         full("NAME", &["name"], 0),
         truncated("AREA", "area", 0),
@@ -230,6 +288,42 @@ mod tests {
     fn every_instance_field_can_be_a_column() {
         for field in crate::cloud::InstanceField::ALL {
             assert!(INSTANCES.fields.contains(&field.name()), "{}", field.name());
+        }
+    }
+
+    #[test]
+    fn field_is_found_by_name_header_and_short_word() {
+        for (word, field) in [
+            ("public_ip", Some("public_ip")),
+            ("PUBLIC IP", Some("public_ip")),
+            ("usd/h", Some("price_usd_per_hour")),
+            ("Price", Some("price_usd_per_hour")),
+            ("type", Some("machine_type")),
+            ("ends by", Some("expiry_enforcer")),
+            ("AGE", Some("age")),
+            ("zone", Some("zone")),
+            ("bogus", None),
+        ] {
+            assert_eq!(INSTANCES.find_field(word), field, "{word}");
+        }
+        // The same header means another field in another table.
+        assert_eq!(types_and_prices::MACHINE_TYPES.find_field("TYPE"), Some("name"));
+    }
+
+    #[test]
+    fn every_header_names_a_field() {
+        let sets = [
+            &INSTANCES,
+            &PREVIEWS,
+            &IMAGES,
+            &REGIONS,
+            &types_and_prices::PRICES,
+            &types_and_prices::COSTS,
+        ];
+        for set in sets {
+            for column in set.columns.iter().chain(set.wide_columns()) {
+                assert!(set.fields.contains(&column.field()), "{}", column.header);
+            }
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The columns of machine types, prices, costs and the catalog.
 
-use super::{ColumnSet, full, truncated};
+use super::{COMPARED, ColumnSet, full, name, truncated};
 
 /// Machine types.
 pub const MACHINE_TYPES: ColumnSet = ColumnSet {
+    noun: "machine type",
     columns: &[
         full("TYPE", &["name"], 0),
         truncated("PROVIDER", "provider", 2),
@@ -16,16 +17,18 @@ pub const MACHINE_TYPES: ColumnSet = ColumnSet {
         truncated("SPOT", "spot", 7),
         truncated("USD/H", "price_usd_per_hour", 0),
         truncated("AS OF", "as_of", 5),
+        truncated("COMPARED", COMPARED, 4),
     ],
     wide: None,
     key: "name",
     name: Some("name"),
     reference: None,
-    fields: field_names! { provider region name cpus memory_gib architecture gpu current spot price_usd_per_hour as_of },
+    fields: field_names! { provider region name cpus memory_gib architecture gpu current spot price_usd_per_hour as_of compared },
 };
 
 /// Prices of machine types.
 pub const PRICES: ColumnSet = ColumnSet {
+    noun: "price",
     columns: &[
         full("PROVIDER", &["provider"], 0),
         full("REGION", &["region"], 0),
@@ -38,6 +41,7 @@ pub const PRICES: ColumnSet = ColumnSet {
         truncated("USD/H", "price_usd_per_hour", 0),
         truncated("USD/MONTH", "price_usd_per_month", 2),
         truncated("AS OF", "as_of", 3),
+        truncated("COMPARED", COMPARED, 2),
     ],
     wide: None,
     key: "machine_type",
@@ -45,12 +49,36 @@ pub const PRICES: ColumnSet = ColumnSet {
     reference: None,
     fields: field_names! {
         provider region machine_type cpus memory_gib architecture gpu spot price_usd_per_hour
-        price_usd_per_month as_of
+        price_usd_per_month as_of compared
+    },
+};
+
+/// Prices of VMs.
+pub const VM_PRICES: ColumnSet = ColumnSet {
+    noun: "VM",
+    columns: &[
+        name(&["name", "id"]),
+        truncated("PROVIDER", "provider", 2),
+        truncated("REGION", "region", 3),
+        truncated("TYPE", "machine_type", 1),
+        truncated("SPOT", "spot", 5),
+        truncated("STATE", "state", 4),
+        truncated("USD/H", "price_usd_per_hour", 0),
+        truncated("USD/MONTH", "price_usd_per_month", 1),
+    ],
+    wide: None,
+    key: "id",
+    name: Some("name"),
+    reference: Some("ref"),
+    fields: field_names! {
+        provider region id ref name state machine_type cpus memory_gib architecture spot price_usd_per_hour
+        price_usd_per_month
     },
 };
 
 /// Costs of groups of VMs.
 pub const COSTS: ColumnSet = ColumnSet {
+    noun: "cost",
     columns: &[
         full("GROUP", &["group"], 0),
         truncated("RUNNING", "running", 1),
@@ -68,6 +96,7 @@ pub const COSTS: ColumnSet = ColumnSet {
 
 /// The results of `catalog update`.
 pub const UPDATES: ColumnSet = ColumnSet {
+    noun: "price list",
     columns: &[
         full("PROVIDER", &["provider"], 0),
         full("PRICES", &["prices"], 0),
@@ -85,6 +114,7 @@ pub const UPDATES: ColumnSet = ColumnSet {
 
 /// The parts of the catalog.
 pub const CATALOG_PARTS: ColumnSet = ColumnSet {
+    noun: "part",
     columns: &[
         full("PART", &["part"], 0),
         full("SOURCE", &["source"], 0),

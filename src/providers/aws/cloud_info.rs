@@ -23,6 +23,10 @@ pub(super) static INFO: CloudInfo = CloudInfo {
     token_scope: TokenScope::Zone,
     default_machine_type: default_type,
     price_source: Some("AWS Price List API"),
+    no_spot_price_note: Some(
+        "spot prices on EC2 change from hour to hour and are in no catalog: `cloudctl create --spot --cpus N --dry-run \
+         -p aws` asks for them",
+    ),
     sign_in_hint: "sign in with `aws sso login`, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     quota_hint: "terminate something, or ask for a higher limit in Service Quotas",
     area_of,

@@ -23,6 +23,7 @@ pub(super) static INFO: CloudInfo = CloudInfo {
     token_scope: TokenScope::Zone,
     default_machine_type: |_| DEFAULT_MACHINE_TYPE,
     price_source: Some("Google Cloud Billing Catalog API"),
+    no_spot_price_note: None,
     sign_in_hint: "sign in with `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS",
     quota_hint: "terminate something, or ask for a higher quota in IAM & Admin > Quotas",
     area_of,

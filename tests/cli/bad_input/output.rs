@@ -26,7 +26,13 @@ fn formats_filters_and_orders() {
             (2, "mok", "list -p mock --filter provider=mok"),
             (2, "type", "list -p mock --filter type=small"),
             (2, "labels.env", "list -p mock --filter labels.env=ci"),
-            (2, "type", "list -p mock -o columns=name,type"),
+            (2, "tipe", "list -p mock -o columns=name,tipe"),
+            (2, "value=", "list -p mock -o value="),
+            (2, "bogus", "list -p mock -o value=bogus"),
+            (2, "name,id", "list -p mock -o value=name,id"),
+            (2, "bogus", "create x -p mock -o value=bogus"),
+            (2, "bogus", "type list -p mock -o value=bogus"),
+            (2, "bogus", "whoami -p mock -o value=bogus"),
             (2, "bogus", "list -p mock --sort bogus"),
             (2, "''", "list -p mock --sort ''"),
             (2, "''", "list -p mock -l ''"),
@@ -42,7 +48,9 @@ fn unknown_output_field_suggests_the_nearest() {
         (["--filter", "expires>2026-01-31"], "expires_at"),
         (["--filter", "labels.env=ci"], "label.env"),
         (["--sort", "-create"], "created_at"),
-        (["-o", "columns=name,type"], "machine_type"),
+        (["-o", "columns=name,machine_tipe"], "machine_type"),
+        (["-o", "value=publicip"], "public_ip"),
+        (["-o", "value=create"], "created_at"),
     ] {
         let run = sandbox
             .run(&[&["list", "-p", "mock"], &arguments[..]].concat())

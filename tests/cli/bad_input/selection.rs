@@ -21,7 +21,7 @@ fn selections() {
             (2, "mars-1", "terminate -y mock/mars-1/web-1"),
             (2, "azure", "terminate -y azure/mars-1/web-1"),
             (2, "mock/us-east-1", "terminate -y mock/us-east-1"),
-            (2, "1 VM in mock mock (us-east-1)", "terminate -p mock web-1"),
+            (2, "1 VM in mock (us-east-1)", "terminate -p mock web-1"),
             (3, "absent", "describe -p mock absent"),
             (3, "absent", "stop -p mock absent"),
             (3, "absent", "start -p mock absent"),

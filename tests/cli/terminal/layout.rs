@@ -135,19 +135,19 @@ fn expiry_of_a_new_vm_is_printed_on_terminals() {
     for (arguments, text) in [
         (
             &["create", "one", "--ttl", "2h"][..],
-            "\nexpires in 2h (by its cloud)\n",
+            "cost: 0.02 USD an hour; expires in 2h (by its cloud)\n",
         ),
         (
             &["create", "two", "--ttl", "2h", "--count", "2"],
-            "\nthe first expires in 2h (by its cloud)\n",
+            "cost: 0.04 USD an hour for 2 VMs; the first expires in 2h (by its cloud)\n",
         ),
         (&["extend", "one", "--ttl", "3h"], "expires in 3h (by its cloud)\n"),
     ] {
         let all = [arguments, &["-p", "mock"]].concat();
         let shown = without_colours(&on_terminal(&sandbox, 100, "", &all).expect(0).stdout);
         assert!(shown.contains(text), "{shown}");
-        let machine = on_terminal(&sandbox, 100, "", &[&all[..], &["-o", "json"]].concat()).expect(0);
-        assert!(!machine.stdout.contains("expires in"), "{}", machine.stdout);
+        let quiet = on_terminal(&sandbox, 100, "", &[&all[..], &["-q"]].concat()).expect(0);
+        assert!(!quiet.stdout.contains("expires in"), "{}", quiet.stdout);
     }
     let endless = on_terminal(&sandbox, 100, "", &["create", "endless", "-p", "mock"]).expect(0);
     assert!(!endless.stdout.contains("expires in"), "{}", endless.stdout);

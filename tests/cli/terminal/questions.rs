@@ -19,7 +19,7 @@ fn question_names_count_account_regions_and_defaults_to_no() {
     // A new line alone, the end of the input, and what is not a yes.
     for answer in ["\n", "\u{4}", "n\n", "no\n", "2\n", "yess\n"] {
         let run = on_terminal(&sandbox, 100, answer, TERMINATE).expect(6);
-        for word in ["2 VMs", "mock mock", "us-east-1", "eu-west-1", "[y/N]", "one", "two"] {
+        for word in ["2 VMs in mock (", "us-east-1", "eu-west-1", "[y/N]", "one", "two"] {
             assert!(run.stdout.contains(word), "{answer:?}: {word}\n{}", run.stdout);
         }
         assert!(run.stdout.contains("nothing was changed"), "{}", run.stdout);

@@ -59,7 +59,7 @@ impl<'de> Visitor<'de> for LabelsVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut labels = BTreeMap::new();
         while let Some(text) = list.next_element::<String>()? {
-            let label = parse_label(&text).map_err(with_hint)?;
+            let label = parse_label(&text, "").map_err(with_hint)?;
             if labels.contains_key(&label.key) {
                 return Err(serde::de::Error::custom(format!(
                     "the key {} is given twice",
