@@ -125,7 +125,15 @@ mod tests {
         let spec_keys = list_keys();
         // These flags set how the command runs.
         let command_flags = [
-            "file", "timeout", "dry-run", "ssh-port", "output", "quiet", "context", "verbose",
+            "file",
+            "timeout",
+            "dry-run",
+            "ssh-port",
+            "output",
+            "quiet",
+            "no-headers",
+            "context",
+            "verbose",
         ];
         for flag in flag_help().keys() {
             let is_command_flag = command_flags.contains(&flag.as_str());
