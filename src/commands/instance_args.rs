@@ -39,7 +39,7 @@ impl InstanceArgs {
 }
 
 /// Conditions on instances.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub(super) struct ConditionArgs {
     /// VMs with all of these labels: k=v, k!=v, k, !k, 'k in (a,b)'
     ///

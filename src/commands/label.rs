@@ -157,7 +157,7 @@ mod tests {
 
     fn parse(words: &[&str]) -> Result<LabelRequest> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        LabelRequest::parse(&words)
+        LabelRequest::parse(&words, &ConditionArgs::default())
     }
 
     #[test]

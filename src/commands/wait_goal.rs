@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::parser::ValueSource;
 
-use crate::cloud::InstanceQuery;
+use crate::cloud::{InstanceQuery, QueriedName};
 use crate::operations::WaitGoal;
 
 /// A state that can be waited for.
