@@ -1,4 +1,5 @@
-//! The README is run: its sessions print what it shows, and its commands can be typed.
+//! The README and the pages of `docs` are run: their sessions print what they show, and their commands can be typed.
+//! `SNAPSHOTS=overwrite cargo test --test docs` writes the sessions anew.
 
 #![allow(
     clippy::expect_used,
@@ -20,6 +21,7 @@ use std::process::{Command, Stdio};
 use clap::Parser;
 use cloud_emulators::{ec2, gce};
 use cloudctl::cli::Cli;
+use cloudctl::cloud::ErrorKind;
 use cloudctl::exit::ExitStatus;
 use support::sandbox::Sandbox;
 
@@ -27,8 +29,26 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn readme() -> String {
-    fs::read_to_string(root().join("README.md")).expect("the README")
+/// The README and the pages below `docs`, as a path from the root and the text. The page of settings is generated, and has
+/// a test of its own.
+fn pages() -> Vec<(PathBuf, String)> {
+    let mut paths = vec![root().join("README.md"), root().join("CHANGELOG.md")];
+    for entry in fs::read_dir(root().join("docs")).expect("the folder of the pages") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "md") && !path.ends_with("settings.md") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).expect("a page");
+        (path, text)
+    };
+    paths.into_iter().map(read).collect()
+}
+
+fn page(name: &str) -> String {
+    fs::read_to_string(root().join(name)).expect("a page")
 }
 
 /// The fenced blocks of a language.
@@ -56,76 +76,117 @@ fn shape(line: &str) -> Vec<String> {
     line.split_whitespace().map(word).collect()
 }
 
-#[test]
-fn the_sessions_of_the_readme_are_what_happens() {
-    let binary = Path::new(env!("CARGO_BIN_EXE_cloudctl"))
-        .parent()
-        .expect("its folder")
-        .to_path_buf();
-    let sandbox = Sandbox::new();
-    // What a session writes stays there, and what it reads is found.
-    std::os::unix::fs::symlink(root().join("examples"), sandbox.folder().join("examples")).expect("the examples");
-    let sessions = blocks(&readme(), "console");
-    assert!(sessions.len() >= 2, "the README shows sessions");
-    for session in sessions {
-        for step in session.split("$ ").skip(1) {
-            let (command, expected) = step.split_once('\n').expect("a command and its output");
-            let output = Command::new("sh")
-                .args(["-c", &format!("exec 2>&1; {command}")])
-                .env_clear()
-                .current_dir(sandbox.folder())
-                .env("HOME", sandbox.home())
-                .env(
-                    "PATH",
-                    format!("{}:{}", binary.display(), std::env::var("PATH").unwrap_or_default()),
-                )
-                .stdin(Stdio::null())
-                .output()
-                .expect("a shell");
-            let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-            let lines = |text: &str| {
-                text.lines()
-                    .map(shape)
-                    .filter(|words| !words.is_empty())
-                    .collect::<Vec<_>>()
-            };
-            assert_eq!(lines(&printed), lines(expected), "$ {command}\n{printed}");
-        }
-    }
+/// What a command of a session prints, in a shell that finds the binary.
+fn run_in_shell(command: &str, sandbox: &Sandbox) -> String {
+    let binary = Path::new(env!("CARGO_BIN_EXE_cloudctl")).parent().expect("its folder");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let output = Command::new("sh")
+        .args(["-c", &format!("exec 2>&1; {command}")])
+        .env_clear()
+        .current_dir(sandbox.folder())
+        .env("HOME", sandbox.home())
+        .env("PATH", format!("{}:{path}", binary.display()))
+        .stdin(Stdio::null())
+        .output()
+        .expect("a shell");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[test]
-fn every_command_of_the_readme_can_be_typed() {
-    let mut commands = 0;
-    let crontabs = blocks(&readme(), "crontab");
-    // The first five words of a cron job say when.
-    let jobs = crontabs.iter().flat_map(|block| block.lines());
-    let jobs: Vec<String> = jobs
-        .map(|line| line.splitn(6, ' ').nth(5).unwrap_or_default().to_owned())
-        .collect();
-    assert!(!jobs.is_empty(), "the README shows a cron job");
-    for block in blocks(&readme(), "sh").into_iter().chain(jobs) {
-        for part in block.lines().flat_map(|line| line.split(" | ")) {
-            let part = part.replace("cargo run --", "cloudctl").replace("xargs -r ", "");
-            let words: Vec<&str> = part
+fn sessions_of_the_pages_print_what_they_show() {
+    let overwrite = std::env::var_os("SNAPSHOTS").is_some_and(|mode| mode == "overwrite");
+    let mut pages_with_sessions = 0;
+    for (path, text) in pages() {
+        let sandbox = Sandbox::new();
+        // What a session writes stays in the sandbox, and what it reads is found there.
+        std::os::unix::fs::symlink(root().join("examples"), sandbox.folder().join("examples")).expect("the examples");
+        let mut updated = text.clone();
+        let sessions = blocks(&text, "console");
+        pages_with_sessions += usize::from(!sessions.is_empty());
+        for session in sessions {
+            let mut printed_session = Vec::new();
+            for step in session
+                .split("$ ")
+                .skip(1)
+                .filter(|step| step.starts_with(char::is_alphabetic))
+            {
+                let (command, expected) = step.split_once('\n').expect("a command and its output");
+                let printed = run_in_shell(command, &sandbox);
+                let lines = |text: &str| {
+                    let shapes = text.lines().map(shape);
+                    shapes.filter(|words| !words.is_empty()).collect::<Vec<_>>()
+                };
+                if !overwrite {
+                    let page = path.display();
+                    assert_eq!(lines(&printed), lines(expected), "{page}\n$ {command}\n{printed}");
+                }
+                printed_session.push(format!("$ {command}\n{printed}"));
+            }
+            updated = updated.replace(&session, &printed_session.join("\n"));
+        }
+        if overwrite && updated != text {
+            fs::write(&path, updated).expect("the page is written");
+        }
+    }
+    assert!(pages_with_sessions >= 6, "{pages_with_sessions} pages show sessions");
+}
+
+/// The commands of a line of a shell: those of a pipe, and those in `$(…)`.
+fn commands_of(line: &str) -> Vec<String> {
+    let parts = line
+        .split(" | ")
+        .flat_map(|part| part.split("$(cloudctl").collect::<Vec<_>>());
+    let commands = parts.map(|part| {
+        let part = part.replace("cargo run --", "cloudctl").replace("xargs -r ", "");
+        match part.strip_prefix(' ') {
+            Some(arguments) => format!("cloudctl {}", arguments.trim_end_matches(')')),
+            None => part,
+        }
+    });
+    commands.filter(|command| command.starts_with("cloudctl ")).collect()
+}
+
+#[test]
+fn commands_of_the_pages_can_be_typed() {
+    let mut found = 0;
+    for (path, text) in pages() {
+        // The first five words of a cron job say when.
+        let jobs = blocks(&text, "crontab").into_iter().flat_map(|block| {
+            let jobs = block
+                .lines()
+                .map(|line| line.splitn(6, ' ').nth(5).unwrap_or_default().to_owned());
+            jobs.collect::<Vec<_>>()
+        });
+        let blocks = blocks(&text, "sh");
+        let lines = blocks.iter().flat_map(|block| block.lines()).map(str::to_owned);
+        for command in lines.chain(jobs).flat_map(|line| commands_of(&line)) {
+            let words: Vec<&str> = command
                 .split_whitespace()
                 .map(|word| word.trim_matches(['"', '\'']))
                 .collect();
-            if words.first() == Some(&"cloudctl") {
-                commands += 1;
-                if let Err(error) = Cli::try_parse_from(&words) {
-                    panic!("{part}\n{error}");
-                }
+            found += 1;
+            if let Err(error) = Cli::try_parse_from(&words) {
+                panic!("{}: {command}\n{error}", path.display());
             }
         }
     }
-    assert!(commands >= 10, "{commands} commands were found");
+    assert!(found >= 40, "{found} commands were found");
 }
 
 #[test]
-fn the_first_command_of_the_readme_makes_a_vm_on_the_mock() {
+fn readme_fits_two_screens() {
+    let bytes = page("README.md").len();
+    assert!(bytes <= 8 * 1024, "{bytes} bytes");
+}
+
+#[test]
+fn first_command_of_the_readme_creates_a_vm_on_the_mock() {
     let command = "cargo run -- create demo --provider mock";
-    assert!(blocks(&readme(), "sh").iter().any(|block| block.contains(command)));
+    assert!(
+        blocks(&page("README.md"), "sh")
+            .iter()
+            .any(|block| block.contains(command))
+    );
     let words: Vec<&str> = command.split_whitespace().skip(3).collect();
     let made = Sandbox::new()
         .run(&[&words, ["-o", "json"].as_slice()].concat())
@@ -135,10 +196,15 @@ fn the_first_command_of_the_readme_makes_a_vm_on_the_mock() {
 }
 
 #[test]
-fn the_exit_codes_of_the_readme_are_those_of_the_program() {
-    let readme = readme();
+fn troubleshooting_lists_every_exit_code_and_kind() {
+    let page = page("docs/troubleshooting.md");
     for (code, meaning) in ExitStatus::MEANINGS.iter().filter(|(code, _)| *code < 100) {
-        assert!(readme.contains(&format!("| {code} | {meaning} |")), "{code} {meaning}");
+        assert!(page.contains(&format!("| {code} | {meaning} |")), "{code} {meaning}");
+    }
+    for kind in ErrorKind::ALL {
+        let code = ExitStatus::from_kind(kind).code();
+        let row = format!("| `{}` | {code}", kind.as_str());
+        assert!(page.contains(&row), "{row}");
     }
 }
 
@@ -157,11 +223,9 @@ fn sources(folder: &Path) -> String {
 }
 
 #[test]
-fn every_promise_of_the_readme_has_a_test_that_exists() {
-    let readme = readme();
-    let section = readme.split("## What cloudctl promises").nth(1).expect("the section");
-    let section = section.split("\n## ").next().unwrap_or_default();
-    let promises: Vec<&str> = section.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+fn every_promise_has_a_test_that_exists() {
+    let page = page("docs/safety.md");
+    let promises: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
     assert!(promises.len() > 10, "{promises:?}");
     let tests = sources(&root().join("tests")) + &sources(&root().join("src"));
     for promise in promises {
@@ -180,12 +244,35 @@ fn every_promise_of_the_readme_has_a_test_that_exists() {
     }
 }
 
+/// The anchor of a heading, as the forges make it.
+fn anchor(heading: &str) -> String {
+    let words = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = words
+        .chars()
+        .filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
+    kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+}
+
 #[test]
-fn the_links_of_the_readme_lead_somewhere() {
-    let readme = readme();
-    let links = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    for link in links.filter(|link| !link.starts_with("http")) {
-        assert!(root().join(link).exists(), "{link}");
+fn links_of_the_pages_lead_somewhere() {
+    for (path, text) in pages() {
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.starts_with("http")) {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => path.clone(),
+                _ => path.parent().expect("a folder").join(file),
+            };
+            assert!(target.exists(), "{}: {link}", path.display());
+            if !heading.is_empty() {
+                let target_text = fs::read_to_string(&target).expect("a page");
+                let found = target_text
+                    .lines()
+                    .filter(|line| line.starts_with('#'))
+                    .any(|line| anchor(line) == heading);
+                assert!(found, "{}: {link}", path.display());
+            }
+        }
     }
 }
 
