@@ -38,7 +38,7 @@ impl ExitStatus {
         (0, "done"),
         (1, "a bug, or a failure that fits no other code"),
         (2, "usage: a flag, file or value has a mistake; nothing was called"),
-        (3, "not found, or more than one fits"),
+        (3, "not found, or more than one match"),
         (4, "credentials or permission"),
         (5, "no capacity, or a quota is reached"),
         (
@@ -50,9 +50,9 @@ impl ExitStatus {
             8,
             "outcome unknown, or it exists but is not ready: a VM may exist, its id is printed if known",
         ),
-        (9, "unavailable, definitely without effect: run the same command again"),
-        (130, "interrupted (SIGINT) with nothing in flight"),
-        (143, "terminated (SIGTERM) with nothing in flight"),
+        (9, "unavailable, and nothing was changed: run the same command again"),
+        (130, "interrupted (SIGINT) with no change in progress"),
+        (143, "terminated (SIGTERM) with no change in progress"),
     ];
 
     /// The code of one kind of error.

@@ -104,6 +104,16 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "label",
+        &[
+            example("Set a label and remove another", "cloudctl label web-1 owner=ann old-"),
+            example(
+                "Label all of cloudctl's VMs of a team",
+                "cloudctl label -l team=blue env=ci",
+            ),
+        ],
+    ),
+    (
         "protect",
         &[
             example("Refuse every termination of a VM", "cloudctl protect db-1"),
@@ -331,7 +341,10 @@ pub(super) const COMMAND_ROWS: &[(&[&str], &str)] = &[
         "Start, stop or restart VMs; their disks stay",
     ),
     (&["terminate"], "Terminate VMs for good, with their disks"),
-    (&["extend"], "Give VMs more time to live"),
+    (
+        &["extend", "label"],
+        "Give VMs more time to live; set and remove labels",
+    ),
     (&["protect", "unprotect"], "Refuse or allow that VMs are terminated"),
     (
         &["wait", "console"],

@@ -44,8 +44,8 @@ fn file_content_error(error: &clap::Error, arguments: &[OsString]) -> Option<Err
     Some(match takes_file_name {
         true => Error::invalid(format!("{flag} is {}", path_text(value)))
             .with_hint("if it is in a file, pass that file's name"),
-        false => Error::invalid(format!("{flag} is {}, which it does not take", quoted(value)))
-            .with_hint("the command's --help says what it takes"),
+        false => Error::invalid(format!("{flag} is {}, which is not a valid value", quoted(value)))
+            .with_hint("see the command's --help for the values it accepts"),
     })
 }
 

@@ -178,8 +178,7 @@ type Parsed<'a, T> = std::result::Result<(T, &'a str), Fault>;
 fn selector_error(fault: Fault, text: &str) -> Error {
     match fault {
         Fault::Syntax => Error::invalid(format!("invalid label selector {}", quoted(text))).with_hint(
-            "write it as key=value, key!=value, key, !key, key in (a,b) or key notin (a,b), separated by commas, with \
-             double quotes around a key or value that has such characters itself",
+            "write it as key=value, key!=value, key, !key, key in (a,b) or key notin (a,b), separated by commas, with double quotes around a key or value that contains any of these characters",
         ),
         Fault::Ambiguous(one, other) => {
             let error = Error::invalid(format!("the label selector {} can be read in two ways", quoted(text)));
@@ -461,7 +460,7 @@ pub fn check_selectable(key: &str) -> Result<()> {
     };
     let hint = match name {
         "managed" => {
-            "pass --managed to `cloudctl list`; `cloudctl terminate -l` takes no other VMs: give it a label of your own"
+            "pass --managed to `cloudctl list`; `cloudctl terminate -l` selects only VMs that cloudctl created: use a label of your own"
         }
         "name" | "members" | "generation" => "use the name of the VM, as in `cloudctl describe NAME`",
         "ttl" => "pass --expired to `cloudctl terminate`, or --filter 'expires_at<TIME' to `cloudctl list`",

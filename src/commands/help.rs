@@ -40,7 +40,7 @@ const CONTEXT_FILE: &str = "\
 The configuration file is cloudctl/config.toml under the XDG configuration folder; CLOUDCTL_CONFIG names another.
 Every key is optional, and an unknown key is an error.
 
-  current = \"dev\"                    # the context that holds unless --context names another
+  current = \"dev\"                    # the context used unless --context names another
 
   [contexts.dev]
   provider = \"aws\"                   # where `create` makes VMs

@@ -80,7 +80,7 @@ pub(super) fn parse_ttl(text: &str) -> Result<Duration> {
     let ttl = parse_duration(text)?;
     if ttl.is_zero() {
         return Err(Error::invalid(format!("a TTL of {text} would end the VM at once"))
-            .with_hint("give it time, such as 2h, or end it with `cloudctl terminate`"));
+            .with_hint("pass a TTL such as 2h, or terminate the VM with `cloudctl terminate`"));
     }
     if ttl.subsec_nanos() != 0 {
         return Err(Error::invalid(format!("a TTL of {text} is not in whole seconds"))

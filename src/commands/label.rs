@@ -168,7 +168,7 @@ mod tests {
             "url=http://x/y-",
             "old-",
             "\"a=b\"-",
-            "\"c,d\"=\"e-\"",
+            "\"c,d\"=e-",
         ])
         .unwrap();
         let references: Vec<String> = request.references.iter().map(ToString::to_string).collect();

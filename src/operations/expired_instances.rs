@@ -77,9 +77,9 @@ pub fn compute_extended_ttl(instance: &Instance, lifetime: Duration, now: Timest
     if let Some(current_end) = instance.expires_at {
         if current_end.duration_since(requested_end) > ROUNDING {
             let whole_seconds = Timestamp::from_second(current_end.as_second()).unwrap_or(current_end);
-            let message = format!("{reference} would end sooner than it does now, at {whole_seconds}");
+            let message = format!("{reference} would be terminated earlier than now planned, at {whole_seconds}");
             return Err(Error::new(ErrorKind::Refused, message)
-                .with_hint("give more time, or terminate it when it is no longer needed"));
+                .with_hint("pass a longer TTL, or terminate the VM when you no longer need it"));
         }
         end = end.max(current_end);
     }

@@ -464,7 +464,7 @@ mod tests {
             "cpus>abc",
             "cpus=nan",
             "cpus~4",
-            "memory_gib!=4 GiB",
+            "memory_gib!=4 rows",
             "created_at>yesterday",
             "provider=amazon",
             "architecture!=x86",

@@ -381,6 +381,6 @@ pub fn ambiguous_error<'a>(query: &InstanceQuery, instances: impl IntoIterator<I
         .into_iter()
         .map(|instance| instance.reference.to_string())
         .collect();
-    let message = format!("{query} means {} VMs: {}", references.len(), references.join(", "));
-    Error::new(ErrorKind::Ambiguous, message).with_hint("name one of them in full")
+    let message = format!("{query} matches {} VMs: {}", references.len(), references.join(", "));
+    Error::new(ErrorKind::Ambiguous, message).with_hint("use the full reference of one of them")
 }

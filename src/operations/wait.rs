@@ -219,7 +219,7 @@ fn report_unreached(result: &mut WaitResult, targets: Vec<WaitTarget>, elapsed: 
         };
         result
             .errors
-            .push(error.context(format_args!("{target_names} cannot be listed any more")));
+            .push(error.context(format_args!("can no longer get the state of {target_names}")));
     }
     for target in waiting {
         result.errors.push(target.timeout_error(elapsed));
@@ -403,7 +403,11 @@ impl WaitTarget {
         if !self.instance.state.is_gone() || self.goal == WaitGoal::Terminated {
             return WaitStatus::Waiting;
         }
-        let message = format!("{} ended before it was {}", self.instance.reference, self.goal.as_str());
+        let message = format!(
+            "{} was terminated before it reached {}",
+            self.instance.reference,
+            self.goal.as_str()
+        );
         let error = match self.instance.failure {
             Some(kind) => Error::new(kind, message),
             None => Error::new(ErrorKind::NotFound, message)

@@ -15,10 +15,10 @@ pub fn hint_for(error: &Error, infos: Option<CloudInfos>) -> String {
 fn general_hint(kind: ErrorKind, cloud: Option<&'static CloudInfo>) -> &'static str {
     match (kind, cloud) {
         (ErrorKind::Unauthenticated, Some(cloud)) => cloud.sign_in_hint,
-        (ErrorKind::Unauthenticated, None) => "sign in to the cloud, then `cloudctl doctor`",
+        (ErrorKind::Unauthenticated, None) => "sign in to the cloud, then run `cloudctl doctor`",
         (ErrorKind::PermissionDenied, _) => "ask for that permission; `cloudctl whoami` shows who you are to the cloud",
         (ErrorKind::NotFound, _) => "check the name; `cloudctl list` shows which VMs there are",
-        (ErrorKind::Ambiguous, _) => "name one of them in full, as `cloudctl list -o ref` prints it",
+        (ErrorKind::Ambiguous, _) => "use the full reference of one of them, as printed by `cloudctl list -o ref`",
         (ErrorKind::AlreadyExists, _) => "use another name",
         (ErrorKind::Protected, _) => "remove the protection first: `cloudctl unprotect`",
         (ErrorKind::Quota, Some(cloud)) => cloud.quota_hint,
@@ -33,8 +33,8 @@ fn general_hint(kind: ErrorKind, cloud: Option<&'static CloudInfo>) -> &'static 
         (ErrorKind::Incomplete, _) => "run it again, or limit it to the regions that answer with --region",
         (ErrorKind::Interrupted, _) => "run the same command again",
         (ErrorKind::Internal, _) => "run it again with -vv and report what it prints",
-        (ErrorKind::InvalidSpec, _) => "change that value; each command's --help says what it takes",
+        (ErrorKind::InvalidSpec, _) => "correct the value; see the command's --help",
         (ErrorKind::Unsupported, _) => "leave that option out, or use another provider",
-        (ErrorKind::Refused, _) => "look at the VM with `cloudctl describe`, and at who you are with `cloudctl whoami`",
+        (ErrorKind::Refused, _) => "check the VM with `cloudctl describe`, and your account with `cloudctl whoami`",
     }
 }

@@ -14,11 +14,11 @@ fn capacity_hint_names_fallbacks_before_the_remark_of_the_mock() {
     let remark = "on mock: take capacity out of CLOUDCTL_MOCK, which asks for this";
     let run = sandbox.run("create web-1 -p mock").expect(5);
     run.expect_in_stderr(format!(
-        "hint: let it look further with --fallback zone,type,region, or try another -r; {remark}"
+        "hint: allow more choices with --fallback zone,type,region, or try another -r; {remark}"
     ));
     let zones = sandbox.run("create web-1 -p mock --fallback zone").expect(5);
     zones.expect_in_stderr(format!(
-        "hint: let it look further with --fallback type,region, or try another -r; {remark}"
+        "hint: allow more choices with --fallback type,region, or try another -r; {remark}"
     ));
 }
 

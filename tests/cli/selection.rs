@@ -109,7 +109,7 @@ fn stop_of_a_selection_needs_confirmation_and_start_does_not() {
     for verb in ["reboot", "stop"] {
         for selection in ["-l env=ci", "'web-?'", "--filter name~web-"] {
             let refused = run(&sandbox, &format!("{verb} {selection}")).expect(2);
-            refused.expect_in_stderr(&format!("this would {verb} 2 VMs in mock"));
+            refused.expect_in_stderr(format!("this would {verb} 2 VMs in mock"));
             refused.expect_in_stderr("pass -y to confirm");
         }
         run(&sandbox, &format!("{verb} -l env=ci -y --expect 3")).expect(6);
@@ -163,7 +163,7 @@ fn selectors_that_match_nothing_say_what_was_looked_for() {
     for verb in CHANGES {
         let word = verb.split(' ').next().unwrap();
         let nothing = run(&sandbox, &format!("{verb} -l env=prod")).expect(0);
-        nothing.expect_in_stderr(&format!("nothing to {word}: no VM that cloudctl made has env=prod"));
+        nothing.expect_in_stderr(format!("nothing to {word}: no VM that cloudctl made has env=prod"));
         let nothing = run(&sandbox, &format!("{verb} -l env=ci -l role=web")).expect(0);
         nothing.expect_in_stderr("has both env=ci and role=web: 2 have env=ci, none has role=web");
         let nothing = run(&sandbox, &format!("{verb} -l env=ci --filter state=stopped,name=web-*")).expect(0);

@@ -133,7 +133,7 @@ fn proxies_are_gone_through_and_past() {
     );
     let run = list(&sandbox).expect(2);
     let address = proxy.url().trim_start_matches("http://").to_owned();
-    run.expect_in_stderr(&format!("the proxy {address}"));
+    run.expect_in_stderr(format!("the proxy {address}"));
     run.expect_in_stderr("compute.example.test:443");
 }
 

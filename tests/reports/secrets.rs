@@ -237,7 +237,7 @@ fn content_given_as_a_path_is_refused_with_what_to_do() {
             .run(&["create", "web-1", "-p", "mock", flag, &contents[0]])
             .expect(2);
         assert_withheld(&run, flag);
-        run.expect_in_stderr(&format!("{flag} is a value of "));
+        run.expect_in_stderr(format!("{flag} is a value of "));
     }
 }
 

@@ -245,7 +245,7 @@ fn zone_in_the_place_of_a_region_is_said() {
             let run = sandbox
                 .run(&["price", "--cpus", "2", "-p", cloud, "-r", zone])
                 .expect(2);
-            run.expect_in_stderr(&format!("{zone} is a zone"));
+            run.expect_in_stderr(format!("{zone} is a zone"));
         }
     }
 }

@@ -231,7 +231,7 @@ fn another_key_is_refused_with_both() {
         create(&backend, &[]).expect(0);
         let run = create(&backend, &["--ssh-key", OTHER_KEY]).expect(6);
         let words = backend.differences().shown_key;
-        run.expect_in_stderr(&format!("ssh-key is {words}"));
+        run.expect_in_stderr(format!("ssh-key is {words}"));
         assert_eq!(run.stderr.matches(words).count(), 2, "{}", run.stderr);
         let backend = Backend::start(*kind);
         create(&backend, &["--ssh-key", OTHER_KEY]).expect(0);
@@ -314,7 +314,7 @@ fn security_group_and_subnet_that_the_default_gave_are_adopted() {
         }
     }
     let other = create(&backend, &["--subnet", "subnet-0123"]).expect(6);
-    other.expect_in_stderr(&format!("subnet is {subnet}, not subnet-0123"));
+    other.expect_in_stderr(format!("subnet is {subnet}, not subnet-0123"));
 }
 
 #[test]

@@ -62,7 +62,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     }
     check_all_accounts(&requests, context).await?;
     if requests.iter().any(|request| !request.has_ttl_choice) && is_in_pipeline(context) {
-        let note = "no --ttl is given: VMs that this job leaves behind run until they are terminated";
+        let note = "no --ttl is given: these VMs keep running until someone terminates them";
         context.printer.note(note);
     }
     // A signal must not end the process before the VMs that exist are printed.

@@ -93,10 +93,7 @@ async fn resolve_region_args(provider: &dyn Provider, args: RegionArgs<'_>) -> R
 
 async fn resolve_default_location(provider: &dyn Provider) -> Result<Location> {
     let Some(default) = provider.default_location().await? else {
-        let message = format!(
-            "no region is given for {}, and where a VM goes is never guessed",
-            provider.kind()
-        );
+        let message = format!("no region is given for {}, and there is no default", provider.kind());
         return Err(
             Error::invalid(message).with_hint("pass -r REGION or -z ZONE, or set one in the cloud's own configuration")
         );

@@ -145,7 +145,7 @@ fn check_key(line: &str) -> std::result::Result<(), &'static str> {
     };
     match fields.as_slice() {
         [name, _, ..] if name == key_type.as_bytes() => Ok(()),
-        _ => Err("is a damaged public key: its body is of another kind than its first word"),
+        _ => Err("is a damaged public key: its key type does not match its first word"),
     }
 }
 

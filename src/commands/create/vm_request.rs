@@ -266,7 +266,7 @@ pub(super) fn read_user_data_input(args: Args, files: &[SpecFile], context: &mut
         return Ok(args);
     }
     if args.file.as_deref() == Some(Path::new(STANDARD_INPUT)) {
-        let error = Error::invalid("the spec file and the user data are both to come from standard input");
+        let error = Error::invalid("the spec file and the user data cannot both be read from standard input");
         return Err(error.with_hint("put one of the two into a file"));
     }
     let read = context.read_input(MAX_USER_DATA + 1);
@@ -384,11 +384,13 @@ fn check_machine_type(template: &VmTemplate, fallback: &[Fallback], providers: u
         let error = Error::invalid(format!(
             "{machine_type} is one provider's machine type, but several are given"
         ));
-        return Err(error.with_hint("say what is needed, with --cpus and --memory, or pass one -p"));
+        return Err(error.with_hint("pass --cpus and --memory instead of a machine type, or pass a single -p"));
     }
     if fallback.contains(&Fallback::Provider) && !fallback.contains(&Fallback::Type) {
         let error = Error::invalid(format!("no other provider has the machine type {machine_type}"));
-        return Err(error.with_hint("use --fallback type,provider, or say what is needed with --cpus and --memory"));
+        return Err(
+            error.with_hint("use --fallback type,provider, or pass --cpus and --memory instead of a machine type")
+        );
     }
     Ok(())
 }

@@ -35,7 +35,7 @@ pub(super) fn check_same_spec(
                 "{name} exists as {reference}, made by another version of cloudctl: the two specs cannot be compared"
             ),
             format!(
-                "use that version or a newer one, or another name, or terminate it first: cloudctl terminate {reference}"
+                "use the version that created it or a newer one, choose another name, or terminate the VM first: cloudctl terminate {reference}"
             ),
         ));
     }
@@ -493,7 +493,7 @@ impl Comparison<'_> {
             // A machine that was created without the requirement meets it if it has enough.
             Some(_) if is_met && !self.was_created_with(field) => None,
             Some(existing) if is_met => Some(format!(
-                "{field} is {existing}, which is enough for {required_text}, but the VM was created with another --{field}"
+                "{field} is {existing}, which satisfies {required_text}, but the VM was created with a different --{field}"
             )),
             existing => Some(format_difference(field, existing.as_deref(), &required_text)),
         }

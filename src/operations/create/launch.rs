@@ -88,7 +88,8 @@ async fn launch_into(
         tracing::debug!(%generation, "token already used");
     }
     let message = format!("the cloud accepted {MAX_GENERATIONS} create calls, but lists no VM of this name");
-    Err(Error::new(ErrorKind::UnknownOutcome, message).with_hint("use another name for an hour"))
+    Err(Error::new(ErrorKind::UnknownOutcome, message)
+        .with_hint("use another name, or try this one again after an hour"))
 }
 
 /// The spec of the names that have no instance yet; `None` if all have one.

@@ -532,7 +532,7 @@ fn keep_within_max_price(offers: Vec<Offer>, max_price: f64) -> Result<Vec<Offer
     let cheapest = priced.min_by(|(one, _), (other, _)| compare_offers(one, other));
     let message = if let Some((cheapest, price)) = cheapest {
         format!(
-            "nothing that fits costs {max_price} USD an hour or less; the cheapest is {} in {} for {}",
+            "no suitable machine type costs {max_price} USD an hour or less; the cheapest is {} in {} for {}",
             cheapest.machine_name().unwrap_or_default(),
             cheapest.error_location(),
             format_usd(price)
@@ -545,7 +545,7 @@ fn keep_within_max_price(offers: Vec<Offer>, max_price: f64) -> Result<Vec<Offer
             best.format_price_error()
         )
     } else {
-        format!("nothing that fits is known to cost {max_price} USD an hour or less")
+        format!("no suitable machine type is known to cost {max_price} USD an hour or less")
     };
     Err(Error::new(ErrorKind::Refused, message).with_hint("raise --max-price, or ask for less"))
 }

@@ -417,13 +417,13 @@ pub struct SelectedOffer {
 impl SelectedOffer {
     /// An offer that was taken; `None` if it is the requested or default machine type, which nobody had to choose.
     pub(super) fn new(offer: Offer, next_best: Option<&Offer>) -> Option<Self> {
-        if offer.machine.is_none() {
-            return None;
+        match offer.machine.is_some() {
+            true => Some(Self {
+                offer,
+                next_best: next_best.cloned(),
+            }),
+            false => None,
         }
-        Some(Self {
-            offer,
-            next_best: next_best.cloned(),
-        })
     }
 }
 
@@ -552,7 +552,7 @@ fn suggest_other_places(placement: &PlacementRules<'_>) -> String {
     match unused.is_empty() {
         true => "try another -r or -p, or try again later".to_owned(),
         false => format!(
-            "let it look further with --fallback {}, or try another -r",
+            "allow more choices with --fallback {}, or try another -r",
             unused.join(",")
         ),
     }

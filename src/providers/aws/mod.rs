@@ -173,7 +173,7 @@ impl Access for Aws {
         let region = self.clients.region_for_global_calls().await;
         tracing::debug!(operation = "GetCallerIdentity", place = region, "call");
         let answer = self.clients.sts(&region).await?.get_caller_identity().send().await;
-        let output = answer.map_err(|error| translate(&error, Call::Read, "cannot tell who is asking", &region))?;
+        let output = answer.map_err(|error| translate(&error, Call::Read, "cannot identify the caller", &region))?;
         Ok(Identity {
             account: output.account.unwrap_or_default(),
             principal: output.arn,

@@ -125,7 +125,7 @@ impl Options {
         }
         if self.iops.is_none() && matches!(disk_type, VolumeType::Io1 | VolumeType::Io2) {
             return Err(Error::invalid(format!(
-                "disk type {disk} needs its number of I/O operations per second"
+                "disk type {disk} requires a number of I/O operations per second"
             ))
             .with_hint("add --native iops=3000"));
         }
@@ -183,7 +183,7 @@ mod tests {
                 VolumeType::Gp2,
                 "disk type gp2 does not take it",
             ),
-            (json!({}), VolumeType::Io2, "needs its number of I/O operations"),
+            (json!({}), VolumeType::Io2, "requires a number of I/O operations"),
             (json!({ "throughput": 125, "iops": 100 }), VolumeType::Io1, "throughput"),
             (
                 json!({ "kms_key": "alias/x", "encrypted": false }),

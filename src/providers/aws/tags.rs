@@ -74,7 +74,7 @@ fn is_reserved(key: &str) -> bool {
 
 fn check_not_reserved(key: &str) -> Result<()> {
     if is_reserved(key) {
-        let message = format!("label key {} begins with aws:, which ec2 keeps for itself", quoted(key));
+        let message = format!("label key {} begins with aws:, which is reserved by AWS", quoted(key));
         return Err(Error::invalid(message));
     }
     Ok(())

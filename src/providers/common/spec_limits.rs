@@ -22,7 +22,7 @@ pub(crate) fn check_count(cloud: ProviderKind, items: &str, requested: usize, ad
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "{requested} {items} are too many: {cloud} takes {max}, and cloudctl uses {added} of them"
+        "{requested} {items} are too many: {cloud} allows {max}, and cloudctl itself uses {added} of these"
     ))
     .with_hint(format!("use at most {}", max.saturating_sub(added))))
 }

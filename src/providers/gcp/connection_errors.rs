@@ -56,7 +56,7 @@ pub(crate) fn find_cause(error: &(dyn StdError + 'static)) -> Option<Cause> {
         return network(reason);
     }
     if request.is_decode() {
-        return network(format!("the answer of {server} is not what was asked for"));
+        return network(format!("{server} returned an unexpected response"));
     }
     if request.is_timeout() {
         return network(format!("there was no answer from {next} in time"));
@@ -86,13 +86,13 @@ pub(crate) fn find_cause(error: &(dyn StdError + 'static)) -> Option<Cause> {
         // The proxy was reached and refused the tunnel.
         Some(proxy) if request.is_connect() => Some(Cause {
             text: format!(
-                "the proxy {proxy} gave no way through to {server}: {}",
+                "the proxy {proxy} did not connect to {server}: {}",
                 last_message(request)
             ),
             hint: Some("check HTTPS_PROXY, and the user and password in it, or add the host to NO_PROXY".to_owned()),
             permanent: false,
         }),
-        _ => network(format!("no whole answer from {next}")),
+        _ => network(format!("incomplete response from {next}")),
     }
 }
 

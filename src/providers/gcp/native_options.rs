@@ -93,7 +93,7 @@ impl Options {
             ),
             (
                 self.network_tier.is_some() && !spec.public_ip,
-                "network_tier is the tier of a public address, and none is wanted",
+                "network_tier applies to a public address, but none was requested",
             ),
             (
                 self.automatic_restart == Some(true) && spec.spot,

@@ -113,7 +113,7 @@ pub(super) fn select_machine_type(
     Err(Error::invalid(format!(
         "the machine type {type_name} does not have what is needed: {requirements}"
     ))
-    .with_hint("leave the machine type out, and the cheapest that has it is taken"))
+    .with_hint("leave the machine type out to get the cheapest one that fits"))
 }
 
 /// An image.

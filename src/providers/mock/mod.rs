@@ -263,7 +263,7 @@ impl CatalogSource for Mock {
 
     async fn published_prices(&self) -> Result<Vec<PublishedPrice>> {
         Err(Error::unsupported(
-            "the mock cloud publishes no prices: it knows them by itself",
+            "the mock cloud publishes no prices: its prices are built in",
         ))
     }
 

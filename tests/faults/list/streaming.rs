@@ -123,7 +123,7 @@ fn stream_that_breaks_off_names_the_gap(backend: &Backend) {
     } else {
         format!("{}/{}", backend.provider(), backend.home_region())
     };
-    run.expect_in_stderr(&format!("warning: {place}"))
+    run.expect_in_stderr(format!("warning: {place}"))
         .expect_in_stderr("the list is incomplete");
     // What is gathered is whole or not there at all.
     let denied = backend.errors().listing_denied.before();

@@ -248,7 +248,10 @@ impl Visitor<'_> for MemoryVisitor {
         visit_f64: f64;
         visit_i64: i64;
         visit_u64: u64;
-        visit_str: &str;
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<f64, E> {
+        parse_memory(text).map_err(with_hint)
     }
 }
 

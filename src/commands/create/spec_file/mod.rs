@@ -88,10 +88,10 @@ fn parse_vms(text: &str, path: Option<&Path>, source: &str) -> Result<Vec<SpecFi
             Some(name) => format!(" of {}", quoted(name)),
             None => String::new(),
         };
-        return Err(
-            Error::invalid(format!("{source}: both ttl and budget{name} say how long it lives"))
-                .with_hint("leave one of the two out"),
-        );
+        return Err(Error::invalid(format!(
+            "{source}: both ttl and budget{name} are set, but each limits how long the VM runs"
+        ))
+        .with_hint("leave one of the two out"));
     }
     Ok(files)
 }

@@ -213,7 +213,7 @@ fn find_reason(error: &ConnectorError, server: &Server, authorities: Option<&Aut
     let address = &server.address;
     Unreachable::transient(match &server.proxy {
         Some(proxy) => format!("no connection to {address} through the proxy {proxy}: {root}"),
-        None => format!("no whole answer from {address}: {root}"),
+        None => format!("incomplete response from {address}: {root}"),
     })
 }
 

@@ -221,7 +221,9 @@ impl RunCredentials {
             };
             let token = std::fs::read(file).map_err(|error| refused(&io_reason(&error)))?;
             if token.iter().any(u8::is_ascii_control) {
-                return Err(refused("the token has a line end in it, which no header takes"));
+                return Err(refused(
+                    "the token contains a line break, which is not allowed in an HTTP header",
+                ));
             }
         }
         let provider = EcsCredentialsProvider::builder().configure(&self.direct).build();

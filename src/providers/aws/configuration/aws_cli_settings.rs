@@ -39,7 +39,7 @@ pub(in crate::providers) const AWS_CLI_SETTINGS: &[CloudToolSetting] = aws_cli_s
         variable "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE" Honoured "IPv4 or IPv6, for the metadata service"
         variable "AWS_EC2_METADATA_V1_DISABLED" Honoured
             "changes nothing: version 1 of the metadata service is never asked"
-        variable "AWS_METADATA_SERVICE_TIMEOUT" Honoured "how many seconds the metadata service is waited for"
+        variable "AWS_METADATA_SERVICE_TIMEOUT" Honoured "the time limit for the metadata service, in seconds"
         variable "AWS_METADATA_SERVICE_NUM_ATTEMPTS" Honoured "how often the metadata service is asked"
         variable "AWS_IMDS_USE_IPV6" Refused "set AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE to IPv6 instead"
         variable "AWS_CREDENTIAL_FILE" Refused
@@ -57,7 +57,7 @@ pub(in crate::providers) const AWS_CLI_SETTINGS: &[CloudToolSetting] = aws_cli_s
         key "external_id" Honoured "is sent with the role"
         key "duration_seconds" Honoured "how long the role is assumed for, 900 to 43200"
         key "role_session_name" Honoured "the name of the session"
-        key "mfa_serial" Honoured "is named where the role is refused: cloudctl cannot ask for a code"
+        key "mfa_serial" Honoured "if set, the role is refused: cloudctl cannot ask for an MFA code"
         key "web_identity_token_file" Honoured "the role is assumed with the token in it"
         key "credential_process" Honoured "the command is run, and prints the keys that sign calls"
         key "sso_session" Honoured "the section of that name says where to sign in"
@@ -113,8 +113,8 @@ pub(in crate::providers) const AWS_CLI_SETTINGS: &[CloudToolSetting] = aws_cli_s
         variable "REQUESTS_CA_BUNDLE" Honoured "the same, after AWS_CA_BUNDLE and ca_bundle"
         variable "SSL_CERT_FILE" Honoured "takes the place of the system's certificate authorities"
         variable "SSL_CERT_DIR" Honoured "the same, a folder"
-        variable "HTTPS_PROXY" Honoured "the proxy for https, also in small letters, which count first"
-        variable "HTTP_PROXY" Honoured "the proxy for http, also in small letters, which count first"
+        variable "HTTPS_PROXY" Honoured "the proxy for https; the lower-case name takes precedence"
+        variable "HTTP_PROXY" Honoured "the proxy for http; the lower-case name takes precedence"
         variable "ALL_PROXY" Honoured "the proxy where neither of the others is set"
         variable "NO_PROXY" Honoured
             "hosts, domains, addresses, ranges, each with or without a port, or *: they are asked directly"

@@ -158,7 +158,7 @@ impl ProfileFiles {
                 .ok_or_else(|| invalid_line_error("neither a section, a comment nor a key with a value"))?;
             let name = name.trim().to_lowercase();
             let Some((_, section)) = sections.last_mut() else {
-                return Err(invalid_line_error("a key stands before the first section"));
+                return Err(invalid_line_error("there is a key before the first section"));
             };
             let value = strip_comment(text).to_owned();
             section.keys.insert(name.clone(), SourcedValue { value, source });

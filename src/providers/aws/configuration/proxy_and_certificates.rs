@@ -104,7 +104,7 @@ impl Connection {
         Some(match &self.ssl_variable_error {
             Some(error) => (error.message().to_owned(), format!("correct the variable, or {hint}")),
             None => (
-                "there are no certificate authorities on this machine to check the server by".to_owned(),
+                "this machine has no CA certificates to verify the server with".to_owned(),
                 format!("install them (in most distributions the package ca-certificates), or {hint}"),
             ),
         })
@@ -221,7 +221,7 @@ pub(crate) fn trust_hint(authorities: Option<&Authorities>) -> String {
     match authorities {
         None => "if you trust it, name its certificate with AWS_CA_BUNDLE, or with ca_bundle in the profile".to_owned(),
         Some(trusted) => format!(
-            "only the authorities in {}, which {} names, are trusted: add the one of this server",
+            "only the certificate authorities in {} (from {}) are trusted: add the one that issued this server's certificate",
             trusted.file, trusted.name
         ),
     }
@@ -233,7 +233,7 @@ pub(crate) fn replace_hint(authorities: Option<&Authorities>) -> String {
     match authorities {
         None => format!("{make}, and name its authority with AWS_CA_BUNDLE, or with ca_bundle in the profile"),
         Some(trusted) => format!(
-            "{make}, of an authority in {}, which {} names",
+            "{make}, issued by a certificate authority in {} (from {})",
             trusted.file, trusted.name
         ),
     }

@@ -139,8 +139,11 @@ pub(crate) async fn recover(
                 && all.iter().any(|found| !found.state.is_gone()) =>
         {
             let message = match (all.as_slice(), &spec.members) {
-                ([found], None) => format!("{} exists, but no attempt was answered", found.reference),
-                _ => format!("{} exists, but no attempt was answered", spec.name),
+                ([found], None) => format!(
+                    "{} exists, but the cloud did not answer any create request",
+                    found.reference
+                ),
+                _ => format!("{} exists, but the cloud did not answer any create request", spec.name),
             };
             Err(with_leftovers(error.context(message).with_hint(RUN_AGAIN_HINT), &all))
         }

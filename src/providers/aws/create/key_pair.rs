@@ -75,8 +75,7 @@ pub(crate) async fn import_key(client: &Client, spec: &InstanceSpec, is_windows:
         // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html
         (None, Some(line)) if is_windows && is_ed25519(line) => {
             tracing::warn!(
-                "{} is made without your own public key: ec2 takes only RSA keys for Windows, and without a key there \
-                 is no password; pass one with --ssh-key",
+                "{} is created without your default public key: for Windows, ec2 accepts only RSA keys, and without a key there is no password; pass an RSA key with --ssh-key",
                 spec.name
             );
             Ok(None)

@@ -327,8 +327,9 @@ fn check_spec(spec: &InstanceSpec) -> Result<()> {
         && (identity.is_empty() || (identity.starts_with("arn:") && !identity.contains(":instance-profile/")))
     {
         return Err(
-            Error::invalid(format!("identity {} is not an instance profile", quoted(identity)))
-                .with_hint("give the name or ARN of an instance profile; a role is put into one first"),
+            Error::invalid(format!("identity {} is not an instance profile", quoted(identity))).with_hint(
+                "pass the name or ARN of an instance profile; to use a role, add it to an instance profile first",
+            ),
         );
     }
     if let Some(SshKey::PublicKey(key)) = &spec.ssh_key {

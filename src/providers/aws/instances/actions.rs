@@ -129,7 +129,7 @@ pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration
     if has_timer(&api, &ownership) && !can_read_tags(&api) {
         let message = format!("cannot extend {target}: its timer cannot read its tags and keeps its first TTL");
         return Err(refused(message).with_hint(format!(
-            "show the tags to it, which needs tags with plain keys only: aws ec2 modify-instance-metadata-options \
+            "enable instance tags in metadata, which requires that tag keys have no spaces or slashes: aws ec2 modify-instance-metadata-options \
              --region {region} --instance-id {} --instance-metadata-tags enabled",
             target.id
         )));

@@ -347,7 +347,7 @@ impl Client {
         let (server_time, read_at) = self.clock.get_or_try_init(|| self.request_date()).await?;
         server_time
             .checked_add(read_at.elapsed())
-            .map_err(|_| Error::new(ErrorKind::Network, "the cloud's time is out of all bounds").at(ProviderKind::Gcp))
+            .map_err(|_| Error::new(ErrorKind::Network, "the cloud returned an invalid time").at(ProviderKind::Gcp))
     }
 
     async fn request_date(&self) -> Result<(Timestamp, Instant)> {

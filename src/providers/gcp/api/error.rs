@@ -131,7 +131,7 @@ fn describe_failure(error: &SdkError, kind: ErrorKind) -> String {
         Some(status) if status >= 300 => format!("the answer was HTTP status {status}"),
         _ if error.is_timeout() => connection_error().unwrap_or_else(|| "there was no answer in time".to_owned()),
         _ if error.is_deserialization() => {
-            "the answer was none of Compute Engine's; a proxy or the network's login page may have given it".to_owned()
+            "the response did not come from Compute Engine; it may be from a proxy or a captive portal".to_owned()
         }
         _ => token_error
             .or_else(connection_error)

@@ -42,7 +42,7 @@ impl Page {
             None => Ok(Self::new(list.rows(), list.token())),
             Some(code) => Err(Error::new(
                 ErrorKind::Network,
-                format!("Compute Engine gave a part of a list only ({code})"),
+                format!("Compute Engine returned an incomplete list ({code})"),
             )
             .with_code(code)
             .at(error_location(scope))),

@@ -92,13 +92,13 @@ pub(crate) async fn get_operation(client: &Client, zone: &str, name: &str) -> Re
     let project = client.project().await?;
     if zone.is_empty() {
         let operations = client.global_operations().await?;
-        let get = client.read("see how the operation stands", zone, || {
+        let get = client.read("check the status of the operation", zone, || {
             with_call_options(operations.get().set_project(project).set_operation(name)).send()
         });
         return get.await;
     }
     let operations = client.operations().await?;
-    let get = client.read("see how the operation stands", zone, || {
+    let get = client.read("check the status of the operation", zone, || {
         let call = operations.get().set_project(project).set_zone(zone).set_operation(name);
         with_call_options(call).send()
     });

@@ -107,7 +107,7 @@ pub(crate) async fn resolve_image(client: &Client, wanted: &str, architecture: A
             };
             let Some(family) = source.name_for(architecture) else {
                 return Err(
-                    Error::invalid(format!("the image {wanted} does not come for {architecture}"))
+                    Error::invalid(format!("the image {wanted} is not available for {architecture}"))
                         .with_hint("use a machine type of the other architecture, or another image"),
                 );
             };

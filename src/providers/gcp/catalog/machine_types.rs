@@ -108,7 +108,7 @@ async fn not_in_zones_error(client: &Client, zones: &[String], name: &str) -> Er
         .collect();
     if !in_region.is_empty() {
         let hint = format!(
-            "it is in {}; choose with --zone, or let it look with --fallback zone",
+            "it is available in {}: pass one of them with --zone, or pass --fallback zone",
             join_zones(&in_region)
         );
         return Error::new(ErrorKind::Capacity, message)
@@ -313,7 +313,8 @@ fn find_attachable(required: &Gpu, name: &str) -> Result<(&'static str, u32)> {
     let gpu = match ATTACHABLE_GPUS.iter().find(|gpu| gpu.kind == required.kind) {
         Some(gpu) if takes_gpus => gpu,
         _ => {
-            let message = format!("the machine type {name} has no GPU {required}, and none such can be attached to it");
+            let message =
+                format!("the machine type {name} has no GPU {required}, and this GPU cannot be attached to it");
             return Err(Error::invalid(message).with_hint(gpu_hint(required)));
         }
     };

@@ -11,7 +11,7 @@ use crate::providers::common::endpoint_address::{has_valid_port, is_host, shown_
 use crate::settings::{CloudToolSetting, Environment, SettingPlace, Settings, Topic, Treatment, refuse_unsupported};
 
 const USE_PROXY_VARIABLES: &str = "set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT instead, which gcloud takes too";
-const USE_SSL_CERT_FILE: &str = "set SSL_CERT_FILE to that PEM file, too: cloudctl's connections go by it";
+const USE_SSL_CERT_FILE: &str = "also set SSL_CERT_FILE to that PEM file, which cloudctl uses for its connections";
 const NO_CLIENT_CERTIFICATE: &str = "unset it: cloudctl shows no certificate of its own to Google";
 const TOKEN_SERVER_IN_FILE: &str = "unset it: the credentials file itself names the server that gives tokens";
 const NO_RETRY_SETTING: &str = "unset it: cloudctl tries calls again by itself, for 50 to 60 seconds";
@@ -34,13 +34,13 @@ pub(in crate::providers) const GCLOUD_SETTINGS: &[CloudToolSetting] = gcloud_set
             "this credentials file signs, after GOOGLE_APPLICATION_CREDENTIALS"
         variable "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES" Honoured "1 lets an external_account file run its program"
         variable "CLOUDSDK_CONFIG" Honoured "the folder of gcloud's files, the default credentials among them"
-        variable "CLOUDSDK_ACTIVE_CONFIG_NAME" Honoured "the configuration whose properties hold"
+        variable "CLOUDSDK_ACTIVE_CONFIG_NAME" Honoured "the gcloud configuration to use"
         variable "GCE_METADATA_HOST" Honoured "the host of the metadata server, asked without a proxy"
         variable "GCE_METADATA_ROOT" Honoured "the same, after GCE_METADATA_HOST"
         variable "GCE_METADATA_IP" Refused "set GCE_METADATA_HOST instead"
-        variable "NO_GCE_CHECK" Honoured "this machine is not taken for one of Google's"
+        variable "NO_GCE_CHECK" Honoured "cloudctl does not check whether it runs on Google Cloud"
         property "auth/impersonate_service_account" Honoured
-            "calls are made as this service account; of a list, the last one, through the others"
+            "calls are made as this service account; in a list, as the last one, with the others as delegates"
         property "auth/disable_credentials" Refused "unset it: cloudctl makes no calls without credentials"
         property "auth/authorization_token_file" Refused
             "unset it; CLOUDSDK_AUTH_ACCESS_TOKEN_FILE names a file with a token"
@@ -51,7 +51,7 @@ pub(in crate::providers) const GCLOUD_SETTINGS: &[CloudToolSetting] = gcloud_set
         property "auth/client_id" Refused TOKEN_SERVER_IN_FILE
         property "auth/client_secret" Refused TOKEN_SERVER_IN_FILE
         property "auth/login_config_file" Honoured
-            "says how `gcloud auth login` signs in; calls go by the credentials that come of it"
+            "controls how `gcloud auth login` signs in; cloudctl uses the resulting credentials"
         property "auth/service_account_use_self_signed_jwt" Honoured
             "service account keys sign their tokens themselves, as they always do here"
     }

@@ -165,7 +165,10 @@ impl GroupCreate<'_> {
                 continue;
             }
             if start.elapsed() > VISIBILITY_TIMEOUT {
-                let message = format!("{}: not all of them are to be seen", call.failure_prefix);
+                let message = format!(
+                    "{}: not all of the instances appear in Compute Engine",
+                    call.failure_prefix
+                );
                 let left = alive.into_iter().map(|instance| instance.reference).collect();
                 return Err(call.unknown_outcome_error(left, Error::new(ErrorKind::UnknownOutcome, message)));
             }
@@ -343,7 +346,7 @@ fn is_changing(instance: &Instance) -> bool {
 fn build_body(body: model::Instance, names: &[InstanceName]) -> Result<BulkInsertInstanceResource> {
     if let Some(hostname) = &body.hostname {
         return Err(Error::invalid(format!(
-            "the native option hostname gives {} to {} VMs, and each must have its own",
+            "the native option hostname would give the host name {} to {} VMs, but each needs its own",
             quoted(hostname),
             names.len()
         ))

@@ -162,7 +162,7 @@ impl CreateCall<'_> {
     /// Makes the error for a name that an instance has which cloudctl did not create.
     pub(crate) fn name_taken_error(&self, name: &str) -> Error {
         let message = format!(
-            "{}: an instance of {name} exists that cloudctl did not make",
+            "{}: an instance named {name} exists that cloudctl did not create",
             self.failure_prefix
         );
         Error::new(ErrorKind::AlreadyExists, message)

@@ -252,7 +252,10 @@ impl CreateCall<'_> {
     async fn handle_missing_instance(&self, operation: &Operation) -> Result<CreateOutcome> {
         let zone = &self.request.zone;
         let Some(id) = operation.target_id else {
-            let message = format!("{}: it is not to be seen", self.failure_prefix);
+            let message = format!(
+                "{}: the instance does not appear in Compute Engine",
+                self.failure_prefix
+            );
             return Err(Error::new(ErrorKind::UnknownOutcome, message).at(error_location(zone)));
         };
         if zone_operations::was_deleted(self.client, zone, id)

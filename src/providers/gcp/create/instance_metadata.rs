@@ -138,7 +138,7 @@ fn build_user_data_items(data: &[u8], image_project: &str) -> Result<Vec<(&'stat
     if image_project == "debian-cloud" {
         let is_hidden_script = text.trim_start_matches('\u{feff}').trim_start().starts_with("#!");
         return Err(match is_hidden_script {
-            true => Error::invalid("the user data is a script with something before its #!, so that no image runs it")
+            true => Error::invalid("the user data has text before the #! of its script, so no image runs it")
                 .with_hint("save it as UTF-8 without a byte order mark, and with #! in its first line"),
             false => Error::invalid("this user data needs cloud-init, which Debian's images on gcp do not have")
                 .with_hint("give a script that begins with #!, or use the image ubuntu-24.04"),
@@ -168,7 +168,7 @@ pub(crate) fn format_ssh_key(key: &SshKey) -> Result<String> {
         SshKey::PublicKey(key) => key.trim(),
         SshKey::Name(name) => {
             return Err(Error::unsupported(format!(
-                "gcp keeps no SSH keys by name, so {} means nothing to it",
+                "gcp does not store SSH keys by name, so {} cannot be used",
                 quoted(name)
             ))
             .with_hint("give the file of a public key, such as --ssh-key ~/.ssh/id_ed25519.pub"));
@@ -269,7 +269,7 @@ async fn uses_os_login(client: &Client, options: &Options) -> bool {
         None => match project_uses_os_login(client).await {
             Ok(uses_os_login) => uses_os_login,
             Err(error) => {
-                tracing::debug!(%error, "whether the project uses OS Login cannot be told");
+                tracing::debug!(%error, "cannot tell whether the project uses OS Login");
                 false
             }
         },

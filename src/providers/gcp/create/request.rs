@@ -257,7 +257,7 @@ pub(crate) fn build_scheduling(
     }
     if !migrates && options.on_host_maintenance == Some(OnHostMaintenance::Migrate) {
         return Err(Error::invalid(format!(
-            "this machine of type {type_name} cannot migrate, as the native option on_host_maintenance wants it to"
+            "a VM of machine type {type_name} cannot be migrated, but the native option on_host_maintenance requests migration"
         ))
         .with_hint("use TERMINATE, or leave it out"));
     }

@@ -185,7 +185,7 @@ impl RenewedToken {
         }
         let text = match find_error_text(error) {
             Some(answer) => message(answer),
-            None if error.is_transient() => format!("{} cannot be reached or is out of order", self.server),
+            None if error.is_transient() => format!("{} cannot be reached or is not working", self.server),
             None => message("the credentials were not accepted".to_owned()),
         };
         match error.is_transient() {

@@ -443,7 +443,7 @@ fn check_credential_source(
     if source.get("executable").is_some() {
         if environment.get("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES") != Some("1") {
             return Err(file_error(
-                "has its token from a program, which is not allowed",
+                "gets its token from a program, which is not enabled",
                 "set GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 if you trust the file",
             ));
         }

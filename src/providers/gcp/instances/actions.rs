@@ -173,7 +173,7 @@ async fn get_current(client: &Client, target: &InstanceRef, action: InstanceActi
         return Err(gone);
     }
     let message = format!(
-        "cannot {} {target}: it is gone, and {other_id} has its name by now; that one was left alone",
+        "cannot {} {target}: it no longer exists; its name now belongs to {other_id}, which was not changed",
         action.as_str()
     );
     Err(Error::new(ErrorKind::Refused, message)
@@ -198,8 +198,9 @@ pub(crate) fn wrong_instance_error(verb: &str, target: &InstanceRef, operation: 
         id: operation.target_id.unwrap_or_default().to_string(),
         ..target.clone()
     };
-    let message =
-        format!("cannot {verb} {target}: it was replaced under the same name in that moment, and the call hit {hit}");
+    let message = format!(
+        "cannot {verb} {target}: another instance with the same name replaced it during the call, and {hit} was changed instead"
+    );
     Error::new(ErrorKind::Refused, message)
         .naming(target)
         .at(error_location(&target.scope))

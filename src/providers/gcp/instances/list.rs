@@ -43,7 +43,7 @@ pub(crate) async fn list_instances(client: &Client, sink: &InstanceSink<'_>) -> 
 }
 
 fn new_gap(scope: &str, code: &str) -> Gap {
-    let message = "it did not answer in full; instances of it may be missing from the listing";
+    let message = "its response was incomplete; some of its instances may be missing from the list";
     let error = Error::new(ErrorKind::Network, message).with_code(code);
     Gap::new(error, error_location(scope))
 }

@@ -37,7 +37,9 @@ pub(crate) async fn set_ttl(client: &Client, target: &InstanceRef, ttl: Duration
     };
     match extension.set_label(api).await {
         Err(error) if limit_was_moved => Err(error
-            .context(format!("{target}: the cloud's own limit was moved, but not the label"))
+            .context(format!(
+                "{target}: the termination time was changed in the cloud, but the label was not updated"
+            ))
             .with_kind(ErrorKind::UnknownOutcome)
             .with_leftover(target)),
         result => result,

@@ -88,8 +88,7 @@ pub(super) async fn find_own_network(client: &Client, spec: &InstanceSpec) -> Re
             quoted(&path)
         ))
         .with_hint(format!(
-            "have a rule of its own made there (`gcloud compute firewall-rules create --project {owner}`), and leave \
-             --open out"
+            "ask for a firewall rule in that project (`gcloud compute firewall-rules create --project {owner}`), and leave --open out"
         )));
     }
     if let Some(name) = rest.strip_prefix("global/networks/") {

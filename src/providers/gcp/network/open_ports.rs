@@ -51,7 +51,7 @@ pub(crate) async fn with_firewall_rules(
             Err(error) => Err(error
                 .context("the VM is made, but its ports may not be open")
                 .with_kind(ErrorKind::UnknownOutcome)
-                .with_hint("look at the VM with `cloudctl describe`; to begin anew, terminate it first")
+                .with_hint("check the VM with `cloudctl describe`; to start over, terminate it first")
                 .with_leftovers(created.iter().map(|instance| &instance.reference))),
         },
         Ok(CreateOutcome::TokenAlreadyUsed) => Ok(CreateOutcome::TokenAlreadyUsed),
@@ -133,7 +133,7 @@ fn check_rule(name: &str, existing: &Firewall, rule: &Firewall) -> Result<()> {
         )
     } else if !is_equivalent(existing, rule) {
         (
-            "was changed, so that it does not open what it should",
+            "was changed and no longer opens the requested ports",
             format!("delete it: `gcloud compute firewall-rules delete {name}`, then run the same command again"),
         )
     } else {
