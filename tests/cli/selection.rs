@@ -231,7 +231,7 @@ fn console_takes_a_pattern_that_means_one_vm() {
     let sandbox = with_four();
     run(&sandbox, "console 'db-*'").expect(0);
     let ambiguous = run(&sandbox, "console 'web-*'").expect(3);
-    ambiguous.expect_in_stderr("web-* means 3 VMs: mock/us-east-1/");
+    ambiguous.expect_in_stderr("web-* matches 3 VMs: mock/us-east-1/");
     run(&sandbox, "console 'x*'").expect(3);
 }
 

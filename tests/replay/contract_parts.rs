@@ -173,9 +173,12 @@ fn entries_of(lines: &[String]) -> Vec<Vec<&String>> {
 /// Whether an entry has the name and all details of another. The words of a list for completion may be in another order.
 fn contains_entry(entry: &[&String], other: &[&String]) -> bool {
     let words = |line: &str| -> Vec<String> {
+        // An argument that was required may be left out now.
+        let line = line.replace("<REF>...", "[REF]...");
         match line.strip_prefix("> opts=") {
             Some(list) => list.trim_matches('"').split(' ').map(str::to_owned).collect(),
-            None => vec![line.to_owned()],
+            None if line.starts_with("> Usage: ") => line.split(' ').map(str::to_owned).collect(),
+            None => vec![line],
         }
     };
     let known: Vec<String> = entry.iter().flat_map(|line| words(line)).collect();

@@ -187,7 +187,7 @@ fn user_data_and_keys() {
             ),
             (
                 2,
-                "other.pub is a damaged public key: its body is of another kind",
+                "other.pub is a damaged public key: its key type does not match its first word",
                 "create x -p mock --ssh-key other.pub",
             ),
             (2, "large.pub is over 64 KiB", "create x -p mock --ssh-key large.pub"),

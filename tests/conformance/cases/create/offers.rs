@@ -56,7 +56,7 @@ fn create_by_requirements_is_adopted_by_a_rerun(backend: &Backend) {
     let again = backend.json(&NEED).expect(0).item();
     assert_eq!(again["id"], made["id"]);
     let other = backend.json("create a --cpus 2").expect(6);
-    other.expect_in_stderr("but the VM was created with another --cpus");
+    other.expect_in_stderr("but the VM was created with a different --cpus");
     assert_eq!(backend.alive().len(), 1);
 }
 

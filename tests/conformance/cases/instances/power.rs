@@ -58,7 +58,7 @@ fn describe_by_name_id_and_reference_is_the_same(backend: &Backend) {
         assert_eq!(described["protected"], false);
     }
     let people = backend.run("describe web-1").expect(0);
-    assert!(people.stdout.contains("machine_type"), "{}", people.stdout);
+    assert!(people.stdout.contains(text(&made, "machine_type")), "{}", people.stdout);
 }
 
 fn wait_for_unreachable_state_times_out(backend: &Backend) {
