@@ -160,7 +160,7 @@ fn named_authority_is_trusted() {
         &sandbox.write("other.pem", include_str!("../support/roots.pem")),
     );
     let run = list(&sandbox).expect(2);
-    run.expect_in_stderr("other.pem, which AWS_CA_BUNDLE names, are trusted");
+    run.expect_in_stderr("other.pem (from AWS_CA_BUNDLE) are trusted");
 }
 
 #[test]

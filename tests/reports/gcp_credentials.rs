@@ -264,7 +264,7 @@ fn byte_order_mark_is_taken() {
     list_with_file(content.as_bytes()).expect(0);
 }
 
-/// Every form that the README names, each from a file.
+/// Every form that the page of Google Cloud names, each from a file.
 #[test]
 fn all_forms_of_the_readme_sign() {
     let server = token_server();
@@ -358,8 +358,8 @@ fn all_forms_of_the_readme_sign() {
         let signed = header(&emulator, "authorization").unwrap_or_default();
         assert!(signed.starts_with("Bearer eyJ") && signed.split('.').count() == 3);
     }
-    // The README names these forms, and no test above is left out of it.
-    let readme = include_str!("../../README.md");
+    // The page names these forms, and no test above is left out of it.
+    let page = include_str!("../../docs/gcp.md");
     for form in [
         "authorized_user",
         "service_account",
@@ -367,7 +367,7 @@ fn all_forms_of_the_readme_sign() {
         "impersonated_service_account",
         "external_account_authorized_user",
     ] {
-        assert!(readme.contains(&format!("`{form}`")), "{form} is in the README");
+        assert!(page.contains(&format!("`{form}`")), "{form} is in the page");
     }
 }
 
