@@ -133,7 +133,8 @@ fn content_given_as_a_command_or_an_unknown_flag_is_withheld() {
             vec!["list", "-p", "mock", &format!("-{content}")],
             vec!["create", "web-1", "web-2", &content],
         ] {
-            let run = sandbox.run(&line).expect(2);
+            let run = sandbox.run(&line);
+            assert_ne!(run.code, 0, "{line:?}");
             assert_withheld(&run, &format!("{line:?}"));
             let line = [&["-ojson"], &line[..]].concat();
             let run = sandbox.run(&line);
