@@ -111,10 +111,7 @@ pub(super) fn region_selection(context: &Context) -> RegionSelection {
 /// Finds the instances of a selection. Warns about locations that did not answer, unless that leaves open which instances
 /// are selected: then the caller decides.
 pub(super) async fn find_instances(selection: &Selection, context: &mut Context) -> Result<ResolvedInstances> {
-    // A full reference names its cloud. All else is looked for everywhere.
-    let is_scoped = |query: &InstanceQuery| query.scope.is_some();
-    let all_name_their_cloud = !selection.queries.is_empty() && selection.queries.iter().all(is_scoped);
-    let providers = match all_name_their_cloud {
+    let providers = match selection.names_each_cloud() {
         true => Vec::new(),
         false => context.providers_to_query()?,
     };

@@ -153,8 +153,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
 
 /// The clouds to list: every cloud to query, and the clouds that queries name. If all queries name theirs, only those.
 fn providers_to_list(selection: &Selection, context: &Context) -> Result<Vec<Arc<dyn Provider>>> {
-    let is_scoped = |query: &InstanceQuery| query.scope.is_some();
-    let mut providers = match !selection.queries.is_empty() && selection.queries.iter().all(is_scoped) {
+    let mut providers = match selection.names_each_cloud() {
         true => Vec::new(),
         false => context.providers_to_query()?,
     };

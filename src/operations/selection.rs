@@ -31,6 +31,11 @@ impl Selection {
         !self.queries.is_empty() && !self.queries.iter().any(InstanceQuery::is_glob)
     }
 
+    /// Whether each query names its cloud, so that no other cloud has to be queried.
+    pub fn names_each_cloud(&self) -> bool {
+        !self.queries.is_empty() && self.queries.iter().all(|query| query.scope.is_some())
+    }
+
     /// Whether a filter compares a field that the catalog fills in.
     pub fn needs_catalog(&self) -> bool {
         let is_compared = |field: &str| self.filters.iter().any(|filter| filter.uses_field(field));

@@ -45,6 +45,18 @@ impl CloudToolSetting {
     }
 }
 
+/// Writes a table of settings: for each topic its settings, one after the other.
+macro_rules! cloud_tool_settings {
+    ($($topic:ident { $($kind:ident $name:literal $treatment:ident $text:tt)* })*) => {
+        &[$($($crate::settings::CloudToolSetting::$kind(
+            $crate::settings::Topic::$topic,
+            $name,
+            $crate::settings::Treatment::$treatment($text),
+        ),)*)*]
+    };
+}
+pub(crate) use cloud_tool_settings;
+
 /// The topic of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Topic {

@@ -16,6 +16,7 @@ mod flag_parsers;
 mod read_text_file;
 mod sourced_value;
 
+pub(crate) use cloud_tool_setting::cloud_tool_settings;
 pub use cloud_tool_setting::{CloudToolSetting, ResolvedSetting, SettingPlace, Topic, Treatment, refuse_unsupported};
 pub use cloud_tool_settings_help::{settings_page, settings_text};
 pub use config_file::{ConfigFile, ContextEntry, key_in_toml_line};

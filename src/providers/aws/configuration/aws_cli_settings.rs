@@ -4,17 +4,10 @@
 
 use super::{Configuration, invalid_value_error, setting_name};
 use crate::cloud::{Error, Result, quoted};
-use crate::settings::{CloudToolSetting, SettingPlace, SourcedValue, Topic, Treatment, refuse_unsupported};
-
-/// Writes a table of settings: for each topic its settings, one after the other.
-macro_rules! aws_cli_settings {
-    ($($topic:ident { $($kind:ident $name:literal $treatment:ident $text:literal)* })*) => {
-        &[$($(CloudToolSetting::$kind(Topic::$topic, $name, Treatment::$treatment($text)),)*)*]
-    };
-}
+use crate::settings::{CloudToolSetting, SettingPlace, SourcedValue, cloud_tool_settings, refuse_unsupported};
 
 /// All settings, by topic.
-pub(in crate::providers) const AWS_CLI_SETTINGS: &[CloudToolSetting] = aws_cli_settings! {
+pub(in crate::providers) const AWS_CLI_SETTINGS: &[CloudToolSetting] = cloud_tool_settings! {
     Credentials {
         variable "AWS_PROFILE" Honoured "the profile to use; one that does not exist is an error"
         variable "AWS_DEFAULT_PROFILE" Honoured "the same; an error if AWS_PROFILE names another"

@@ -8,7 +8,7 @@ use super::endpoints::{GoogleApi, parse_endpoint};
 use super::gcloud_config::{GcloudConfiguration, SourcedValue};
 use crate::cloud::{Error, Result};
 use crate::providers::common::endpoint_address::{has_valid_port, is_host, shown_address};
-use crate::settings::{CloudToolSetting, Environment, SettingPlace, Settings, Topic, Treatment, refuse_unsupported};
+use crate::settings::{CloudToolSetting, Environment, SettingPlace, Settings, cloud_tool_settings, refuse_unsupported};
 
 const USE_PROXY_VARIABLES: &str = "set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT instead, which gcloud takes too";
 const USE_SSL_CERT_FILE: &str = "also set SSL_CERT_FILE to that PEM file, which cloudctl uses for its connections";
@@ -16,15 +16,8 @@ const NO_CLIENT_CERTIFICATE: &str = "unset it: cloudctl shows no certificate of 
 const TOKEN_SERVER_IN_FILE: &str = "unset it: the credentials file itself names the server that gives tokens";
 const NO_RETRY_SETTING: &str = "unset it: cloudctl tries calls again by itself, for 50 to 60 seconds";
 
-/// Writes a table of settings: for each topic its settings, one after the other.
-macro_rules! gcloud_settings {
-    ($($topic:ident { $($kind:ident $name:literal $treatment:ident $text:tt)* })*) => {
-        &[$($(CloudToolSetting::$kind(Topic::$topic, $name, Treatment::$treatment($text)),)*)*]
-    };
-}
-
 /// All settings, by topic.
-pub(in crate::providers) const GCLOUD_SETTINGS: &[CloudToolSetting] = gcloud_settings! {
+pub(in crate::providers) const GCLOUD_SETTINGS: &[CloudToolSetting] = cloud_tool_settings! {
     Credentials {
         variable "GOOGLE_OAUTH_ACCESS_TOKEN" Honoured "this access token signs; it goes before all other credentials"
         variable "CLOUDSDK_AUTH_ACCESS_TOKEN" Honoured "this access token signs"
