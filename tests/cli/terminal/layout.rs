@@ -153,7 +153,7 @@ fn expiry_of_a_new_vm_is_printed_on_terminals() {
     assert!(!endless.stdout.contains("expires in"), "{}", endless.stdout);
 }
 
-fn without_colours(text: &str) -> String {
+pub(super) fn without_colours(text: &str) -> String {
     let mut pieces = text.split('\u{1b}');
     let mut plain = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {

@@ -3,6 +3,7 @@
 mod layout;
 mod progress;
 mod questions;
+mod recording;
 mod waits;
 mod watch;
 
@@ -70,7 +71,11 @@ fn written_to_terminal(sandbox: &Sandbox, columns: u16, answer: &str, arguments:
 }
 
 fn run_on_terminal(sandbox: &Sandbox, columns: u16, arguments: &[&str], interaction: &[(&str, Value)]) -> Run {
-    let command = sandbox.command(arguments);
+    run_command_on_terminal(sandbox, columns, &sandbox.command(arguments), interaction)
+}
+
+/// Runs any command on a terminal; `interaction` is what `pty.py` takes.
+fn run_command_on_terminal(sandbox: &Sandbox, columns: u16, command: &Command, interaction: &[(&str, Value)]) -> Run {
     let program = command.get_program().to_string_lossy().into_owned();
     let arguments = command
         .get_args()

@@ -2,9 +2,11 @@
 
 The command is described by JSON on standard input: command, environment, folder, columns, answer, and what a shell
 is to do before the answer is given (meanwhile). Steps come one after another: each waits until a text is shown (until),
-runs a shell (run) and types keys (type).
+runs a shell (run) and types keys (type). What is shown is also written to a file (recording), as an asciicast of
+version 2: https://docs.asciinema.org/manual/asciicast/v2/
 """
 
+import codecs
 import fcntl
 import json
 import os
@@ -13,6 +15,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 
 asked = json.load(sys.stdin)
 child, terminal = pty.fork()
@@ -30,6 +33,22 @@ def run_shell(script):
     subprocess.run(["sh", "-ec", script], env=environment, check=True, **quiet)
 
 
+recording = None
+decoder = codecs.getincrementaldecoder("utf-8")("replace")
+started = time.monotonic()
+if "recording" in asked:
+    recording = open(asked["recording"], "w", encoding="utf-8")
+    header = {"version": 2, "width": asked["columns"], "height": 24, "timestamp": int(time.time())}
+    print(json.dumps(header), file=recording)
+
+
+def record(piece):
+    text = decoder.decode(piece)
+    if recording and text:
+        event = [round(time.monotonic() - started, 3), "o", text]
+        print(json.dumps(event, ensure_ascii=False), file=recording, flush=True)
+
+
 shown = b""
 answered = False
 steps = asked.get("steps", [])
@@ -43,6 +62,7 @@ while True:
     if not piece:
         break
     shown += piece
+    record(piece)
     if not answered and shown.endswith((b"[y/N] ", b"confirm: ")):
         answered = True
         run_shell(asked["meanwhile"])
