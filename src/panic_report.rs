@@ -68,10 +68,10 @@ fn panic_error(location: Option<&Location<'_>>, may_have_changed: bool) -> Error
     match may_have_changed {
         true => Error::new(
             ErrorKind::Internal,
-            format!("cloudctl met a bug{position} while a change was in flight: a VM may exist"),
+            format!("a bug in cloudctl{position} stopped it while a change was in progress: a VM may exist"),
         )
         .with_hint("look with `cloudctl list`, or run the same command again, which never makes a second VM"),
-        false => Error::new(ErrorKind::Internal, format!("cloudctl met a bug{position}"))
+        false => Error::new(ErrorKind::Internal, format!("a bug in cloudctl{position} stopped it"))
             .with_hint("report it with the command that led to it; RUST_BACKTRACE=1 shows more"),
     }
 }

@@ -168,7 +168,7 @@ impl Shutdown {
             state.signal_status = Some(first);
             if state.changes == 0 && !state.change_finished {
                 // The lock is still held, so no change can begin.
-                write_stderr("interrupted; nothing was in flight");
+                write_stderr("interrupted; no call was in progress");
                 process::exit(i32::from(first.code()));
             }
         }

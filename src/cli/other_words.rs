@@ -63,6 +63,8 @@ const COMMANDS: &[(&str, &str)] = &[
     ("show", "describe"),
     ("sizes", "type list"),
     ("status", "list"),
+    ("tag", "label"),
+    ("tags", "label"),
     ("types", "type list"),
     ("version", "--version"),
     ("zones", "region list"),

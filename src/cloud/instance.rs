@@ -327,12 +327,36 @@ fn format_whole_seconds(time: jiff::Timestamp) -> String {
 impl FromStr for InstanceField {
     type Err = Error;
 
+    /// Takes the name of a field, or a word of [`FIELD_WORDS`].
     fn from_str(input: &str) -> Result<Self> {
-        let found = Self::ALL.iter().find(|field| field.name == input);
+        let word = normalize_field_word(input);
+        let name = match FIELD_WORDS.iter().find(|(other, _)| *other == word) {
+            Some((_, name)) => name,
+            None => word.as_str(),
+        };
+        let found = Self::ALL.iter().find(|field| field.name == name);
         found
             .copied()
             .ok_or_else(|| Error::invalid(format!("unknown field {}", quoted(input))))
     }
+}
+
+/// Words for fields beside their names: short ones, and headers of tables that differ from the name.
+pub const FIELD_WORDS: [(&str, &str); 9] = [
+    ("arch", "architecture"),
+    ("ends_by", "expiry_enforcer"),
+    ("expires", "expires_at"),
+    ("gib", "memory_gib"),
+    ("memory", "memory_gib"),
+    ("ours", "managed"),
+    ("price", "price_usd_per_hour"),
+    ("type", "machine_type"),
+    ("usd/h", "price_usd_per_hour"),
+];
+
+/// Formats a word for a field as names of fields are written: in lower case, with underscores for spaces and hyphens.
+pub fn normalize_field_word(word: &str) -> String {
+    word.trim().to_lowercase().replace([' ', '-'], "_")
 }
 
 /// What a user types to mean instances: `[provider/scope/]` and then a name, an id, or a pattern of names.

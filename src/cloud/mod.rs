@@ -42,7 +42,8 @@ pub use idempotency::IdempotencyToken;
 pub use idempotency::{Fingerprint, SPEC_FIELDS};
 pub use ingress_rule::IngressRule;
 pub use instance::{
-    Disk, ExpiryEnforcer, FieldKind, Instance, InstanceField, InstanceQuery, InstanceState, OrphanedDisk, QueriedName,
+    Disk, ExpiryEnforcer, FIELD_WORDS, FieldKind, Instance, InstanceField, InstanceQuery, InstanceState, OrphanedDisk,
+    QueriedName, normalize_field_word,
 };
 pub use instance_name::InstanceName;
 pub use instance_ref::InstanceRef;

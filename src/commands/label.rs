@@ -110,7 +110,8 @@ impl LabelRequest {
         let label = parse_label(word, "")?;
         if label.was_quoted {
             let text = quoted(&format!("{}={}", label.key, label.value));
-            self.notes.push(format!("the label without its quotes: {text}"));
+            self.notes
+                .push(format!("the quotes around the label were removed: {text}"));
         }
         self.changes.add_label_to_set(&label.key, &label.value)
     }

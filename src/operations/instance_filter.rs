@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::cloud::{
-    Error, FieldKind, Glob, Instance, InstanceField, Result, check_selectable, did_you_mean, parse_duration,
-    parse_quoted, quoted, redact_value, strip_gib_unit,
+    Error, FieldKind, Glob, Instance, InstanceField, Result, check_selectable, did_you_mean, normalize_field_word,
+    parse_duration, parse_quoted, quoted, redact_value, strip_gib_unit,
 };
 
 /// A filter over fields, such as `state=running,age>2h`. All comparisons must match. Text compares with `=`, `!=` and `~`
@@ -411,7 +411,7 @@ impl FromStr for FilterKey {
                 check_selectable(key)?;
                 Ok(Self::Label(key.to_owned()))
             }
-            None if name == "age" => Ok(Self::Age),
+            None if normalize_field_word(name) == "age" => Ok(Self::Age),
             None => match name.parse() {
                 Ok(field) => Ok(Self::Field(field)),
                 Err(error) => Err(add_field_names(error, name)),

@@ -51,10 +51,10 @@ impl SkippedInstance {
         let instance = &self.instance;
         match self.reason {
             SkipReason::Protected => Error::new(ErrorKind::Protected, format!("{instance} is protected"))
-                .with_hint(format!("take the protection off first: cloudctl unprotect {instance}")),
+                .with_hint(format!("remove the protection first: cloudctl unprotect {instance}")),
             SkipReason::TtlExtended => Error::new(
                 ErrorKind::Refused,
-                format!("{instance} was given more time, and was not terminated"),
+                format!("{instance} was extended in the meantime and was not terminated"),
             ),
         }
         .naming(instance)
@@ -238,7 +238,7 @@ fn check_managed(instances: &[Instance]) -> Result<()> {
         "{} was not made by cloudctl{problem}; nothing was terminated",
         unmanaged.reference
     );
-    Err(Error::new(ErrorKind::Refused, message).with_hint("pass --include-unmanaged to terminate it all the same"))
+    Err(Error::new(ErrorKind::Refused, message).with_hint("pass --include-unmanaged to terminate it anyway"))
 }
 
 /// Reads the protection of the instances whose listing does not have it, and skips those that are protected, as the

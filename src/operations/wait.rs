@@ -430,7 +430,7 @@ impl WaitTarget {
         }
         let (reference, goal) = (&instance.reference, self.goal.state().as_str());
         let seconds = elapsed.as_secs();
-        let mut message = format!("{reference} is {} and not {goal} after {seconds} s", instance.state);
+        let mut message = format!("after {seconds} s {reference} is {}, not {goal}", instance.state);
         if let Some(error) = &self.listing_error {
             message.push_str(&format!("; the last listing failed: {error}"));
         }

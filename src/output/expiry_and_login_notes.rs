@@ -54,7 +54,9 @@ pub fn password_hint(cloud: &CloudInfo, instance: &Instance, has_key: bool) -> O
     let command = (cloud.password_command)(instance)?;
     match cloud.missing_password_key_note {
         Some(note) if !has_key => Some(note.to_owned()),
-        _ => Some(format!("password, some minutes after it runs: {command}")),
+        _ => Some(format!(
+            "to get the password, a few minutes after the VM starts: {command}"
+        )),
     }
 }
 

@@ -16,7 +16,7 @@ fn general_hint(kind: ErrorKind, cloud: Option<&'static CloudInfo>) -> &'static 
     match (kind, cloud) {
         (ErrorKind::Unauthenticated, Some(cloud)) => cloud.sign_in_hint,
         (ErrorKind::Unauthenticated, None) => "sign in to the cloud, then run `cloudctl doctor`",
-        (ErrorKind::PermissionDenied, _) => "ask for that permission; `cloudctl whoami` shows who you are to the cloud",
+        (ErrorKind::PermissionDenied, _) => "request that permission; `cloudctl whoami` shows the account in use",
         (ErrorKind::NotFound, _) => "check the name; `cloudctl list` shows which VMs there are",
         (ErrorKind::Ambiguous, _) => "use the full reference of one of them, as printed by `cloudctl list -o ref`",
         (ErrorKind::AlreadyExists, _) => "use another name",

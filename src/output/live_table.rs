@@ -108,7 +108,7 @@ impl Printer {
         let layout = Layout {
             width: Some(size.columns.saturating_sub(MARK_WIDTH)),
             colour,
-            shows_headers: true,
+            shows_headers: self.shows_headers,
             now,
         };
         let records: Vec<Record> = content.rows.iter().map(|row| row.record.clone()).collect();
@@ -120,7 +120,8 @@ impl Printer {
         }
         let text = String::from_utf8_lossy(&table);
         // The header has no mark.
-        let marks = std::iter::once(' ').chain(content.rows.iter().map(|row| row.mark));
+        let header_mark = self.shows_headers.then_some(' ');
+        let marks = header_mark.into_iter().chain(content.rows.iter().map(|row| row.mark));
         let mut lines = Vec::new();
         for (mark, line) in marks.zip(text.lines()) {
             lines.push(format!("{mark} {line}"));

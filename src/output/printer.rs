@@ -22,7 +22,7 @@ pub struct Printer {
     pub(super) terminal: Terminal,
     format: Option<Format>,
     pub(super) quiet: bool,
-    shows_headers: bool,
+    pub(super) shows_headers: bool,
     is_closed: bool,
     /// Why `-o value=` printed nothing.
     missing_value: Option<Error>,

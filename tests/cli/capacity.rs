@@ -11,7 +11,7 @@ fn sandbox_without_capacity(faults: &str) -> Sandbox {
 #[test]
 fn capacity_hint_names_fallbacks_before_the_remark_of_the_mock() {
     let sandbox = sandbox_without_capacity("capacity");
-    let remark = "on mock: take capacity out of CLOUDCTL_MOCK, which asks for this";
+    let remark = "on mock: remove capacity from CLOUDCTL_MOCK, which causes this error";
     let run = sandbox.run("create web-1 -p mock").expect(5);
     run.expect_in_stderr(format!(
         "hint: allow more choices with --fallback zone,type,region, or try another -r; {remark}"

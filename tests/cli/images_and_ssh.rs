@@ -87,7 +87,7 @@ fn ssh_key_of_the_user_is_the_default() {
     std::fs::remove_file(sandbox.home().join(".ssh/id_ed25519.pub")).expect("the key");
     let again = sandbox.run("create c -p mock --native boot_seconds=0").expect(0);
     again.expect_in_stderr("c exists already");
-    again.expect_in_stderr("left out as a key to log in with");
+    again.expect_in_stderr("this SSH key is not used");
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn label_text_means_what_it_means_to_create() {
         "json",
     ];
     let run = sandbox.run(&words).expect(0);
-    run.expect_in_stderr("the label without its quotes: \"Roles=app,web\"");
+    run.expect_in_stderr("the quotes around the label were removed: \"Roles=app,web\"");
     let expected = json!({ "Roles": "app,web", "empty": "", "url": "http://x/y" });
     assert_eq!(run.item()["labels"], expected);
     sandbox
@@ -131,7 +131,7 @@ fn create_with_other_ttl_or_protection_names_the_command() {
         let hint = run.json()["errors"][0]["hint"].as_str().unwrap_or_default().to_owned();
         hint.replace(reference, "REF")
     };
-    let extend = "ask for the same TTL, or give it more time: cloudctl extend REF --ttl 3h";
+    let extend = "pass the same TTL, or extend the VM: cloudctl extend REF --ttl 3h";
     let label = "change its labels: cloudctl label REF team=blue";
     let protect = "protect it: cloudctl protect REF";
     assert_eq!(hint("--ttl 3h -l team=red"), extend);

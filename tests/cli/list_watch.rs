@@ -31,7 +31,7 @@ fn watch_streams_each_change_as_an_event() {
     let removed = events.until("removed", "web-2", "terminating");
     assert_eq!(removed["provider"], "mock");
     let run = events.end_by("INT").expect(130);
-    run.expect_in_stderr("nothing was in flight");
+    run.expect_in_stderr("no call was in progress");
 }
 
 #[test]

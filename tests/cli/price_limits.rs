@@ -20,7 +20,7 @@ fn adopted_vm_must_meet_price_limits() {
         ),
         (
             &["long", "--type", "large", "--budget", "5"],
-            "costs 38.4 USD in its 10d",
+            "would cost 38.4 USD over its TTL of 10d",
         ),
     ] {
         let refused = run(&sandbox, arguments).expect(6);
@@ -66,7 +66,7 @@ fn machine_charged_in_other_ways_has_no_price() {
             &[&["w", "--type", "large", "--image", "windows-2022"], limit].concat(),
         )
         .expect(6);
-        refused.expect_in_stderr("is not known");
+        refused.expect_in_stderr("is unknown");
     }
     assert_eq!(names(&sandbox), [""; 0]);
 }

@@ -118,7 +118,7 @@ fn interrupted_read_only_command_ends_at_once() {
                 .until("locations")
                 .signal(signal);
             let run = run.ends_within(AT_ONCE).expect(code);
-            run.expect_in_stderr("nothing was in flight");
+            run.expect_in_stderr("no call was in progress");
             assert_eq!(run.stdout, "");
         }
     }

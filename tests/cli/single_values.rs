@@ -166,6 +166,17 @@ fn table_headers_are_names_of_columns() {
 }
 
 #[test]
+fn filter_and_sort_take_table_headers() {
+    let sandbox = with_two();
+    let names = |arguments: &str| stdout(&sandbox, &format!("list -p mock -o name {arguments}"));
+    assert_eq!(names("--sort 'USD/H,-NAME'"), "two\none\n");
+    assert_eq!(
+        names("--filter 'type=small,Public IP~203,usd/h<1,AGE<1h,name=one'"),
+        "one\n"
+    );
+}
+
+#[test]
 fn id_is_the_last_column_of_the_table() {
     let sandbox = with_two();
     let id = stdout(&sandbox, "describe one -p mock -o id");

@@ -150,7 +150,7 @@ fn protected_expired_vm_stays_and_is_reported() {
     create(&sandbox, &["safe", "--protect"]);
     leave_to_the_label(&sandbox, "safe");
     let run = terminate(&sandbox, &["--expired", "-y"]).expect(6);
-    run.expect_in_stderr("hint: take the protection off first: cloudctl unprotect mock/");
+    run.expect_in_stderr("hint: remove the protection first: cloudctl unprotect mock/");
     terminate(&sandbox, &["--expired", "--dry-run"]).expect(6);
     assert_eq!(names(&sandbox), ["safe"]);
 }

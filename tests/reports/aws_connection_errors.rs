@@ -129,7 +129,9 @@ fn unknown_authority_is_named_at_once() {
     let message = error["message"].as_str().unwrap();
     let address = server.url().replace("https://", "");
     assert!(
-        message.contains(&format!("the certificate of {address} is of an unknown authority")),
+        message.contains(&format!(
+            "the certificate of {address} was issued by an unknown certificate authority"
+        )),
         "{message}"
     );
     assert!(error["hint"].as_str().unwrap().contains("AWS_CA_BUNDLE"), "{error}");

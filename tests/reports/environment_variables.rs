@@ -279,7 +279,7 @@ fn fault_of(case: &Case, run: &Run) -> Option<&'static str> {
         137 => Some("did not end"),
         code if !(0..=9).contains(&code) => Some("ended by a signal"),
         1 => Some("called a bug"),
-        _ if run.stderr.contains("panicked") || run.stderr.contains("met a bug") => Some(PANICKED),
+        _ if run.stderr.contains("panicked") || run.stderr.contains("a bug in cloudctl") => Some(PANICKED),
         9 if !may_lead_elsewhere(case) => Some(CALLED_TEMPORARY),
         _ if shows(CANARY) || holds_credential(&case.name) && shows(ORDINARY) => Some(SHOWS_VALUE),
         _ if is_unreadable && is_meant && !is_refused => Some("takes what is not UTF-8"),

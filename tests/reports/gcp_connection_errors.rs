@@ -93,7 +93,7 @@ fn authority_that_is_not_trusted_is_told_at_once() {
     tells(
         &run,
         &[&format!(
-            "the certificate of {address} is of an authority that is not trusted"
+            "the certificate of {address} was issued by an untrusted certificate authority"
         )],
     );
     for word in ["hint: set SSL_CERT_FILE", "core/custom_ca_certs_file"] {
@@ -247,7 +247,7 @@ fn token_server_that_cannot_be_reached_is_told_with_its_address() {
     tells(&run, &["the name tokens.absent.invalid does not resolve"]);
     let server = TlsServer::before("http://127.0.0.1:9");
     let run = list_as(&user(&server.url())).expect(2);
-    tells(&run, &["is of an authority that is not trusted"]);
+    tells(&run, &["was issued by an untrusted certificate authority"]);
     run.expect_in_stderr("hint: set SSL_CERT_FILE");
     let broken = StandIn::start(503, &json!({"error": "unavailable"}));
     let run = list_as(&user(&broken.url())).expect(9);

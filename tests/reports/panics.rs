@@ -84,7 +84,7 @@ fn assert_plain(ended: &Run) {
     assert_eq!(ended.code, 1, "{}", ended.stderr);
     let first = ended.stderr.lines().next().unwrap_or_default();
     assert!(
-        first.starts_with("error: cloudctl met a bug at tests/reports/panics.rs:"),
+        first.starts_with("error: a bug in cloudctl at tests/reports/panics.rs:"),
         "{}",
         ended.stderr
     );
@@ -117,7 +117,7 @@ fn panic_is_an_entry_in_the_errors_where_the_format_has_them() {
         envelope["errors"][0]["message"]
             .as_str()
             .unwrap()
-            .starts_with("cloudctl met a bug")
+            .starts_with("a bug in cloudctl")
     );
     let ended = panic_in("yaml", None);
     assert_plain(&ended);

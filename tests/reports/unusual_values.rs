@@ -73,7 +73,7 @@ fn self_signed_certificate_is_told_in_words() {
     let address = server.url().replace("https://", "");
     let mut sandbox = aws(&server.url());
     let words = [
-        &format!("the certificate of {address} is of an unknown authority: it is self-signed"),
+        &format!("the certificate of {address} is not trusted: it is a self-signed CA certificate"),
         "AWS_CA_BUNDLE",
         "ca_bundle",
     ];
@@ -83,7 +83,11 @@ fn self_signed_certificate_is_told_in_words() {
     let run = list_aws(&sandbox).expect(2);
     says(
         &run,
-        &["it is self-signed", "CA:FALSE", "own.pem, which AWS_CA_BUNDLE names"],
+        &[
+            "self-signed CA certificate",
+            "CA:FALSE",
+            "own.pem, which AWS_CA_BUNDLE names",
+        ],
     );
     let (_, mut sandbox) = cloud();
     sandbox.set(
@@ -91,7 +95,7 @@ fn self_signed_certificate_is_told_in_words() {
         &format!("{}/compute/v1/", server.url()),
     );
     let run = sandbox.run(&LIST_GCP).expect(2);
-    says(&run, &[&address, "it is self-signed", "SSL_CERT_FILE"]);
+    says(&run, &[&address, "self-signed CA certificate", "SSL_CERT_FILE"]);
     run.expect_not_in_stderr("Other(");
 }
 
@@ -189,7 +193,7 @@ fn proxy_that_wants_a_password_is_told_at_once() {
             &run,
             &[
                 &address,
-                "asks for a user and a password",
+                "requires a user name and password",
                 "_PROXY)",
                 "hint: write the proxy's",
             ],
@@ -202,7 +206,7 @@ fn proxy_that_wants_a_password_is_told_at_once() {
         let run = sandbox.run(&LIST_GCP).expect(2);
         says(
             &run,
-            &["asks for a user and a password", "http://USER:PASSWORD@HOST:PORT"],
+            &["requires a user name and password", "http://USER:PASSWORD@HOST:PORT"],
         );
     }
     // No call was made twice.
@@ -473,7 +477,7 @@ fn redirected_call_is_not_a_name_error() {
         &format!("{}/compute/v1/", server.url()),
     );
     let run = sandbox.run(&LIST_GCP).expect(9);
-    run.expect_in_stderr("sent the call on");
+    run.expect_in_stderr("redirected the request");
     run.expect_not_in_stderr("127.0.0.1 does not resolve");
 }
 

@@ -77,7 +77,7 @@ fn print_created(report: &CreateReport, started: Instant, context: &mut Context)
         let error = &refusal.error;
         let text = match &refusal.location {
             Some(_) => format!("no room in {refusal}: {error}"),
-            None => format!("no room: {error}"),
+            None => format!("no capacity: {error}"),
         };
         let leftovers: Vec<_> = error.leftovers().iter().map(ToString::to_string).collect();
         match leftovers.is_empty() {

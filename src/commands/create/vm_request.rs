@@ -245,7 +245,7 @@ fn read_user_data_file(path: PathBuf) -> Result<Secret<Vec<u8>>> {
 pub(in crate::commands) fn read_default_key(context: &mut Context) -> Option<String> {
     let (key, unusable) = ssh_key::find_default_key(context.settings.environment.home());
     for error in unusable {
-        let note = format!("left out as a key to log in with: {error}");
+        let note = format!("this SSH key is not used: {error}");
         context.printer.note(&note);
     }
     key
@@ -382,7 +382,7 @@ fn check_machine_type(template: &VmTemplate, fallback: &[Fallback], providers: u
     };
     if providers > 1 {
         let error = Error::invalid(format!(
-            "{machine_type} is one provider's machine type, but several are given"
+            "the machine type {machine_type} exists on one provider only, but several providers are given"
         ));
         return Err(error.with_hint("pass --cpus and --memory instead of a machine type, or pass a single -p"));
     }

@@ -99,7 +99,9 @@ fn find_exceeded_limit(instance: &Instance, request: &CreateRequest, catalog: &C
         && price > max_price
     {
         let (price, max_price) = (format_usd(price), format_usd(max_price));
-        return Some(format!("costs {price} USD an hour, not {max_price} or less"));
+        return Some(format!(
+            "costs {price} USD an hour, more than the maximum of {max_price} USD"
+        ));
     }
     let budget = request.budget?;
     let Some(ttl) = instance.ttl else {
@@ -112,7 +114,9 @@ fn find_exceeded_limit(instance: &Instance, request: &CreateRequest, catalog: &C
         return None;
     }
     let (cost, ttl, budget) = (format_usd(cost), format_duration(ttl), format_usd(budget));
-    Some(format!("costs {cost} USD in its {ttl}, not {budget} or less"))
+    Some(format!(
+        "would cost {cost} USD over its TTL of {ttl}, more than the budget of {budget} USD"
+    ))
 }
 
 fn find_price(instance: &Instance, catalog: &Catalog) -> Option<f64> {
@@ -358,7 +362,7 @@ impl Comparison<'_> {
             "ttl" => {
                 let ttl = self.spec.ttl.map_or_else(|| "DURATION".to_owned(), format_duration);
                 Some(format!(
-                    "ask for the same TTL, or give it more time: cloudctl extend {reference} --ttl {ttl}"
+                    "pass the same TTL, or extend the VM: cloudctl extend {reference} --ttl {ttl}"
                 ))
             }
             _ => None,

@@ -128,7 +128,8 @@ impl Offer {
         let location = self.error_location();
         let Some(price) = self.usd_per_hour else {
             let cause = self.format_price_error();
-            let message = format!("the price of {name} in {location} is not known, so a budget cannot be kept{cause}");
+            let message =
+                format!("the price of {name} in {location} is unknown, so the budget cannot be enforced{cause}");
             return Err(
                 Error::new(ErrorKind::Refused, message).with_hint("use --ttl, or a machine type with a known price")
             );
@@ -136,7 +137,7 @@ impl Offer {
         let minutes = (budget / price * 60.0).floor();
         let lifetime = Duration::try_from_secs_f64(minutes * 60.0).unwrap_or(MAX_LIFETIME);
         if lifetime < MIN_LIFETIME {
-            let message = format!("{budget} USD buy less than a minute of {name} in {location}");
+            let message = format!("a budget of {budget} USD pays for less than one minute of {name} in {location}");
             return Err(Error::new(ErrorKind::Refused, message).with_hint("raise the budget, or ask for less"));
         }
         Ok(lifetime.min(MAX_LIFETIME))
@@ -454,7 +455,7 @@ impl<'a> OfferSearch<'a> {
             && !self.has_warned.swap(true, Ordering::Relaxed)
         {
             let (kind, region) = (self.provider.kind(), &self.location.region);
-            tracing::warn!("spot prices of {kind}/{region} are not known, and are left out of the choice: {error}");
+            tracing::warn!("spot prices in {kind}/{region} are unknown and were not compared: {error}");
         }
         Ok(price?.or_else(|| self.catalog_price(machine, spot)))
     }
@@ -539,7 +540,7 @@ fn keep_within_max_price(offers: Vec<Offer>, max_price: f64) -> Result<Vec<Offer
         )
     } else if let Some(best) = others.first() {
         format!(
-            "the price of {} in {} is not known, so it may be above {max_price} USD an hour{}",
+            "the price of {} in {} is unknown, so it may be above {max_price} USD an hour{}",
             best.machine_name().unwrap_or_default(),
             best.error_location(),
             best.format_price_error()

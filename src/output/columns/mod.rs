@@ -11,7 +11,7 @@ macro_rules! field_names {
 pub(super) mod identity_and_settings;
 pub(super) mod types_and_prices;
 
-use crate::cloud::{Error, Result, did_you_mean, quoted};
+use crate::cloud::{Error, FIELD_WORDS, Result, did_you_mean, normalize_field_word, quoted};
 
 /// One column.
 #[derive(Debug)]
@@ -71,13 +71,6 @@ pub(super) const FOR_PEOPLE_ONLY: [&str; 3] = [AGE, EXPIRES, COMPARED];
 pub(super) const PRICE_PER_MONTH: &str = "price_usd_per_month";
 pub(super) const PRICE_NOTE: &str = "price_note";
 
-/// Short words for fields, which are accepted beside the names of the fields and the headers of the tables.
-const SHORT_NAMES: [(&str, &str); 3] = [
-    ("price", "price_usd_per_hour"),
-    ("memory", "memory_gib"),
-    ("arch", "architecture"),
-];
-
 /// How records of one kind are shown.
 #[derive(Debug)]
 pub struct ColumnSet {
@@ -106,15 +99,15 @@ impl ColumnSet {
     /// The field that a user means: by its name, by the header of its column, or by a short word for it. Case does not
     /// matter, and spaces, hyphens and underscores are the same.
     pub(super) fn find_field(&self, word: &str) -> Option<&'static str> {
-        let word = normalize_word(word);
+        let word = normalize_field_word(word);
         if let Some(field) = self.fields.iter().find(|field| **field == word) {
             return Some(field);
         }
         let mut columns = self.columns.iter().chain(self.wide_columns());
-        if let Some(column) = columns.find(|column| normalize_word(column.header) == word) {
+        if let Some(column) = columns.find(|column| normalize_field_word(column.header) == word) {
             return Some(column.field());
         }
-        let (_, field) = SHORT_NAMES.iter().find(|(short, _)| *short == word)?;
+        let (_, field) = FIELD_WORDS.iter().find(|(short, _)| *short == word)?;
         self.fields.iter().copied().find(|known| known == field)
     }
 
@@ -136,10 +129,6 @@ impl ColumnSet {
 }
 
 /// A word in lower case, with underscores in the place of spaces and hyphens: the header `PUBLIC IP` is `public_ip`.
-fn normalize_word(word: &str) -> String {
-    word.trim().to_lowercase().replace([' ', '-'], "_")
-}
-
 const fn column(header: &'static str, format: CellFormat, drop_order: u8) -> Column {
     Column {
         header,
@@ -283,6 +272,7 @@ pub const REGIONS: ColumnSet = ColumnSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloud::InstanceField;
 
     #[test]
     fn every_instance_field_can_be_a_column() {
@@ -308,6 +298,20 @@ mod tests {
         }
         // The same header means another field in another table.
         assert_eq!(types_and_prices::MACHINE_TYPES.find_field("TYPE"), Some("name"));
+    }
+
+    #[test]
+    fn header_of_instances_is_accepted_in_filters() {
+        for column in INSTANCES.columns.iter().chain(INSTANCES.wide_columns()) {
+            // The age is computed, and is no field.
+            let is_age = column.header == "AGE";
+            assert_eq!(
+                column.header.parse::<InstanceField>().is_err(),
+                is_age,
+                "{}",
+                column.header
+            );
+        }
     }
 
     #[test]

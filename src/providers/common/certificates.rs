@@ -25,7 +25,7 @@ pub(crate) fn describe_certificate_error(error: &CertificateError) -> &'static s
             "it is signed in a way that cloudctl does not support"
         }
         CertificateError::UnhandledCriticalExtension => "it has a critical extension that cloudctl does not know",
-        _ => "it does not fit the rules for certificates of servers",
+        _ => "it does not meet the requirements for server certificates",
     }
 }
 

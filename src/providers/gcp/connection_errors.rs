@@ -24,7 +24,7 @@ const TRUST_HINT: &str =
 
 /// Hint for a server whose own certificate is that of an authority.
 const REPLACE_HINT: &str =
-    "give the server a certificate that is not an authority's own (CA:FALSE), and set SSL_CERT_FILE to its authority's";
+    "install a server certificate that is not a CA certificate (CA:FALSE), and set SSL_CERT_FILE to its authority's";
 
 /// Finds why a request had no answer; `None` if the error is not one of the network.
 pub(crate) fn find_cause(error: &(dyn StdError + 'static)) -> Option<Cause> {
@@ -66,7 +66,7 @@ pub(crate) fn find_cause(error: &(dyn StdError + 'static)) -> Option<Cause> {
         // An address needs no look-up, so the server redirected the call to another address.
         if proxy.is_none() && url.domain().is_none() {
             return network(format!(
-                "{server} sent the call on to an address that cannot be reached"
+                "{server} redirected the request to an address that cannot be reached"
             ));
         }
         let name = match &proxy {
@@ -104,13 +104,11 @@ pub(crate) fn is_permanent(error: &(dyn StdError + 'static)) -> bool {
 fn describe_tls_error(error: &TlsError, server: &str) -> Cause {
     let (text, hint) = match tls_problem(error, server) {
         TlsProblem::UnknownAuthority => (
-            format!("the certificate of {server} is of an authority that is not trusted (UnknownIssuer)"),
+            format!("the certificate of {server} was issued by an untrusted certificate authority (UnknownIssuer)"),
             Some(TRUST_HINT),
         ),
         TlsProblem::OwnAuthority => (
-            format!(
-                "the certificate of {server} is of an authority that is not trusted: it is self-signed, as an authority's own"
-            ),
+            format!("the certificate of {server} is not trusted: it is a self-signed CA certificate"),
             Some(REPLACE_HINT),
         ),
         TlsProblem::Permanent(text, hint) => (text, Some(hint)),

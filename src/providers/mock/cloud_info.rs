@@ -43,7 +43,7 @@ pub(super) static INFO: CloudInfo = CloudInfo {
     default_machine_type: |_| DEFAULT_MACHINE_TYPE,
     price_source: None,
     no_spot_price_note: None,
-    sign_in_hint: "sign in to the cloud, then `cloudctl doctor`",
+    sign_in_hint: "sign in to the cloud, then run `cloudctl doctor`",
     quota_hint: "terminate something, or ask for a higher limit",
     area_of,
     image_user: ImageUser::FromImage,

@@ -105,9 +105,10 @@ impl Fault {
     }
 
     fn error(&self, kind: ErrorKind, code: &str, message: &str) -> Error {
-        Error::new(kind, message)
-            .with_code(code)
-            .with_hint(format!("take {} out of CLOUDCTL_MOCK, which asks for this", self.text))
+        Error::new(kind, message).with_code(code).with_hint(format!(
+            "remove {} from CLOUDCTL_MOCK, which causes this error",
+            self.text
+        ))
     }
 }
 

@@ -158,7 +158,7 @@ fn parse_state(path: &Path, text: &[u8]) -> Result<State> {
     })?;
     if state.schema != SCHEMA {
         let reason = format!(
-            "has the schema {}, and this version of cloudctl has {SCHEMA:?}",
+            "has schema {}, but this version of cloudctl requires {SCHEMA:?}",
             quoted(&state.schema)
         );
         return Err(refused_file_error(path, &reason));

@@ -110,7 +110,7 @@ fn contradictions() {
             (2, "no region is given for aws", "create x -p mock -p aws"),
             (
                 2,
-                "one provider's machine type",
+                "exists on one provider only",
                 "create x -p mock -p aws --type small -r us-east-1",
             ),
             (
@@ -136,7 +136,7 @@ fn contradictions() {
                 "large in mock/us-east-1 for 0.16",
                 "create x -p mock --cpus 4 --max-price 0.1",
             ),
-            (6, "less than a minute", "create x -p mock --budget 0.0001"),
+            (6, "less than one minute", "create x -p mock --budget 0.0001"),
             (
                 2,
                 "several regions are given, and a zone",

@@ -24,7 +24,7 @@ fn formats_filters_and_orders() {
             (2, "abc", "list -p mock --filter cpus!=abc"),
             (2, "yesterday", "list -p mock --filter created_at>yesterday"),
             (2, "mok", "list -p mock --filter provider=mok"),
-            (2, "type", "list -p mock --filter type=small"),
+            (2, "typ", "list -p mock --filter typ=small"),
             (2, "labels.env", "list -p mock --filter labels.env=ci"),
             (2, "tipe", "list -p mock -o columns=name,tipe"),
             (2, "value=", "list -p mock -o value="),
@@ -44,8 +44,8 @@ fn formats_filters_and_orders() {
 fn unknown_output_field_suggests_the_nearest() {
     let sandbox = with_vms();
     for (arguments, meant) in [
-        (["--filter", "type=small"], "machine_type"),
-        (["--filter", "expires>2026-01-31"], "expires_at"),
+        (["--filter", "machine_typ=small"], "machine_type"),
+        (["--filter", "expire_at>2026-01-31"], "expires_at"),
         (["--filter", "labels.env=ci"], "label.env"),
         (["--sort", "-create"], "created_at"),
         (["-o", "columns=name,machine_tipe"], "machine_type"),

@@ -66,7 +66,7 @@ fn terminate_expired_skips_extended_vm() {
     leave_to_the_label(&sandbox, "two");
     let expired = ["terminate", "--expired", "-p", "mock"];
     let run = ask(&sandbox, &expired, "$CLOUDCTL extend one --ttl 1h -p mock").expect(7);
-    assert!(run.stdout.contains("was given more time"), "{}", run.stdout);
+    assert!(run.stdout.contains("was extended in the meantime"), "{}", run.stdout);
     assert_eq!(names(&sandbox), ["one"]);
     // Who names a VM means it, however much time it has.
     ask(

@@ -105,7 +105,7 @@ fn question_answered_by_ctrl_c_means_no() {
     let sandbox = with_two();
     let run = on_terminal(&sandbox, 100, "\u{3}", TERMINATE).expect(130);
     assert!(
-        run.stdout.contains("interrupted; nothing was in flight"),
+        run.stdout.contains("interrupted; no call was in progress"),
         "{}",
         run.stdout
     );

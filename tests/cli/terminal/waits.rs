@@ -19,7 +19,7 @@ fn wait_shows_progress_until_the_state_is_reached() {
 }
 
 #[test]
-fn stop_wait_ended_by_ctrl_c_says_the_change_was_accepted() {
+fn start_wait_ended_by_ctrl_c_says_the_change_was_accepted() {
     let mut sandbox = Sandbox::new();
     create(&sandbox, &["web-1"]);
     sandbox.run("stop web-1 -p mock --wait").expect(0);
@@ -33,7 +33,7 @@ fn stop_wait_ended_by_ctrl_c_says_the_change_was_accepted() {
     assert_eq!(run.code, 8, "{}", run.stdout);
     for text in [
         "the cloud has accepted the start",
-        "is pending and not running",
+        "is pending, not running",
         "web-1",
     ] {
         assert!(run.stdout.contains(text), "{text}: {}", run.stdout);

@@ -174,6 +174,20 @@ fn watch_shows_as_many_rows_as_the_screen_has() {
 }
 
 #[test]
+fn watch_leaves_out_the_header_on_request() {
+    let sandbox = quiet_terminal();
+    create(&sandbox, &["web-1"]);
+    let steps = [Step {
+        until: "1 VM at ",
+        run: ":",
+        keys: CTRL_C,
+    }];
+    let run = written_in_steps(&sandbox, 100, &[WATCH, &["--no-headers"]].concat(), &steps);
+    let first = drawings(&run.stdout)[0].clone();
+    assert!(first.starts_with("  web-1  mock"), "{first}");
+}
+
+#[test]
 fn watch_on_a_dumb_terminal_is_refused() {
     let mut sandbox = quiet_terminal();
     sandbox.set("TERM", "dumb");

@@ -129,7 +129,7 @@ pub(crate) fn proxy_password_error(server: &Server) -> ConnectorError {
 fn describe_proxy_password(server: &Server) -> (String, String) {
     let hint = "write the proxy's address as http://USER:PASSWORD@HOST:PORT, or add the server to NO_PROXY";
     let reason = format!(
-        "{} asks for a user and a password, or does not take those it got",
+        "{} requires a user name and password, or rejected the ones it was given",
         server.next_hop()
     );
     (reason, hint.to_owned())
@@ -221,13 +221,11 @@ fn find_tls_reason(error: &TlsError, server: &Server, authorities: Option<&Autho
     let address = &server.address;
     match tls_problem(error, address) {
         TlsProblem::UnknownAuthority => Unreachable::permanent(
-            format!("the certificate of {address} is of an unknown authority"),
+            format!("the certificate of {address} was issued by an unknown certificate authority"),
             proxy_and_certificates::trust_hint(authorities),
         ),
         TlsProblem::OwnAuthority => Unreachable::permanent(
-            format!(
-                "the certificate of {address} is of an unknown authority: it is self-signed, as an authority's own"
-            ),
+            format!("the certificate of {address} is not trusted: it is a self-signed CA certificate"),
             proxy_and_certificates::replace_hint(authorities),
         ),
         TlsProblem::Permanent(reason, hint) => Unreachable::permanent(reason, hint.to_owned()),

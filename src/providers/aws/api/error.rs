@@ -82,7 +82,7 @@ fn describe_without_code<E: OperationError>(error: &SdkError<E>) -> String {
     if let SdkError::ServiceError(service) = error {
         let status = service.raw().status().as_u16();
         return format!(
-            "the answer was not one of aws's (HTTP {status}): perhaps it came from a proxy or a captive portal"
+            "the response did not come from AWS (HTTP {status}); it may be from a proxy or a captive portal"
         );
     }
     match find_cause::<CredentialsError>(error) {

@@ -119,7 +119,7 @@ pub(in crate::providers) const AWS_CLI_SETTINGS: &[CloudToolSetting] = cloud_too
     }
     Retries {
         variable "AWS_MAX_ATTEMPTS" Honoured
-            "how often a call that only reads is tried; one that is throttled goes on for 45 s, unless it is 1"
+            "the maximum number of attempts for a read-only call; a throttled call is retried for up to 45 s, unless this is 1"
         variable "AWS_RETRY_MODE" Honoured "standard, legacy (the same here) or adaptive"
         variable "AWS_DEFAULTS_MODE" Honoured
             "how long a connection is waited for: 1.1 s with in-region, 30 s with mobile, else 3.1 s"

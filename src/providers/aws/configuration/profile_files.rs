@@ -155,7 +155,7 @@ impl ProfileFiles {
             }
             let (name, text) = trimmed
                 .split_once(['=', ':'])
-                .ok_or_else(|| invalid_line_error("neither a section, a comment nor a key with a value"))?;
+                .ok_or_else(|| invalid_line_error("this line is not a section, a comment or KEY = VALUE"))?;
             let name = name.trim().to_lowercase();
             let Some((_, section)) = sections.last_mut() else {
                 return Err(invalid_line_error("there is a key before the first section"));

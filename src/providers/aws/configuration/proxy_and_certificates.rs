@@ -229,7 +229,7 @@ pub(crate) fn trust_hint(authorities: Option<&Authorities>) -> String {
 
 /// The hint for a server that uses an authority's own certificate.
 pub(crate) fn replace_hint(authorities: Option<&Authorities>) -> String {
-    let make = "give the server a certificate that is not an authority's own (CA:FALSE)";
+    let make = "install a server certificate that is not a CA certificate (CA:FALSE)";
     match authorities {
         None => format!("{make}, and name its authority with AWS_CA_BUNDLE, or with ca_bundle in the profile"),
         Some(trusted) => format!(

@@ -110,7 +110,7 @@ pub(crate) async fn check_key_pair(client: &Client, region: &str, name: &str) ->
         Some("InvalidKeyPair.NotFound") => {
             let not_found = Error::invalid(format!("key pair {} does not exist in {region}", quoted(name)))
                 .at(ErrorLocation::new(ProviderKind::Aws, region))
-                .with_hint("give the file of a public key instead, and cloudctl imports it");
+                .with_hint("pass a public key file instead; cloudctl imports it");
             with_sdk_details(not_found, &error)
         }
         _ => translate(&error, Call::Read, format!("cannot look up key pair {name}"), region),

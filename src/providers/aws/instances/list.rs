@@ -202,7 +202,9 @@ async fn read_pages(client: &Client, region: &str, filters: &[Filter], pages: &I
             return Ok(());
         };
         if !seen.insert(next.clone()) {
-            let message = format!("the listing of {region} runs in a loop: ec2 gave the same page token again");
+            let message = format!(
+                "the instances of {region} cannot be listed completely: ec2 returned the same page token twice"
+            );
             let error = Error::new(ErrorKind::Network, message);
             return Err(Stop::Other(error.at(ErrorLocation::new(ProviderKind::Aws, region))));
         }

@@ -80,7 +80,7 @@ where
         if !seen.insert(next.clone()) {
             idle += 1;
             if page.rows > 0 || idle > MAX_IDLE_PAGES {
-                let message = "the listing never ends: the cloud gave a page token a second time";
+                let message = "the list cannot be completed: the cloud returned the same page token twice";
                 return Err(Error::new(ErrorKind::Network, message).at(ProviderKind::Gcp));
             }
         }

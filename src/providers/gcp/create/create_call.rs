@@ -184,7 +184,7 @@ impl CreateCall<'_> {
     pub(crate) fn unknown_outcome_error(&self, leftovers: Vec<InstanceRef>, error: Error) -> Error {
         error
             .with_kind(ErrorKind::UnknownOutcome)
-            .with_hint("run the same command again: it finds what is there, and makes the rest")
+            .with_hint("run the same command again: it keeps the VMs that exist and creates the rest")
             .with_leftovers(leftovers)
     }
 

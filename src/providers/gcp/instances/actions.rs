@@ -441,7 +441,7 @@ async fn result_without_operation(
     }
     Err(why
         .context(format!(
-            "{failure_prefix}: it was accepted, and what came of it cannot be seen"
+            "{failure_prefix}: the cloud accepted the request, but its result is unknown"
         ))
         .with_kind(ErrorKind::UnknownOutcome)
         .with_hint("look at the VM with `cloudctl describe`, and run the same command again if need be")

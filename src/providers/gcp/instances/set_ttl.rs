@@ -143,7 +143,7 @@ impl Extension<'_> {
         let name = self.editor.name;
         let error = refusal.unwrap_or_else(|| {
             let message = format!(
-                "{}: the cloud moves the end of a run only for the next one",
+                "{}: the end time cannot be changed until the instance is stopped",
                 self.editor.failure_prefix
             );
             Error::new(ErrorKind::Refused, message).at(error_location(&self.editor.target.scope))

@@ -126,7 +126,7 @@ async fn ensure_rule(client: &Client, rule: &Firewall) -> Result<bool> {
 fn check_rule(name: &str, existing: &Firewall, rule: &Firewall) -> Result<()> {
     let (problem, hint) = if !is_managed(existing) {
         (
-            "is there, and cloudctl did not make it",
+            "already exists, and cloudctl did not create it",
             format!(
                 "look at it with `gcloud compute firewall-rules describe {name}`, and delete it only if nobody needs it"
             ),

@@ -49,7 +49,7 @@ fn tokens(calls: &[Call]) -> Vec<String> {
 
 #[track_caller]
 fn says_plainly(run: &Run, status: u16) {
-    run.expect_in_stderr("not one of aws's");
+    run.expect_in_stderr("did not come from AWS");
     run.expect_in_stderr(format!("(HTTP {status})"));
     for dump in ["{", "parsing", "StartEl", ": Error"] {
         run.expect_not_in_stderr(dump);

@@ -101,7 +101,7 @@ fn gce_firewall_rule_of_others_is_not_changed(backend: &Backend) {
     let mut off = rule.resource.clone();
     off["disabled"] = true.into();
     for (body, says) in [
-        (theirs, "did not make it"),
+        (theirs, "did not create it"),
         (changed, "was changed"),
         (off, "was changed"),
     ] {
