@@ -69,7 +69,7 @@ fn detect_terminal(environment: &Environment) -> Terminal {
     let forces_colour = environment.get("CLICOLOR_FORCE").is_some_and(|value| value != "0");
     let allows_colour = !environment.has("NO_COLOR") && !is_dumb;
     Terminal {
-        input: io::stdin().is_terminal(),
+        input: io::stdin().is_terminal() && errors,
         output,
         errors,
         redraws: !is_dumb,

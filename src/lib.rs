@@ -132,8 +132,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, host: Host) -> ExitSta
     let mut context = Context::new(settings, drivers, printer, input, clock);
     panics.set_shutdown(&context.shutdown);
     context.shutdown.start_signal_handling();
-    let status =
-        execute(cli.command, &mut context).unwrap_or_else(|error| report_any_error(error, &mut context.printer));
+    let is_create = matches!(cli.command, Command::Create(_));
+    let status = match execute(cli.command, &mut context) {
+        Ok(status) => status,
+        // `create` names the VMs itself, and running it again changes nothing.
+        Err(error) if !is_create && context.shutdown.has_finished_change() && error.is::<io::Error>() => {
+            let failure = Error::new(
+                ErrorKind::Internal,
+                format!("the command was carried out, but its results cannot be written: {error}"),
+            );
+            report_error(
+                failure.with_hint("see what it did with `cloudctl list --all`"),
+                &mut context.printer,
+            )
+        }
+        Err(error) => report_any_error(error, &mut context.printer),
+    };
     let status = report_missing_value(status, &mut context.printer);
     match context.shutdown.signal_status() {
         // SIGINT and SIGTERM have different codes.

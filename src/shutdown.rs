@@ -82,6 +82,11 @@ impl Shutdown {
         self.state.try_lock().map_or(true, |state| state.changes > 0)
     }
 
+    /// Whether a change was made, or tried, and its outcome is known.
+    pub fn has_finished_change(&self) -> bool {
+        lock(&self.state).change_finished
+    }
+
     /// Checks that no signal has come.
     ///
     /// # Errors

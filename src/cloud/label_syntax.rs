@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Error, RESERVED_PREFIX, Result, check_label_key, may_be_secret, quoted};
+use super::{Error, RESERVED_PREFIX, Result, check_label_key, may_be_secret, quote_for_shell, quoted};
 
 /// One condition of a label selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,6 +170,8 @@ enum Fault {
     Syntax,
     /// It can be read in these two ways.
     Ambiguous(String, String),
+    /// It is the syntax of another tool; the hint says how to write it here.
+    OtherSyntax(String),
 }
 
 /// The parsed part and the text after it.
@@ -180,6 +182,9 @@ fn selector_error(fault: Fault, text: &str) -> Error {
         Fault::Syntax => Error::invalid(format!("invalid label selector {}", quoted(text))).with_hint(
             "write it as key=value, key!=value, key, !key, key in (a,b) or key notin (a,b), separated by commas, with double quotes around a key or value that contains any of these characters",
         ),
+        Fault::OtherSyntax(hint) => {
+            Error::invalid(format!("invalid label selector {}", quoted(text))).with_hint(hint)
+        }
         Fault::Ambiguous(one, other) => {
             let error = Error::invalid(format!("the label selector {} can be read in two ways", quoted(text)));
             error.with_hint(format!(
@@ -203,11 +208,15 @@ fn parse_requirement(text: &str) -> Parsed<'_, Requirement> {
     }
     let (key, after) = parse_key(text)?;
     if let Some(value) = after.strip_prefix("!=") {
+        check_excluded_value(&key, value)?;
         let (value, after) = parse_value(value)?;
         return match value {
             Value::Text(value) => Ok((Requirement::NotIn(key, BTreeSet::from([value])), after)),
             Value::Several { whole, first, others } => Err(Fault::Ambiguous(
-                format_label(&key, &whole).replacen('=', "!=", 1),
+                format!(
+                    "-l {}",
+                    quote_for_shell(&format_label(&key, &whole).replacen('=', "!=", 1))
+                ),
                 format!("-l {key}!={first}{}", format_selectors(&others)),
             )),
         };
@@ -235,7 +244,13 @@ fn parse_requirement(text: &str) -> Parsed<'_, Requirement> {
         let Some(list) = list.strip_prefix('(') else {
             continue;
         };
+        if let Some(key) = key.strip_suffix(" not") {
+            return Err(Fault::OtherSyntax(format!("write it as '{} notin (a,b)'", key.trim())));
+        }
         let (values, after) = parse_list(list)?;
+        if !is_in && let Some(value) = values.iter().find(|value| is_in_single_quotes(value)) {
+            return Err(single_quotes_fault(value));
+        }
         return Ok(match is_in {
             true => (Requirement::In(key, values), after),
             false => (Requirement::NotIn(key, values), after),
@@ -247,6 +262,35 @@ fn parse_requirement(text: &str) -> Parsed<'_, Requirement> {
         true => Ok((Requirement::Has(key), after)),
         false => Err(Fault::Syntax),
     }
+}
+
+/// Checks the text after `!=`. What is not excluded is selected, so a value that was probably not meant is refused.
+fn check_excluded_value(key: &str, text: &str) -> std::result::Result<(), Fault> {
+    let text = text.trim();
+    let value = text.split(',').next().unwrap_or_default();
+    if is_in_single_quotes(value) {
+        return Err(single_quotes_fault(value));
+    }
+    if text.starts_with(['=', '~']) {
+        return Err(Fault::OtherSyntax(format!("write it as {key}!=value")));
+    }
+    if !text.starts_with('"') && value.contains('*') {
+        return Err(Fault::OtherSyntax(format!(
+            "labels are compared whole: use --filter 'label.{key}!=pre*' for a pattern, and double quotes for a value with a *"
+        )));
+    }
+    Ok(())
+}
+
+fn is_in_single_quotes(value: &str) -> bool {
+    value.len() >= 2 && value.starts_with('\'') && value.ends_with('\'')
+}
+
+fn single_quotes_fault(value: &str) -> Fault {
+    Fault::OtherSyntax(format!(
+        "write the value without quotes, or in double quotes: {}",
+        value.trim_matches('\'')
+    ))
 }
 
 fn is_at_end(text: &str) -> bool {

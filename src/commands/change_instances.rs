@@ -23,6 +23,9 @@ pub struct Args {
 #[derive(clap::Args, Clone, Debug)]
 struct WaitArgs {
     /// Wait until the VMs are in the new state
+    ///
+    /// No cloud shows when a reboot is over: the VMs are "running" all the time. `cloudctl wait REF --for ssh` waits for
+    /// their system.
     #[arg(long, help_heading = "Waiting")]
     wait: bool,
     /// How long to wait at most
@@ -123,7 +126,7 @@ async fn change_and_print(
             targets: &targets,
             left_out: Vec::new(),
             names_each_instance,
-            look_first: "look at them with `cloudctl list` and the same selection",
+            preview_hint: "look at them with `cloudctl list` and the same selection",
         };
         change.confirm(confirmation, context)?;
     }

@@ -34,8 +34,8 @@ pub(super) struct PlannedChange<'a> {
     pub(super) left_out: Vec<String>,
     /// Whether the user named each instance. If not, a script must know how many are selected.
     pub(super) names_each_instance: bool,
-    /// How a user can look at the selection first.
-    pub(super) look_first: &'a str,
+    /// How a user can see the selection before the change.
+    pub(super) preview_hint: &'a str,
 }
 
 impl PlannedChange<'_> {
@@ -54,10 +54,10 @@ impl PlannedChange<'_> {
         let (verb, count) = (self.verb, self.targets.len());
         let targets = format!("{} in {}", format_count(self.targets), format_accounts(self.targets));
         if !context.printer.terminal().input {
-            let look_first = self.look_first;
+            let preview_hint = self.preview_hint;
             return Err(
                 Error::invalid(format!("this would {verb} {targets}; pass -y to confirm"))
-                    .with_hint(format!("{look_first}, then pass -y"))
+                    .with_hint(format!("{preview_hint}, then pass -y"))
                     .into(),
             );
         }
@@ -65,6 +65,11 @@ impl PlannedChange<'_> {
             let name = display_name(instance.name.as_deref().unwrap_or("-"));
             let line = format!("  {}  {name}  {}", instance.reference, instance.state);
             context.printer.note(&line);
+        }
+        if count > MAX_SIMPLE_CONFIRM {
+            context
+                .printer
+                .note(&format!("  and {} more", count - MAX_SIMPLE_CONFIRM));
         }
         for reason in &self.left_out {
             context.printer.note(&format!("  left out: {reason}"));
@@ -101,12 +106,12 @@ impl PlannedChange<'_> {
         // Instances that are left out count as selected.
         let selected = self.targets.len() + self.left_out.len();
         Err(Error::invalid(format!(
-            "this would {} {} in {}; pass --expect {selected} to confirm so many",
+            "this would {} {} in {}; pass --expect {selected} to confirm this number",
             self.verb,
             format_count(self.targets),
             format_accounts(self.targets),
         ))
-        .with_hint(self.look_first))
+        .with_hint(self.preview_hint))
     }
 }
 

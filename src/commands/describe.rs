@@ -7,7 +7,7 @@ use super::price_list::monthly_price;
 use crate::cloud::{Error, Instance};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::fill_in_prices;
+use crate::operations::{FILLED_IN_FIELDS, fill_in_prices};
 use crate::output::{INSTANCES, Record, Report, explain_unknown_price};
 
 /// Show all fields of VMs
@@ -43,6 +43,13 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             Err(error) => errors.push(error),
         }
     }
+    let needs_catalog = context.printer.prints_pages() || context.printer.shows_any(&INSTANCES, &FILLED_IN_FIELDS);
+    if needs_catalog {
+        let catalog = context.catalog();
+        for instance in &mut instances {
+            fill_in_prices(instance, &catalog);
+        }
+    }
     for instance in &instances {
         if let Some(problem) = &instance.label_problem {
             let reference = &instance.reference;
@@ -65,14 +72,12 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     Ok(ExitStatus::from_batch(instances.len(), &report.errors))
 }
 
-/// The record of an instance for its page: with what the catalog knows of its machine type.
-fn page_record(instance: &Instance, context: &mut Context) -> Record {
-    let mut priced = instance.clone();
-    fill_in_prices(&mut priced, &context.catalog());
-    let note = match priced.price_usd_per_hour {
-        None if !priced.state.is_gone() => Some(explain_unknown_price(&priced, context.info(priced.provider))),
+/// The record of an instance for its page: with its price per month, or why that is not known.
+fn page_record(instance: &Instance, context: &Context) -> Record {
+    let note = match instance.price_usd_per_hour {
+        None if !instance.state.is_gone() => Some(explain_unknown_price(instance, context.info(instance.provider))),
         _ => None,
     };
-    let per_month = priced.price_usd_per_hour.map(monthly_price);
-    Record::from(&priced).with_price_details(per_month, note.as_deref())
+    let per_month = instance.price_usd_per_hour.map(monthly_price);
+    Record::from(instance).with_price_details(per_month, note.as_deref())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cloud::{Error, Gap, Instance, InstanceQuery, Provider, Result, SkippedCloud, parse_duration};
+use crate::cloud::{Error, Gap, Instance, InstanceQuery, Provider, ProviderKind, Result, SkippedCloud, parse_duration};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
@@ -108,18 +108,59 @@ pub(super) fn region_selection(context: &Context) -> RegionSelection {
     }
 }
 
-/// Finds the instances of a selection. Warns about locations that did not answer, unless that leaves open which instances
-/// are selected: then the caller decides.
-pub(super) async fn find_instances(selection: &Selection, context: &mut Context) -> Result<ResolvedInstances> {
-    let providers = match selection.names_each_cloud() {
-        true => Vec::new(),
-        false => context.providers_to_query()?,
-    };
+/// The clouds to list for a selection, beside those that its queries name: none if all of them do.
+///
+/// # Errors
+/// `InvalidSpec` for a setting of one of these clouds that cannot be read.
+pub(super) fn providers_to_query(selection: &Selection, context: &Context) -> Result<Vec<Arc<dyn Provider>>> {
     for query in &selection.queries {
-        if let Some((kind, _)) = &query.scope {
+        if let Some((kind, scope)) = &query.scope {
+            check_scope_flags(query, *kind, scope, context)?;
             context.cloud(*kind)?;
         }
     }
+    match selection.names_each_cloud() {
+        true => Ok(Vec::new()),
+        false => context.providers_to_query(),
+    }
+}
+
+/// Checks that no flag contradicts the cloud and the region or zone that a query names. A default of the settings does not
+/// count.
+fn check_scope_flags(query: &InstanceQuery, kind: ProviderKind, scope: &str, context: &Context) -> Result<()> {
+    let settings = &context.settings;
+    let (providers, regions, zone) = (&settings.providers, &settings.regions, &settings.zone);
+    let refusal = |flag: &str| {
+        Err(Error::invalid(format!("{query} is not where {flag} says"))
+            .with_hint("leave the flag out: a full reference names its own cloud and region"))
+    };
+    if providers.source.is_flag()
+        && let Some(kinds) = &providers.value
+        && !kinds.contains(&kind)
+    {
+        return refusal("--provider");
+    }
+    // A scope is a region or one of its zones. A word without a digit is an area, such as europe.
+    let is_in = |region: &String| scope.starts_with(region.as_str()) || !region.contains(|c: char| c.is_ascii_digit());
+    if regions.source.is_flag()
+        && let Some(regions) = &regions.value
+        && !regions.iter().any(is_in)
+    {
+        return refusal("--region");
+    }
+    if zone.source.is_flag()
+        && let Some(zone) = &zone.value
+        && !zone.starts_with(scope)
+    {
+        return refusal("--zone");
+    }
+    Ok(())
+}
+
+/// Finds the instances of a selection. Warns about locations that did not answer, unless that leaves open which instances
+/// are selected: then the caller decides.
+pub(super) async fn find_instances(selection: &Selection, context: &mut Context) -> Result<ResolvedInstances> {
+    let providers = providers_to_query(selection, context)?;
     let catalog = match selection.needs_catalog() {
         true => Some(context.catalog()),
         false => None,
@@ -138,13 +179,19 @@ pub(super) async fn find_instances(selection: &Selection, context: &mut Context)
 /// Finds the only instance that a query means.
 ///
 /// # Errors
-/// `NotFound` if it means none. `Ambiguous` if it means several.
+/// `NotFound` if it means none. `Ambiguous` if it means several. `Incomplete` if a location did not answer that may have
+/// more for a pattern.
 pub(super) async fn find_one(query: InstanceQuery, context: &mut Context) -> Result<Instance> {
     let selection = Selection {
         queries: vec![query.clone()],
         ..Selection::default()
     };
-    let found = find_instances(&selection, context).await?.into_all()?;
+    let resolved = find_instances(&selection, context).await?;
+    // Another location may have another VM of a pattern.
+    if let Some(error) = resolved.incomplete_error() {
+        return Err(error);
+    }
+    let found = resolved.into_all()?;
     match <[Instance; 1]>::try_from(found) {
         Ok([instance]) => Ok(instance),
         Err(several) => Err(ambiguous_error(&query, &several)),

@@ -32,6 +32,11 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     check_labels_before_calls(&request, context)?;
     let selection = args.conditions.to_selection(&request.references);
     let targets = find_for_change(selection, "label", context).await?;
+    for key in &request.changes.to_remove {
+        if !targets.is_empty() && !targets.iter().any(|target| target.label(key).is_some()) {
+            context.printer.note(&format!("none of these VMs has the label {key}"));
+        }
+    }
     let clouds = context.clouds();
     check_label_changes(&|kind| clouds.get(kind), &targets, &request.changes)?;
     check_accounts(&targets, context).await?;
@@ -92,7 +97,7 @@ impl LabelRequest {
             }
         }
         if request.references.is_empty() && conditions.is_empty() {
-            return Err(Error::invalid("no VM is named, only changes of labels")
+            return Err(Error::invalid("no VM is given, only label changes")
                 .with_hint("name the VMs first: cloudctl label NAME KEY=VALUE"));
         }
         if !request.references.is_empty() && !conditions.is_empty() {
@@ -100,7 +105,7 @@ impl LabelRequest {
                 .with_hint("name the VMs, or select them: cloudctl label -l env=ci KEY=VALUE"));
         }
         if request.changes.is_empty() {
-            return Err(Error::invalid("no change of a label is given, only VMs")
+            return Err(Error::invalid("no label change is given, only VMs")
                 .with_hint("add KEY=VALUE to set a label, or KEY- to remove one"));
         }
         Ok(request)
@@ -119,11 +124,8 @@ impl LabelRequest {
 
 /// Makes the error for a word without `=` after a change: a reference, or the rest of a value.
 fn late_reference_error(word: &str) -> Error {
-    Error::invalid(format!(
-        "{} comes after a change of a label, and is none itself",
-        quoted(word)
-    ))
-    .with_hint("name the VMs first, then the changes; put a value with spaces in quotes")
+    Error::invalid(format!("{} comes after a label change but is not one", quoted(word)))
+        .with_hint("name the VMs first, then the changes; put a value with spaces in quotes")
 }
 
 /// Checks the labels by the rules of the clouds that the VMs can be on, before any call is sent. A label that one of these
@@ -134,10 +136,12 @@ fn late_reference_error(word: &str) -> Error {
 fn check_labels_before_calls(request: &LabelRequest, context: &Context) -> Result<()> {
     let mut providers = Vec::new();
     for reference in &request.references {
-        match &reference.scope {
-            Some((kind, _)) => providers.push(context.cloud(*kind)?),
-            None => providers.extend(context.providers_to_query()?),
+        if let Some((kind, _)) = &reference.scope {
+            providers.push(context.cloud(*kind)?);
         }
+    }
+    if request.references.iter().any(|reference| reference.scope.is_none()) {
+        providers.extend(context.providers_to_query()?);
     }
     let mut first_refusal = None;
     for provider in providers {
@@ -189,15 +193,15 @@ mod tests {
     #[test]
     fn mistake_names_the_word() {
         for (words, message) in [
-            (&["env=ci"][..], "no VM is named, only changes of labels"),
-            (&["web-1"], "no change of a label is given, only VMs"),
+            (&["env=ci"][..], "no VM is given, only label changes"),
+            (&["web-1"], "no label change is given, only VMs"),
             (
                 &["web-1", "note=a", "b"],
-                "\"b\" comes after a change of a label, and is none itself",
+                "\"b\" comes after a label change but is not one",
             ),
             (
                 &["old-", "web-1"],
-                "\"web-1\" comes after a change of a label, and is none itself",
+                "\"web-1\" comes after a label change but is not one",
             ),
             (&["web-1", "env=a", "env-"], "the label \"env\" is both set and removed"),
             (&["web-1", "env=a", "env=a"], "the label \"env\" is given twice"),

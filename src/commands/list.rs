@@ -1,5 +1,6 @@
 //! `cloudctl list`: lists VMs, or sums what they cost.
 
+use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,19 +8,21 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use serde_json::json;
 
-use super::instance_args::{ConditionArgs, note_skipped_clouds, print_batch, region_selection, warn_about_gap};
+use super::instance_args::{
+    ConditionArgs, note_skipped_clouds, print_batch, providers_to_query, region_selection, warn_about_gap,
+};
 use super::list_watch::{DEFAULT_INTERVAL, ListWatch, check_watch_output, parse_interval};
 use super::price_list::monthly_price;
 use crate::catalog::Catalog;
 use crate::cloud::{
-    Error, ErrorKind, Gap, Instance, InstanceQuery, InstanceState, ListFilter, Provider, Result, check_selectable,
-    join_with_or,
+    Error, ErrorKind, Gap, Instance, InstanceQuery, InstanceState, ListFilter, Provider, ProviderKind, Result,
+    check_selectable, join_with_or,
 };
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
-    Cost, FILLED_IN_FIELDS, Inventory, Selection, SelectionMatcher, SortOrder, fill_in_prices, list_all,
-    list_all_with_progress, pause, stream_all, sum_costs,
+    Cost, FILLED_IN_FIELDS, Inventory, MatchOutcome, Selection, SelectionMatcher, SortOrder, fill_in_prices, list_all,
+    list_all_with_progress, list_selected, pause, stream_all, sum_costs,
 };
 use crate::output::{COSTS, ColumnSet, INSTANCES, Record, Report};
 
@@ -55,7 +58,7 @@ pub struct Args {
     ///
     /// On a terminal `+` marks a new VM, `~` one that has changed, and `?` one whose location did not answer. With -o jsonl each
     /// line is a VM with the field "event": added, changed or removed; all VMs of the first listing are "added". A location
-    /// that does not answer is named once, and its VMs are kept. Ctrl-C ends it with exit code 130, as any read.
+    /// that does not answer is named once, and its VMs are kept. Ctrl-C ends it with exit code 130, as for every command that only reads.
     #[arg(long, conflicts_with = "cost", help_heading = "Output")]
     watch: bool,
     /// The pause between two listings, at least 1s
@@ -95,9 +98,9 @@ impl Args {
         }
     }
 
-    /// Whether an instance is to be listed.
-    fn matches(&self, instance: &Instance, matcher: &mut SelectionMatcher<'_>) -> bool {
-        (self.all || instance.state != InstanceState::Terminated) && matcher.matches(instance)
+    /// Whether an instance that is selected is shown.
+    fn shows(&self, instance: &Instance) -> bool {
+        (self.all || instance.state != InstanceState::Terminated) && (!self.managed || instance.managed)
     }
 }
 
@@ -112,82 +115,71 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         check_selectable(label)?;
     }
     let selection = args.to_selection();
-    let now = context.now();
-    let mut matcher = SelectionMatcher::new(&selection, now)?;
+    // Refuses conditions that nothing can meet before anything is called.
+    SelectionMatcher::new(&selection, context.now())?;
     let catalog = args.needs_catalog(&selection, context).then(|| context.catalog());
     let catalog = catalog.as_deref();
-    let providers = providers_to_list(&selection, context)?;
-    let filter = ListFilter {
-        managed: args.managed,
-        ..selection.to_list_filter(&selection.queries)
-    };
+    let providers = providers_to_query(&selection, context)?;
     if args.watch {
-        return list_repeatedly(&args, &selection, &providers, &filter, catalog, context).await;
+        return list_repeatedly(&args, &selection, &providers, catalog, context).await;
     }
-    if args.sort.is_none() && args.cost.is_none() && context.printer.streams() {
-        let streamed = stream_pages(&args, &mut matcher, &providers, &filter, catalog, context).await?;
-        let Some((inventory, printed)) = streamed else {
+    if args.sort.is_none() && args.cost.is_none() && context.printer.streams() && !selection.names_any_scope() {
+        let streamed = stream_pages(&args, &selection, &providers, catalog, context).await?;
+        let Some((listing, printed)) = streamed else {
             // The reader of the output closed the pipe.
             return Ok(ExitStatus::DONE);
         };
-        matcher.check_unambiguous()?;
-        return print_listing(Vec::new(), printed, &INSTANCES, &inventory, matcher, context);
+        return print_listing(Vec::new(), printed, &INSTANCES, &listing, context);
     }
-    let mut inventory = list_matching(&args, &mut matcher, &providers, &filter, catalog, context).await?;
+    let mut listing = list_matching(&args, &selection, &providers, catalog, context).await?;
     if let Some(label) = &args.cost {
         let label = match label.as_str() {
             BY_CLOUD => None,
             label => Some(label),
         };
-        let costs = sum_costs(&inventory.instances, label);
+        let costs = sum_costs(&listing.inventory.instances, label);
         let items = costs.iter().map(cost_record).collect();
-        return print_listing(items, 0, &COSTS, &inventory, matcher, context);
+        return print_listing(items, 0, &COSTS, &listing, context);
     }
     let now = context.now();
-    args.sort_order()?.sort(&mut inventory.instances, now);
+    args.sort_order()?.sort(&mut listing.inventory.instances, now);
     // Frees each instance once it has a record: there can be very many.
-    let instances = std::mem::take(&mut inventory.instances).into_iter();
+    let instances = std::mem::take(&mut listing.inventory.instances).into_iter();
     let items = instances.map(|instance| Record::from(&instance)).collect();
-    print_listing(items, 0, &INSTANCES, &inventory, matcher, context)
+    print_listing(items, 0, &INSTANCES, &listing, context)
 }
 
-/// The clouds to list: every cloud to query, and the clouds that queries name. If all queries name theirs, only those.
-fn providers_to_list(selection: &Selection, context: &Context) -> Result<Vec<Arc<dyn Provider>>> {
-    let mut providers = match selection.names_each_cloud() {
-        true => Vec::new(),
-        false => context.providers_to_query()?,
-    };
-    for query in &selection.queries {
-        if let Some((kind, _)) = &query.scope
-            && !providers.iter().any(|provider| provider.kind() == *kind)
-        {
-            providers.push(context.cloud(*kind)?);
-        }
-    }
-    Ok(providers)
+/// What a listing found.
+struct Listing {
+    /// The instances that are shown, and the locations that did not answer.
+    inventory: Inventory,
+    /// The names and ids that mean none of them.
+    unmatched_names: Vec<InstanceQuery>,
+    /// What was looked for.
+    outcome: MatchOutcome,
 }
 
-/// Lists again and again until a signal ends the process, or nobody reads the output any more. A first listing without any
+/// Lists repeatedly until a signal ends the process, or nobody reads the output any more. A first listing without any
 /// answer ends like that of a single list; a later one is a gap like any other.
 async fn list_repeatedly(
     args: &Args,
     selection: &Selection,
     providers: &[Arc<dyn Provider>],
-    filter: &ListFilter,
     catalog: Option<&Catalog>,
     context: &mut Context,
 ) -> anyhow::Result<ExitStatus> {
     let mut watch = ListWatch::new(args.interval, args.sort_order()?);
     loop {
-        let mut matcher = SelectionMatcher::new(selection, context.now())?;
-        let inventory = match list_matching(args, &mut matcher, providers, filter, catalog, context).await {
-            Ok(inventory) => inventory,
-            Err(error) if watch.has_listed() => build_unanswered_inventory(providers, &error),
+        let inventory = match list_matching(args, selection, providers, catalog, context).await {
+            Ok(listing) if !watch.has_listed() && listing.inventory.nothing_answered() => {
+                return print_listing(Vec::new(), 0, &INSTANCES, &listing, context);
+            }
+            Ok(listing) => listing.inventory,
+            // About the selection, and not about a cloud.
+            Err(error) if error.kind() == ErrorKind::InvalidSpec => return Err(error.into()),
+            Err(error) if watch.has_listed() => build_unanswered_inventory(selection, providers, &error),
             Err(error) => return Err(error.into()),
         };
-        if !watch.has_listed() && inventory.nothing_answered() {
-            return print_listing(Vec::new(), 0, &INSTANCES, &inventory, matcher, context);
-        }
         watch.show(inventory, context)?;
         if context.printer.is_closed() {
             return Ok(ExitStatus::DONE);
@@ -197,12 +189,12 @@ async fn list_repeatedly(
 }
 
 /// The inventory of clouds that all failed with this error.
-fn build_unanswered_inventory(providers: &[Arc<dyn Provider>], error: &Error) -> Inventory {
-    let gaps = providers
-        .iter()
-        .map(|provider| Gap::new(error.clone(), provider.kind()));
+fn build_unanswered_inventory(selection: &Selection, providers: &[Arc<dyn Provider>], error: &Error) -> Inventory {
+    let mut kinds: BTreeSet<ProviderKind> = providers.iter().map(|provider| provider.kind()).collect();
+    let scopes = selection.queries.iter().filter_map(|query| query.scope.as_ref());
+    kinds.extend(scopes.map(|(kind, _)| *kind));
     Inventory {
-        gaps: gaps.collect(),
+        gaps: kinds.into_iter().map(|kind| Gap::new(error.clone(), kind)).collect(),
         ..Inventory::default()
     }
 }
@@ -210,21 +202,86 @@ fn build_unanswered_inventory(providers: &[Arc<dyn Provider>], error: &Error) ->
 /// Lists the instances that the arguments select, with their prices.
 async fn list_matching(
     args: &Args,
-    matcher: &mut SelectionMatcher<'_>,
+    selection: &Selection,
     providers: &[Arc<dyn Provider>],
-    filter: &ListFilter,
     catalog: Option<&Catalog>,
     context: &mut Context,
-) -> Result<Inventory> {
+) -> Result<Listing> {
+    if selection.names_any_scope() {
+        return list_scopes(args, selection, providers, catalog, context).await;
+    }
+    let filter = list_filter(args, selection);
     // A watch has drawn its table where the progress would be.
     let mut inventory = match args.watch {
-        true => list_all(providers, &region_selection(context), filter).await?,
-        false => list_with_progress(providers, filter, context).await?,
+        true => list_all(providers, &region_selection(context), &filter).await?,
+        false => list_with_progress(providers, &filter, context).await?,
     };
+    let mut matcher = SelectionMatcher::new(selection, context.now())?;
     fill_in_all_prices(&mut inventory.instances, catalog);
-    inventory.instances.retain(|instance| args.matches(instance, matcher));
+    inventory
+        .instances
+        .retain(|instance| args.shows(instance) && matcher.matches(instance));
+    finish_matching(inventory, matcher)
+}
+
+fn list_filter(args: &Args, selection: &Selection) -> ListFilter {
+    ListFilter {
+        managed: args.managed,
+        ..selection.to_list_filter(&selection.queries)
+    }
+}
+
+/// Puts together what a listing found.
+///
+/// # Errors
+/// `InvalidSpec` if a selector can be read in two ways.
+fn finish_matching(inventory: Inventory, matcher: SelectionMatcher<'_>) -> Result<Listing> {
     matcher.check_unambiguous()?;
-    Ok(inventory)
+    Ok(Listing {
+        inventory,
+        unmatched_names: matcher.unmatched_names().into_iter().cloned().collect(),
+        outcome: matcher.into_outcome(),
+    })
+}
+
+/// Lists each scope that a full reference names, whatever the regions of the settings, and the rest as usual.
+async fn list_scopes(
+    args: &Args,
+    selection: &Selection,
+    providers: &[Arc<dyn Provider>],
+    catalog: Option<&Catalog>,
+    context: &Context,
+) -> Result<Listing> {
+    let (regions, now) = (region_selection(context), context.now());
+    let clouds = context.clouds();
+    let connect = |kind| clouds.get(kind);
+    let mut listing = Listing {
+        inventory: Inventory::default(),
+        unmatched_names: Vec::new(),
+        outcome: SelectionMatcher::new(selection, now)?.into_outcome(),
+    };
+    let mut known = HashSet::new();
+    for selected in list_selected(selection, providers, &connect, &regions, now, catalog).await? {
+        let mut inventory = selected.inventory;
+        let (shown, hidden): (Vec<_>, Vec<_>) = inventory
+            .instances
+            .into_iter()
+            .partition(|instance| args.shows(instance));
+        let means_only_hidden = |query: &&InstanceQuery| {
+            !query.is_glob()
+                && hidden.iter().any(|instance| query.matches(instance))
+                && !shown.iter().any(|instance| query.matches(instance))
+        };
+        let hidden_names = selected.queries.iter().filter(means_only_hidden).cloned();
+        listing.unmatched_names.extend(hidden_names);
+        listing.unmatched_names.extend(selected.unmatched_names);
+        // Scopes can overlap.
+        let mut shown = shown;
+        shown.retain(|instance| known.insert(instance.reference.clone()));
+        inventory.instances = shown;
+        listing.inventory.merge(inventory);
+    }
+    Ok(listing)
 }
 
 /// Lists instances, and shows progress.
@@ -266,22 +323,25 @@ fn cost_record(cost: &Cost) -> Record {
     ])
 }
 
-/// Prints each page as it comes, and keeps none. Gives the gaps and skipped clouds, and how many VMs were printed; `None` if
+/// Prints each page as it comes, and keeps none. Gives what was listed without the VMs, and how many were printed; `None` if
 /// the reader of the output closed the pipe.
 async fn stream_pages(
     args: &Args,
-    matcher: &mut SelectionMatcher<'_>,
+    selection: &Selection,
     providers: &[Arc<dyn Provider>],
-    filter: &ListFilter,
     catalog: Option<&Catalog>,
     context: &mut Context,
-) -> anyhow::Result<Option<(Inventory, usize)>> {
-    let (selection, now) = (region_selection(context), context.now());
+) -> anyhow::Result<Option<(Listing, usize)>> {
+    let (regions, now) = (region_selection(context), context.now());
+    let filter = list_filter(args, selection);
+    let mut matcher = SelectionMatcher::new(selection, now)?;
     let printer = &mut context.printer;
     let (mut count, mut failure) = (0, None);
     let mut print = |mut page: Vec<Instance>| {
         fill_in_all_prices(&mut page, catalog);
-        let matching = page.iter().filter(|instance| args.matches(instance, matcher));
+        let matching = page
+            .iter()
+            .filter(|instance| args.shows(instance) && matcher.matches(instance));
         let part = Report {
             items: matching.map(Record::from).collect(),
             errors: Vec::new(),
@@ -293,10 +353,13 @@ async fn stream_pages(
             false => ControlFlow::Continue(()),
         }
     };
-    let inventory = stream_all(providers, &selection, filter, &mut print).await?;
-    match failure {
-        Some(failure) => Err(failure.into()),
-        None => Ok(inventory.map(|inventory| (inventory, count))),
+    let inventory = stream_all(providers, &regions, &filter, &mut print).await?;
+    if let Some(failure) = failure {
+        return Err(failure.into());
+    }
+    match inventory {
+        Some(inventory) => Ok(Some((finish_matching(inventory, matcher)?, count))),
+        None => Ok(None),
     }
 }
 
@@ -306,13 +369,13 @@ fn print_listing(
     items: Vec<Record>,
     already_printed: usize,
     view: &ColumnSet,
-    inventory: &Inventory,
-    matcher: SelectionMatcher<'_>,
+    listing: &Listing,
     context: &mut Context,
 ) -> anyhow::Result<ExitStatus> {
+    let inventory = &listing.inventory;
     note_skipped_clouds(&inventory.skipped, context);
     let gaps = &inventory.gaps;
-    let missing = missing_error(&matcher.unmatched_names(), gaps.is_empty());
+    let missing = missing_error(&listing.unmatched_names, gaps.is_empty());
     let mut report = Report {
         items,
         errors: gaps.iter().cloned().map(Error::from).collect(),
@@ -331,7 +394,7 @@ fn print_listing(
             return Ok(ExitStatus::from_kind(error.kind()));
         }
         if report.items.is_empty() && already_printed == 0 {
-            context.printer.note(&matcher.into_outcome().describe_empty());
+            context.printer.note(&listing.outcome.describe_empty());
         }
         return Ok(ExitStatus::DONE);
     }
@@ -345,14 +408,15 @@ fn print_listing(
 }
 
 /// The error for names and ids that match nothing; `None` if there are none.
-fn missing_error(names: &[&InstanceQuery], is_complete: bool) -> Option<Error> {
+fn missing_error(names: &[InstanceQuery], is_complete: bool) -> Option<Error> {
     if names.is_empty() {
         return None;
     }
     let names = join_with_or(names);
     Some(match is_complete {
-        true => Error::new(ErrorKind::NotFound, format!("no VM is called {names}"))
-            .with_hint("leave the name out to see all VMs, and add --all to see those that are gone"),
+        true => Error::new(ErrorKind::NotFound, format!("no VM is called {names}")).with_hint(
+            "leave the name out to see all VMs; --all shows those that are gone, and --managed hides those of others",
+        ),
         false => Error::new(
             ErrorKind::Incomplete,
             format!("no VM called {names} was found, but not every location answered"),

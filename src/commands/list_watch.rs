@@ -16,7 +16,7 @@ use crate::output::{INSTANCES, LiveTableContent, MarkedRecord, Printer, Record, 
 pub(super) const DEFAULT_INTERVAL: &str = "5s";
 /// The shortest interval: each round is a call for every location.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
-/// How many silent locations are named below the table.
+/// How many locations that did not answer are named below the table.
 const MAX_NAMED_LOCATIONS: usize = 3;
 
 /// Parses the value of `--interval`.
@@ -40,7 +40,7 @@ pub(super) fn check_watch_output(printer: &Printer) -> Result<()> {
     if printer.streams() || printer.can_redraw_table() {
         return Ok(());
     }
-    let message = "--watch draws a table again and again, which needs a terminal and a format for people";
+    let message = "--watch redraws a table: it needs a terminal, and -o table, wide or columns=…";
     Err(Error::invalid(message).with_hint("stream the changes with -o jsonl"))
 }
 
@@ -95,7 +95,7 @@ impl ListWatch {
         for location in &update.answered_again {
             context.printer.note(&format!("{location} answers again"));
         }
-        self.record_silence(is_first);
+        self.record_unanswered(is_first);
         match context.printer.streams() {
             true => print_events(&update, context)?,
             false => self.draw_table(&update, is_first, context)?,
@@ -104,15 +104,16 @@ impl ListWatch {
         Ok(())
     }
 
-    /// Keeps since when each location is silent: since the last listing that it answered.
-    fn record_silence(&mut self, is_first: bool) {
+    /// Keeps since when each location has not answered: since the last listing that it answered.
+    fn record_unanswered(&mut self, is_first: bool) {
         let last_listed = match is_first {
             true => None,
             false => self.last_listed,
         };
-        let silent: Vec<_> = self.watched.unanswered_locations().map(ToString::to_string).collect();
-        self.unanswered_since.retain(|location, _| silent.contains(location));
-        for location in silent {
+        let unanswered: Vec<_> = self.watched.unanswered_locations().map(ToString::to_string).collect();
+        self.unanswered_since
+            .retain(|location, _| unanswered.contains(location));
+        for location in unanswered {
             self.unanswered_since.entry(location).or_insert(last_listed);
         }
     }
@@ -149,7 +150,10 @@ impl ListWatch {
         }
         let unnamed = self.unanswered_since.len().saturating_sub(MAX_NAMED_LOCATIONS);
         if unnamed > 0 {
-            footer.push(format!("? {unnamed} more locations do not answer"));
+            footer.push(match unnamed {
+                1 => "? 1 more location does not answer".to_owned(),
+                _ => format!("? {unnamed} more locations do not answer"),
+            });
         }
         let vms = match count {
             1 => "1 VM".to_owned(),
@@ -164,7 +168,7 @@ impl ListWatch {
     }
 }
 
-/// The mark of a row: `+` is new, `~` has changed, `?` is not known to be so still.
+/// The mark of a row: `+` is new, `~` has changed, `?`: its location did not answer, so it may have changed.
 fn choose_mark(status: RowStatus, is_first: bool) -> char {
     match status {
         RowStatus::Added if is_first => ' ',

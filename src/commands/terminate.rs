@@ -81,6 +81,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
             .with_hint("name VMs, select them with -l key=value or --filter field=value, or pass --expired")
             .into());
     }
+    if args.timeout != parse_duration(DEFAULT_TIMEOUT)? && !args.wait {
+        context.printer.note("--timeout has no effect without --wait");
+    }
     let selected = select_instances(&args, context).await?;
     let expected = args.confirmation.expect;
     let mut plan = match plan_termination(selected.instances.clone(), args.include_unmanaged, expected) {
@@ -151,7 +154,7 @@ fn planned_change(plan: &TerminationPlan, names_each_instance: bool) -> PlannedC
         targets: plan.to_terminate(),
         left_out: skipped.map(|reason| reason.message().to_owned()).collect(),
         names_each_instance,
-        look_first: "look at them with --dry-run",
+        preview_hint: "look at them with --dry-run",
     }
 }
 
@@ -252,7 +255,7 @@ async fn select_expired(resolved: ResolvedInstances, context: &Context) -> Selec
     SelectedInstances {
         instances: expired.instances,
         errors: expired.errors,
-        empty_because: Some("no VM that matches is expired".to_owned()),
+        empty_because: Some("no VM is expired".to_owned()),
         names_each_instance: true,
     }
 }

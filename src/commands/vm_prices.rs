@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::instance_args::{find_instances, print_batch};
 use super::price_list::{monthly_price, round_gib};
-use crate::cloud::{Instance, InstanceQuery, InstanceState};
+use crate::cloud::{Error, Instance, InstanceQuery, InstanceState};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{Selection, fill_in_prices};
@@ -20,14 +20,16 @@ pub(super) async fn print_vm_prices(references: &[InstanceQuery], context: &mut 
         queries: references.to_vec(),
         ..Selection::default()
     };
-    let mut instances = find_instances(&selection, context).await?.into_all()?;
+    let resolved = find_instances(&selection, context).await?;
+    let errors: Vec<Error> = resolved.open_gaps.iter().cloned().map(Error::from).collect();
+    let mut instances = resolved.into_all()?;
     let catalog = context.catalog();
     for instance in &mut instances {
         fill_in_prices(instance, &catalog);
     }
     let report = Report {
         items: instances.iter().map(price_record).collect(),
-        errors: Vec::new(),
+        errors,
     };
     let status = print_batch(&report, &VM_PRICES, context)?;
     for instance in &instances {

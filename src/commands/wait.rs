@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::instance_args::{DEFAULT_TIMEOUT, InstanceArgs, find_instances};
+use super::instance_args::{ConditionArgs, DEFAULT_TIMEOUT, find_instances};
 use super::wait_goal::{GoalArg, GoalParser, GoalValue};
 use super::wait_progress::{WaitProgress, note_targets_without_change};
-use crate::cloud::{Error, ErrorKind, Instance, Result, parse_duration};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery, Result, parse_duration};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{ResolvedInstances, SSH_PORT, Selection, WaitGoal, WaitResult, run_first_listing, wait_for};
@@ -18,8 +18,11 @@ use crate::output::{INSTANCES, Report};
 /// may do it.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
+    /// Name, id, or provider/region/id of a VM, or a quoted pattern of names such as 'web-*'
+    #[arg(value_name = "REF", required_unless_present_any = ["selectors", "filters"])]
+    references: Vec<InstanceQuery>,
     #[command(flatten)]
-    targets: InstanceArgs,
+    conditions: ConditionArgs,
     /// State to wait for: running, stopped, terminated or ssh
     #[arg(
         long = "for",
@@ -53,11 +56,11 @@ pub struct Args {
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     context.printer.check_format(&INSTANCES)?;
     let started = Instant::now();
-    let selection = args.targets.to_selection();
-    let search = find_targets(&selection, args.goal, context);
+    let (selection, goal) = select_targets(&args)?;
+    let search = find_targets(&selection, goal, context);
     let Some(found) = run_first_listing(args.timeout, search).await else {
         let message = format!(
-            "{selection} could not be looked at within {} s",
+            "could not get the state of {selection} within {} s",
             started.elapsed().as_secs()
         );
         return Err(Error::new(ErrorKind::Network, message).into());
@@ -104,6 +107,25 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     let shown: Vec<Instance> = waited.reached.into_iter().chain(waited.unreached).collect();
     context.print_report(&Report::from_instances(&shown, waited.errors), &INSTANCES)?;
     Ok(status)
+}
+
+/// The selection and the goal of the command line. Beside -l and --filter the only word can be the goal.
+///
+/// # Errors
+/// `InvalidSpec` for names beside -l and --filter.
+fn select_targets(args: &Args) -> Result<(Selection, GoalArg)> {
+    if args.references.is_empty() || args.conditions.is_empty() {
+        return Ok((args.conditions.to_selection(&args.references), args.goal));
+    }
+    if let [word] = args.references.as_slice()
+        && !args.goal.is_given
+        && let Some(value) = GoalValue::from_query(word)
+    {
+        let goal = GoalArg { value, is_given: true };
+        return Ok((args.conditions.to_selection(&[]), goal));
+    }
+    Err(Error::invalid("VMs are named, and selected by -l or --filter too")
+        .with_hint("name the VMs, or select them: cloudctl wait -l env=ci --for stopped"))
 }
 
 /// Finds the VMs and the goal. The last of several words is the goal if it is a state, `--for` is not given, and no VM has that

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::cloud::{Instance, InstanceState, format_duration};
+use crate::cloud::{Instance, InstanceState, format_duration, join_with_and};
 use crate::command_context::Context;
 use crate::operations::{WaitGoal, WaitObserver};
 use crate::output::Printer;
@@ -47,17 +47,14 @@ impl WaitObserver for WaitProgress<'_> {
     }
 }
 
-/// Describes what is waited for: `web-1 is pending, not yet running   12s`, `2 of 5 are ready; web-3 is …`.
+/// Describes what is waited for: `web-1 is pending, not yet running   12s`, `waiting for 3 of 5: web-3 is …`.
 fn format_waiting(waiting: &[(&Instance, WaitGoal)], target_count: usize, seconds: u64) -> String {
     let Some((instance, goal)) = waiting.first() else {
         return String::new();
     };
     let mut text = match target_count {
         1 => String::new(),
-        _ => format!(
-            "{} of {target_count} are ready; ",
-            target_count.saturating_sub(waiting.len())
-        ),
+        _ => format!("waiting for {} of {target_count}: ", waiting.len()),
     };
     let name = name_or_reference(instance);
     text.push_str(&match instance.state == goal.state() {
@@ -138,7 +135,7 @@ fn describe_idle_group(group: &IdleGroup) -> String {
     }
     let subject = match group.names.len() {
         count if count > MAX_NAMED => format!("{count} VMs"),
-        _ => group.names.join(", "),
+        _ => join_with_and(&group.names),
     };
     format!("{subject} are {state}, and nothing is {change} them yet")
 }
@@ -161,7 +158,7 @@ mod tests {
         instance.state = InstanceState::Running;
         assert_eq!(
             format_waiting(&[(&instance, WaitGoal::Ssh(22))], 3, 1),
-            "2 of 3 are ready; web-1 is running, but does not answer by SSH yet   1s"
+            "waiting for 1 of 3: web-1 is running, but does not answer by SSH yet   1s"
         );
     }
 }

@@ -49,7 +49,8 @@ impl Operator {
     }
 }
 
-const OPERATORS: [(&str, Operator); 7] = [
+const OPERATORS: [(&str, Operator); 8] = [
+    ("==", Operator::Equal),
     ("!=", Operator::NotEqual),
     (">=", Operator::GreaterOrEqual),
     ("<=", Operator::LessOrEqual),
@@ -257,6 +258,10 @@ impl FromStr for Filter {
             };
             let key = part[..at].trim().parse()?;
             let operand = part[at + symbol.len()..].trim();
+            if operand.starts_with(['=', '~', '<', '>', '\'']) {
+                return Err(Error::invalid(format!("invalid filter {}", quoted(part)))
+                    .with_hint("the operators are =, !=, ~, <, <=, >, >=; put a value that begins with one, or has quotes, in double quotes"));
+            }
             comparisons.push(match operand.strip_prefix('"') {
                 Some(text) => Comparison::with_quoted_text(key, operator, &parse_quoted(text)?)?,
                 None => Comparison::with_plain_text(key, operator, operand)?,
@@ -408,6 +413,10 @@ impl FromStr for FilterKey {
     fn from_str(name: &str) -> Result<Self> {
         match name.strip_prefix("label.") {
             Some(key) => {
+                if key.is_empty() || key.contains('"') {
+                    return Err(Error::invalid(format!("{} names no label", quoted(name)))
+                        .with_hint("write label.KEY, without quotes around the key"));
+                }
                 check_selectable(key)?;
                 Ok(Self::Label(key.to_owned()))
             }
@@ -454,6 +463,12 @@ mod tests {
             "",
             "state",
             "nonsense=1",
+            "name!==web-1",
+            "name!='web-1'",
+            "name<>web-1",
+            "label.env!=~prod",
+            "label.\"env\"!=prod",
+            "label.!=x",
             "state=runing",
             "age=2h",
             "age>soon",

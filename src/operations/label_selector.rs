@@ -5,7 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::cloud::{
-    Error, Instance, Requirement, Result, format_label, may_be_secret, parse_requirements, redact_value,
+    Error, Instance, Requirement, Result, format_label, may_be_secret, parse_requirements, quote_for_shell,
+    redact_value,
 };
 
 /// A label selector, such as `env=ci,team!=web,gpu,!temporary`. All requirements must match.
@@ -69,11 +70,15 @@ pub(super) fn two_readings_error(selectors: &[LabelSelector]) -> Option<Error> {
         let message = format!(
             "the selector for the label {key} can be read in two ways, and there are VMs that match the second"
         );
-        let other_selectors: String = others.iter().map(|other| format!(" -l {other}")).collect();
+        let first_label = quote_for_shell(&format!("{key}={first}"));
+        let other_selectors: String = others
+            .iter()
+            .map(|other| format!(" -l {}", quote_for_shell(other)))
+            .collect();
         Some(Error::invalid(message).with_hint(match may_be_secret(value) {
             true => format!("write {key}=\"value\" for one value with commas, or another -l for each label"),
             false => format!(
-                "write -l '{}', or -l {key}={first}{other_selectors}",
+                "write -l '{}', or -l {first_label}{other_selectors}",
                 format_label(key, value)
             ),
         }))
@@ -162,6 +167,12 @@ mod tests {
             "a=\"b",
             "a=\"b\"c",
             "a===b",
+            "a!==b",
+            "a!=~b",
+            "a!='b'",
+            "a notin ('b')",
+            "a not in (b)",
+            "a!=b*",
             "!a=b",
             "team!=web,gpu",
             "cloudctl-name=web",

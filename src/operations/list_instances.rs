@@ -53,7 +53,7 @@ impl Inventory {
     }
 
     /// Adds another inventory.
-    pub(super) fn merge(&mut self, other: Self) {
+    pub fn merge(&mut self, other: Self) {
         self.instances.extend(other.instances);
         self.gaps.extend(other.gaps);
         self.skipped.extend(other.skipped);

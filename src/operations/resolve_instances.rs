@@ -1,15 +1,14 @@
 //! Resolves a selection to its instances: exactly one for each name or id, and all that match patterns, label selectors and
 //! filters.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::instance_costs::fill_in_prices;
-use super::list_instances::{Inventory, RegionSelection, list_all};
-use super::selection::{MatchOutcome, Selection, SelectionMatcher};
+use super::list_instances::RegionSelection;
+use super::list_selected::{SelectedListing, list_selected};
+use super::selection::{MatchOutcome, Selection};
 use crate::catalog::Catalog;
 use crate::cloud::{
     Error, ErrorKind, Gap, Instance, InstanceQuery, InstanceRef, InstanceState, Provider, ProviderKind, Result,
@@ -24,6 +23,8 @@ pub struct ResolvedInstances {
     pub instances: Vec<Instance>,
     /// All terminating instances that are selected, also those in `instances`.
     terminating: Vec<Instance>,
+    /// The queries that match one of them.
+    terminating_queries: Vec<InstanceQuery>,
     /// All terminated instances that match a query, and are still listed.
     terminated: Vec<Instance>,
     /// The queries without an instance.
@@ -38,6 +39,7 @@ pub struct ResolvedInstances {
     pub skipped: Vec<SkippedCloud>,
     /// What was looked for.
     outcome: MatchOutcome,
+    has_queries: bool,
     only_managed: bool,
 }
 
@@ -57,10 +59,10 @@ impl ResolvedInstances {
     /// queries are no longer missing, unless a location that did not answer may have another instance.
     pub fn add_terminating(&mut self) {
         let terminating = std::mem::take(&mut self.terminating);
-        let uncertain = &self.uncertain;
+        let (uncertain, terminating_queries) = (&self.uncertain, &self.terminating_queries);
         self.missing.retain(|query| {
             let is_uncertain = uncertain.iter().any(|(other, _)| other == query);
-            is_uncertain || !terminating.iter().any(|instance| query.matches(instance))
+            is_uncertain || !terminating_queries.contains(query)
         });
         let known: HashSet<InstanceRef> = self.instances.iter().map(|known| known.reference.clone()).collect();
         let new = terminating
@@ -69,9 +71,19 @@ impl ResolvedInstances {
         self.instances.extend(new);
     }
 
+    /// Adds the instances of a listing that are terminating or terminated. Whether one is terminating.
+    fn add_gone(&mut self, listed: &[&Instance]) -> bool {
+        let terminating = filter_by_state(listed, |state| state == InstanceState::Terminating);
+        let is_any_terminating = !terminating.is_empty();
+        self.terminating.extend(terminating);
+        self.terminated
+            .extend(filter_by_state(listed, |state| state == InstanceState::Terminated));
+        is_any_terminating
+    }
+
     /// Says what was looked for if there are no queries, and selectors and filters select no instance.
     pub fn describe_empty(&self) -> Option<String> {
-        if self.outcome.has_queries() || !self.instances.is_empty() {
+        if self.has_queries || !self.instances.is_empty() {
             return None;
         }
         Some(match self.terminating.len() {
@@ -176,13 +188,13 @@ impl ResolvedInstances {
             let terminated: Vec<_> = self.terminated.iter().filter(was_meant).collect();
             match terminated.as_slice() {
                 [] => {}
-                [one] => sentences.push(format!("{} was, and is terminated", one.reference)),
-                several => sentences.push(format!("{} VMs were, and are terminated", several.len())),
+                [one] => sentences.push(format!("{} matches, but is terminated", one.reference)),
+                several => sentences.push(format!("{} VMs match, but are terminated", several.len())),
             }
         }
         if !absent_globs.is_empty() {
             let names = join_with_or(absent_globs);
-            sentences.push(format!("no VM that cloudctl made is called {names}"));
+            sentences.push(format!("no VM created by cloudctl is called {names}"));
         }
         if let Some(gap) = first_gap {
             sentences.push(format!(
@@ -203,9 +215,7 @@ impl ResolvedInstances {
 }
 
 /// Finds the instances of a selection. A name means an instance that is alive; an id also one that is gone but still listed;
-/// a pattern, a selector or a filter all instances that are alive. Lists all of `providers`. For a query with a scope it
-/// lists only the provider and scope of the query, with `connect`. Computes ages at `now`, and fills in fields from
-/// `catalog`.
+/// a pattern, a selector or a filter all instances that are alive. The arguments are those of [`list_selected`].
 ///
 /// # Errors
 /// `Ambiguous` if a name matches two instances; the message has both references. `InvalidSpec` if a region or zone is unknown,
@@ -219,50 +229,46 @@ pub async fn resolve(
     now: Timestamp,
     catalog: Option<&Catalog>,
 ) -> Result<ResolvedInstances> {
-    let mut matcher = SelectionMatcher::new(selection, now)?;
+    let listings = list_selected(selection, providers, connect, regions, now, catalog).await?;
+    if let Some(error) = find_error_if_nothing_answered(&listings) {
+        return Err(error);
+    }
     let mut resolved = ResolvedInstances {
         only_managed: selection.only_managed,
         ..ResolvedInstances::default()
     };
-    let mut found = Inventory::default();
-    for QueryListing { queries, inventory } in list_selected(selection, providers, connect, regions).await? {
-        if let Some(gap) = inventory.gaps.first() {
-            let uncertain = queries.iter().map(|&query| (query.clone(), gap.clone()));
-            resolved.uncertain.extend(uncertain);
-        }
-        let names_each_instance = !queries.is_empty() && !queries.iter().any(|query| query.is_glob());
+    for listing in &listings {
+        let names_each_instance = !listing.queries.is_empty() && !listing.queries.iter().any(InstanceQuery::is_glob);
+        let inventory = &listing.inventory;
         match names_each_instance {
             true => resolved.gaps.extend(inventory.gaps.iter().cloned()),
             false => resolved.open_gaps.extend(inventory.gaps.iter().cloned()),
         }
-        found.merge(inventory);
+        resolved.skipped.extend(inventory.skipped.iter().cloned());
     }
-    if found.nothing_answered() {
-        return Err(found.gaps.swap_remove(0).into());
-    }
-    if let Some(catalog) = catalog {
-        for instance in &mut found.instances {
-            fill_in_prices(instance, catalog);
-        }
-    }
-    found.instances.retain(|instance| matcher.matches(instance));
-    matcher.check_unambiguous()?;
-    resolved.outcome = matcher.into_outcome();
-    resolved.skipped = found.skipped;
-    let selected = sort_by_reference(&found.instances);
-    resolved.terminating = filter_by_state(&selected, |state| state == InstanceState::Terminating);
-    resolved.terminated = filter_by_state(&selected, |state| state == InstanceState::Terminated);
     if selection.queries.is_empty() {
-        resolved.instances = filter_by_state(&selected, |state| !state.is_gone());
+        for listing in listings {
+            let selected = sort_by_reference(&listing.inventory.instances);
+            resolved.instances = filter_by_state(&selected, |state| !state.is_gone());
+            resolved.add_gone(&selected);
+            resolved.outcome = listing.outcome;
+        }
         return Ok(resolved);
     }
+    resolved.has_queries = true;
     let mut known = HashSet::new();
     for query in &selection.queries {
-        let matching: Vec<&Instance> = selected
-            .iter()
-            .copied()
-            .filter(|instance| selection.query_selects(query, instance))
-            .collect();
+        let Some(listing) = listings.iter().find(|listing| listing.queries.contains(query)) else {
+            continue;
+        };
+        let mut matching = sort_by_reference(&listing.inventory.instances);
+        matching.retain(|instance| selection.query_selects(query, instance));
+        if let Some(gap) = listing.inventory.gaps.first() {
+            resolved.uncertain.push((query.clone(), gap.clone()));
+        }
+        if resolved.add_gone(&matching) {
+            resolved.terminating_queries.push(query.clone());
+        }
         let meant = match query.is_glob() {
             true => filter_by_state(&matching, |state| !state.is_gone()),
             false => find_best_match(query, &matching)?.into_iter().cloned().collect(),
@@ -279,46 +285,13 @@ pub async fn resolve(
     Ok(resolved)
 }
 
-/// A listing, and the queries that it is for: none if it is for a selection without queries.
-struct QueryListing<'a> {
-    queries: Vec<&'a InstanceQuery>,
-    inventory: Inventory,
-}
-
-/// Lists what a selection needs: each scope that queries name, and all of `providers` for the other queries, or for a
-/// selection without queries.
-async fn list_selected<'a>(
-    selection: &'a Selection,
-    providers: &[Arc<dyn Provider>],
-    connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
-    regions: &RegionSelection,
-) -> Result<Vec<QueryListing<'a>>> {
-    let (scoped, unscoped): (Vec<_>, Vec<_>) = selection.queries.iter().partition(|query| query.scope.is_some());
-    let mut listings = Vec::new();
-    if scoped.is_empty() || !unscoped.is_empty() {
-        let filter = selection.to_list_filter(unscoped.iter().copied());
-        let inventory = list_all(providers, regions, &filter).await?;
-        let queries = unscoped;
-        listings.push(QueryListing { queries, inventory });
+/// The error of the first location that did not answer, if no location of any listing answered.
+fn find_error_if_nothing_answered(listings: &[SelectedListing]) -> Option<Error> {
+    if listings.iter().any(|listing| listing.inventory.answered > 0) {
+        return None;
     }
-    // One listing for each scope, however many queries have it.
-    let mut by_scope: BTreeMap<(ProviderKind, &str), Vec<&InstanceQuery>> = BTreeMap::new();
-    for query in scoped {
-        if let Some((kind, scope)) = &query.scope {
-            by_scope.entry((*kind, scope)).or_default().push(query);
-        }
-    }
-    let scoped_listings = by_scope.into_iter().map(async |((kind, scope), queries)| {
-        let provider = connect(kind);
-        let regions = select_scope(provider.as_ref(), scope).await?;
-        let filter = selection.to_list_filter(queries.iter().copied());
-        let inventory = list_all(&[provider], &regions, &filter).await?;
-        Ok::<_, Error>(QueryListing { queries, inventory })
-    });
-    for listing in join_all(scoped_listings).await {
-        listings.push(listing?);
-    }
-    Ok(listings)
+    let mut gaps = listings.iter().flat_map(|listing| &listing.inventory.gaps);
+    gaps.next().cloned().map(Error::from)
 }
 
 fn filter_by_state(instances: &[&Instance], is_wanted: impl Fn(InstanceState) -> bool) -> Vec<Instance> {
@@ -326,24 +299,7 @@ fn filter_by_state(instances: &[&Instance], is_wanted: impl Fn(InstanceState) ->
     wanted.map(|instance| (*instance).clone()).collect()
 }
 
-/// The scope of a reference is a zone on Compute Engine and a region elsewhere: the driver knows which.
-async fn select_scope(provider: &dyn Provider, scope: &str) -> Result<RegionSelection> {
-    let Err(error) = provider.resolve_location(Some(scope), None).await else {
-        return Ok(RegionSelection {
-            regions: vec![scope.to_owned()],
-            zone: None,
-        });
-    };
-    if error.kind() != ErrorKind::InvalidSpec || provider.resolve_location(None, Some(scope)).await.is_err() {
-        return Err(error);
-    }
-    Ok(RegionSelection {
-        regions: Vec::new(),
-        zone: Some(scope.to_owned()),
-    })
-}
-
-/// Queries can have overlapping scopes, so that an instance is listed twice.
+/// Sorts instances, and leaves out those that are listed twice.
 fn sort_by_reference(instances: &[Instance]) -> Vec<&Instance> {
     let mut instances: Vec<_> = instances.iter().collect();
     instances.sort_by(|one, other| one.reference.cmp(&other.reference));

@@ -8,7 +8,8 @@ use super::instance_costs::FILLED_IN_FIELDS;
 use super::instance_filter::Filter;
 use super::label_selector::{LabelSelector, check_satisfiable, two_readings_error};
 use crate::cloud::{
-    Error, ErrorKind, Instance, InstanceQuery, ListFilter, QueriedName, Result, join_with_and, join_with_or,
+    Error, ErrorKind, Instance, InstanceQuery, InstanceState, ListFilter, QueriedName, Result, join_with_and,
+    join_with_or,
 };
 
 /// Which instances a command is about. An instance is selected if it matches a query, or there is no query, and matches all
@@ -36,13 +37,18 @@ impl Selection {
         !self.queries.is_empty() && self.queries.iter().all(|query| query.scope.is_some())
     }
 
+    /// Whether a query names its cloud and region or zone.
+    pub fn names_any_scope(&self) -> bool {
+        self.queries.iter().any(|query| query.scope.is_some())
+    }
+
     /// Whether a filter compares a field that the catalog fills in.
     pub fn needs_catalog(&self) -> bool {
         let is_compared = |field: &str| self.filters.iter().any(|filter| filter.uses_field(field));
         FILLED_IN_FIELDS.into_iter().any(is_compared)
     }
 
-    /// What a listing must contain, for the queries that a part of this selection has, or for all of it.
+    /// The filter of a listing for these queries. Without queries it is for the selectors and filters alone.
     pub fn to_list_filter<'a>(&self, queries: impl IntoIterator<Item = &'a InstanceQuery>) -> ListFilter {
         let (mut names, mut has_query) = (Vec::new(), false);
         for query in queries {
@@ -58,6 +64,16 @@ impl Selection {
             names,
             // An instance that is named is listed also if cloudctl did not create it, to say so.
             managed: self.only_managed && !has_query,
+        }
+    }
+
+    /// The same conditions with other queries.
+    pub(super) fn with_queries(&self, queries: Vec<InstanceQuery>) -> Self {
+        Self {
+            queries,
+            selectors: self.selectors.clone(),
+            filters: self.filters.clone(),
+            only_managed: self.only_managed,
         }
     }
 
@@ -92,7 +108,7 @@ pub struct SelectionMatcher<'a> {
     matched_queries: Vec<bool>,
     /// For each selector, how many instances that are alive it matched, whatever the other selectors and filters say.
     selector_counts: Vec<usize>,
-    /// Whether an instance matched all selectors.
+    /// Whether an instance that is not terminated matched all selectors.
     selectors_matched_together: bool,
     /// Whether only another reading of a selector matches an instance.
     is_ambiguous: bool,
@@ -115,7 +131,7 @@ impl<'a> SelectionMatcher<'a> {
         })
     }
 
-    /// Whether the instance is selected.
+    /// Whether the instance is selected. Call it once for each instance: it also counts them.
     pub fn matches(&mut self, instance: &Instance) -> bool {
         if !self.matches_queries(instance) {
             return false;
@@ -125,7 +141,8 @@ impl<'a> SelectionMatcher<'a> {
         if !filters.all(|filter| filter.matches(instance, self.now)) {
             return false;
         }
-        if !matches_selectors {
+        // A terminated instance explains nothing: its cloud soon lists it no more.
+        if !matches_selectors && instance.state != InstanceState::Terminated {
             let mut selectors = self.selection.selectors.iter();
             if selectors.all(|selector| selector.matches(instance) || selector.matches_other_reading(instance)) {
                 self.is_ambiguous = true;
@@ -158,7 +175,7 @@ impl<'a> SelectionMatcher<'a> {
                 *count += 1;
             }
         }
-        self.selectors_matched_together |= matches_all;
+        self.selectors_matched_together |= matches_all && instance.state != InstanceState::Terminated;
         matches_all
     }
 
@@ -209,15 +226,10 @@ pub struct MatchOutcome {
 }
 
 impl MatchOutcome {
-    /// Whether names, ids or patterns were looked for.
-    pub(super) fn has_queries(&self) -> bool {
-        !self.queries.is_empty()
-    }
-
     /// Says that no instance is selected: `no VM has both team=blue and role=worker: 3 have team=blue, 4 have role=worker`.
     pub fn describe_empty(&self) -> String {
         let made_by_cloudctl = match self.only_managed {
-            true => " that cloudctl made",
+            true => " created by cloudctl",
             false => "",
         };
         let conditions = match self.conditions.as_slice() {
@@ -264,8 +276,8 @@ impl MatchOutcome {
             return Ok(());
         }
         let message = format!("{}; nothing was changed", self.describe_empty());
-        let hint = "several -l select only VMs that have all of them: run it once for each -l, or join them with a comma in \
-                    one -l if it is fine that there is none";
+        let hint = "to change the VMs of each selector, run the command once for each -l; if no match is fine, write one \
+                    selector: -l 'a=1,b=2'";
         Err(Error::new(ErrorKind::Refused, message).with_hint(hint))
     }
 }

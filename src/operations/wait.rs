@@ -429,7 +429,7 @@ impl WaitTarget {
             return failure.error(instance, port, elapsed);
         }
         let (reference, goal) = (&instance.reference, self.goal.state().as_str());
-        let seconds = elapsed.as_secs();
+        let seconds = elapsed.as_secs_f64().round();
         let mut message = format!("after {seconds} s {reference} is {}, not {goal}", instance.state);
         if let Some(error) = &self.listing_error {
             message.push_str(&format!("; the last listing failed: {error}"));
@@ -437,9 +437,12 @@ impl WaitTarget {
         let error = Error::new(ErrorKind::Timeout, message)
             .naming(reference)
             .with_leftover(reference);
-        match self.goal.missing_command(instance.state) {
-            Some(command) => error.with_hint(format!("{command} it: cloudctl {command} {reference}")),
-            None => error,
+        match (self.goal.missing_command(instance.state), self.goal) {
+            (Some(command), _) => error.with_hint(format!("{command} it: cloudctl {command} {reference}")),
+            (None, WaitGoal::Stopped | WaitGoal::Terminated) => {
+                error.with_hint(format!("wait longer: cloudctl wait {reference} --for {goal}"))
+            }
+            (None, _) => error,
         }
     }
 }

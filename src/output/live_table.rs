@@ -130,12 +130,20 @@ impl Printer {
             lines = vec!["no VMs".to_owned()];
         }
         let footer: Vec<_> = content.footer.iter().map(|line| escape(line)).collect();
+        let rows_of = |line: &String| count_screen_rows(line, size.columns);
+        let footer_rows: usize = footer.iter().map(rows_of).sum();
         // The last row of the screen is for the cursor.
-        let max_lines = size.rows.saturating_sub(footer.len() + 1).max(2);
-        if lines.len() > max_lines {
-            let hidden = lines.len() - (max_lines - 1);
-            lines.truncate(max_lines - 1);
-            lines.push(format!("  and {hidden} more, for which the screen has no room"));
+        let max_rows = size.rows.saturating_sub(footer_rows + 1).max(2);
+        if lines.iter().map(rows_of).sum::<usize>() > max_rows {
+            let mut used_rows = 1;
+            let fits = |line: &&String| {
+                used_rows += rows_of(line);
+                used_rows <= max_rows
+            };
+            let fitting = lines.iter().take_while(fits).count();
+            let hidden = lines.len() - fitting;
+            lines.truncate(fitting);
+            lines.push(format!("  and {hidden} more that do not fit on the screen"));
         }
         lines.extend(footer);
         Ok(lines)

@@ -38,7 +38,7 @@ pub use terminal_text::{age, display_name, escape};
 /// Which streams are terminals, how wide they are, and whether to use colours.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Terminal {
-    /// Standard input is a terminal, so questions can be asked.
+    /// Standard input and standard error are terminals, so questions can be asked.
     pub input: bool,
     /// Standard output is a terminal.
     pub output: bool,

@@ -11,10 +11,10 @@ fn label_mistake_is_named_and_changes_nothing() {
     create(&sandbox, &["web-1", "-l", "env=ci"]);
     let before = mock_file(&sandbox);
     for (arguments, message, hint) in [
-        ("label web-1", "no change of a label is given", "add KEY=VALUE"),
+        ("label web-1", "no label change is given", "add KEY=VALUE"),
         (
             "label env=prod old-",
-            "no VM is named",
+            "no VM is given",
             "name the VMs first: cloudctl label NAME KEY=VALUE",
         ),
         (
@@ -131,13 +131,20 @@ fn create_with_other_ttl_or_protection_names_the_command() {
         let hint = run.json()["errors"][0]["hint"].as_str().unwrap_or_default().to_owned();
         hint.replace(reference, "REF")
     };
-    let extend = "pass the same TTL, or extend the VM: cloudctl extend REF --ttl 3h";
+    let extend = "extend it: cloudctl extend REF --ttl 3h, and pass to create the TTL that it was created with";
     let label = "change its labels: cloudctl label REF team=blue";
     let protect = "protect it: cloudctl protect REF";
     assert_eq!(hint("--ttl 3h -l team=red"), extend);
     assert_eq!(hint("--ttl 2h -l team=red --protect"), protect);
     assert_eq!(hint("--ttl 2h -l team=blue"), label);
-    assert_eq!(hint("--ttl 2h"), "change its labels: cloudctl label REF team-");
+    assert_eq!(
+        hint("--ttl 2h"),
+        "change its labels: cloudctl label REF team- (this removes team, which you did not name)"
+    );
+    assert_eq!(
+        hint("--ttl 1h -l team=red"),
+        "pass the TTL that it was created with; cloudctl extend REF gives it more time"
+    );
     let all = hint("--ttl 3h -l team=blue --protect");
     for part in [extend, label, protect] {
         assert!(all.contains(part), "{all}");

@@ -26,7 +26,7 @@ fn create_ends_with_login_removal_cost_and_end() {
         panic!("{lines:?}");
     };
     assert!(login.starts_with("connect: ssh "), "{login}");
-    assert_eq!(removal, "remove: cloudctl terminate web-1 -p mock");
+    assert_eq!(removal, "remove: cloudctl terminate web-1 -p mock -r us-east-1");
     assert_eq!(cost, "cost: 0.02 USD an hour; expires in 2h (by its cloud)");
     // The command does what it says.
     let removal = removal.trim_start_matches("remove: cloudctl ");
@@ -51,8 +51,14 @@ fn create_of_several_prints_one_summary() {
     let [login, removal, cost] = &lines[..] else {
         panic!("{lines:?}");
     };
-    assert!(login.ends_with("(that is web-1; the others likewise)"), "{login}");
-    assert_eq!(removal, "remove: cloudctl terminate web-1 web-2 web-3 -p mock");
+    assert!(
+        login.ends_with("(for web-1; the others are reached the same way)"),
+        "{login}"
+    );
+    assert_eq!(
+        removal,
+        "remove: cloudctl terminate web-1 web-2 web-3 -p mock -r us-east-1"
+    );
     assert_eq!(
         cost,
         "cost: 0.06 USD an hour for 3 VMs; the first expires in 2h (by its cloud)"

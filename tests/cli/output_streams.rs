@@ -143,6 +143,12 @@ fn full_disk_is_an_error_and_the_vm_exists() {
         let reference = made["ref"].as_str().expect("a reference");
         assert!(run.stderr.contains(reference), "{format}: {}", run.stderr);
         assert_eq!(run.stderr.matches("error: ").count(), 1, "{format}: {}", run.stderr);
+        let terminated = run_into(
+            &sandbox,
+            full(),
+            &["terminate", &name, "-p", "mock", "-y", "-o", format],
+        );
+        terminated.expect(1).expect_in_stderr("the command was carried out");
         let run = run_into(&sandbox, full(), &["list", "-p", "mock", "-o", format]).expect(1);
         assert!(
             run.stderr.contains("cannot write the results"),

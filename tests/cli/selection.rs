@@ -95,7 +95,10 @@ fn references_with_conditions_are_refused() {
     for verb in CHANGES.into_iter().chain(reading) {
         for selection in ["web-1 -l env=ci", "web-1 --filter state=running", "'web-*' -l env=ci"] {
             let refused = run(&sandbox, &format!("{verb} {selection}")).expect(2);
-            refused.expect_in_stderr("cannot be used with");
+            refused.expect_in_stderr(match verb {
+                "wait" => "VMs are named, and selected by -l or --filter too",
+                _ => "cannot be used with",
+            });
         }
     }
     assert_eq!(names(&sandbox).len(), 4);
@@ -145,7 +148,7 @@ fn pattern_that_matches_nothing_is_an_error_of_a_change() {
     let sandbox = with_four();
     for verb in CHANGES {
         let missing = run(&sandbox, &format!("{verb} 'cache-*'")).expect(3);
-        missing.expect_in_stderr("no VM that cloudctl made is called cache-*");
+        missing.expect_in_stderr("no VM created by cloudctl is called cache-*");
         run(&sandbox, &format!("{verb} 'web-t*'")).expect(3);
         run(&sandbox, &format!("{verb} web-1 'cache-*'")).expect(3);
     }
@@ -163,7 +166,7 @@ fn selectors_that_match_nothing_say_what_was_looked_for() {
     for verb in CHANGES {
         let word = verb.split(' ').next().unwrap();
         let nothing = run(&sandbox, &format!("{verb} -l env=prod")).expect(0);
-        nothing.expect_in_stderr(format!("nothing to {word}: no VM that cloudctl made has env=prod"));
+        nothing.expect_in_stderr(format!("nothing to {word}: no VM created by cloudctl has env=prod"));
         let nothing = run(&sandbox, &format!("{verb} -l env=ci -l role=web")).expect(0);
         nothing.expect_in_stderr("has both env=ci and role=web: 2 have env=ci, none has role=web");
         let nothing = run(&sandbox, &format!("{verb} -l env=ci --filter state=stopped,name=web-*")).expect(0);
@@ -185,7 +188,7 @@ fn selectors_that_match_alone_but_not_together_are_refused() {
     for verb in CHANGES {
         let refused = run(&sandbox, &format!("{verb} -l env=ci -l team=data")).expect(6);
         refused.expect_in_stderr("has both env=ci and team=data: 2 have env=ci, 1 has team=data; nothing was changed");
-        refused.expect_in_stderr("hint: several -l select only VMs that have all of them");
+        refused.expect_in_stderr("hint: to change the VMs of each selector, run the command once for each -l");
     }
     run(&sandbox, "terminate --dry-run -l env=ci -l team=data").expect(6);
     run(&sandbox, "terminate --expired -y -l env=ci -l team=data").expect(6);
@@ -259,7 +262,7 @@ fn terminated_vm_is_named_as_such() {
     for verb in ["describe", "stop", "wait", "console"] {
         let missing = run(&sandbox, &format!("{verb} web-1")).expect(3);
         missing.expect_in_stderr("no VM is called web-1; mock/us-east-1/");
-        missing.expect_in_stderr("was, and is terminated");
+        missing.expect_in_stderr("matches, but is terminated");
         missing.expect_not_in_stderr("--all");
     }
 }
@@ -301,4 +304,98 @@ fn silent_region_leaves_a_selection_uncertain() {
     run(&sandbox, "protect 'web-*' -r us-east-1").expect(0);
     // A scope asks nowhere else.
     run(&sandbox, "unprotect 'mock/us-east-1/web-*'").expect(0);
+}
+
+/// A pattern with a scope lists VMs elsewhere. They are not meant by a name without one.
+#[test]
+fn name_means_no_vm_that_only_a_scoped_pattern_lists() {
+    let mut sandbox = Sandbox::new();
+    sandbox.start_mock_vms_at_once();
+    for name in ["web-1", "x1"] {
+        sandbox
+            .run(&["create", name, "-p", "mock", "-r", "eu-west-1"])
+            .expect(0);
+    }
+    sandbox.set("CLOUDCTL_REGION", "us-east-1");
+    for verb in ["terminate", "stop"] {
+        let line = format!("{verb} web-1 'mock/eu-west-1/x*' -p mock -y");
+        let missing = sandbox.run(&line).expect(3);
+        missing.expect_in_stderr("no VM is called web-1");
+    }
+    let listed = sandbox.run("list web-1 'mock/eu-west-1/x*' -p mock -o json");
+    assert_eq!(printed_names(&listed), ["x1"]);
+    listed.expect(3).expect_in_stderr("no VM is called web-1");
+    let states = sandbox
+        .run("list -p mock -r eu-west-1 -o columns=name,state --no-headers")
+        .expect(0);
+    assert_eq!(states.stdout, "web-1  running\nx1     running\n");
+}
+
+/// As for every command, a full reference is looked for where it says, whatever the region of the settings.
+#[test]
+fn list_finds_a_full_reference_in_its_own_region() {
+    let mut sandbox = with_four();
+    let listed = sandbox.run("list web-1 -p mock -o ref").expect(0);
+    let reference = listed.stdout.trim().to_owned();
+    sandbox.set("CLOUDCTL_REGION", "eu-west-1");
+    for format in ["json", "jsonl"] {
+        let words = ["list", &reference, "-p", "mock", "-o", format];
+        let listed = sandbox.run(&words).expect(0);
+        assert!(listed.stdout.contains(&reference), "{}", listed.stdout);
+    }
+}
+
+#[test]
+fn terminated_vm_does_not_hide_that_selectors_do_not_overlap() {
+    let mut sandbox = Sandbox::new();
+    sandbox.start_mock_vms_at_once();
+    sandbox.run("create a -p mock -l team=blue -l role=worker").expect(0);
+    sandbox.run("create b -p mock -l team=blue").expect(0);
+    sandbox.run("create c -p mock -l role=worker").expect(0);
+    sandbox.run("terminate a -p mock -y --wait").expect(0);
+    let refused = sandbox
+        .run("terminate -p mock -l team=blue -l role=worker -y")
+        .expect(6);
+    refused.expect_in_stderr("1 has team=blue, 1 has role=worker");
+}
+
+#[test]
+fn flag_that_contradicts_a_full_reference_is_refused() {
+    let sandbox = with_four();
+    let reference = sandbox
+        .run("list web-1 -p mock -r us-east-1 -o ref")
+        .expect(0)
+        .stdout
+        .trim()
+        .to_owned();
+    for flags in ["-p gcp", "-p mock -r eu-west-1", "-p mock -z eu-west-1a"] {
+        for verb in ["describe", "list", "stop", "terminate -y", "label team=blue"] {
+            let (verb, rest) = verb.split_once(' ').unwrap_or((verb, ""));
+            let refused = sandbox.run(&format!("{verb} {reference} {rest} {flags}")).expect(2);
+            refused.expect_in_stderr("a full reference names its own cloud and region");
+        }
+    }
+    for flags in ["-p mock -r us-east-1", "-p mock -r us", "-p mock -z us-east-1a", ""] {
+        sandbox.run(&format!("describe {reference} {flags}")).expect(0);
+    }
+}
+
+#[test]
+fn excluding_selectors_of_other_tools_are_refused() {
+    let sandbox = with_four();
+    for selection in [
+        "-l 'env!==dev'",
+        "-l \"env!='dev'\"",
+        "-l \"env notin ('dev')\"",
+        "-l 'env not in (dev)'",
+        "-l 'env!=d*'",
+        "--filter 'name!==db-1'",
+        "--filter \"name!='db-1'\"",
+        "--filter 'label.env!=~dev'",
+        "--filter 'label.!=x'",
+    ] {
+        run(&sandbox, &format!("terminate -y {selection}")).expect(2);
+    }
+    let listed = run(&sandbox, "list --filter name==db-1 -o json");
+    assert_eq!(printed_names(&listed), ["db-1"]);
 }

@@ -89,5 +89,5 @@ fn wait_ends_in_time_although_the_cloud_is_silent() {
         "{:?}",
         since.elapsed()
     );
-    run.expect_in_stderr("web-1 could not be looked at within");
+    run.expect_in_stderr("could not get the state of web-1 within");
 }

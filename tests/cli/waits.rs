@@ -12,7 +12,7 @@ fn sandbox_with_one() -> Sandbox {
 #[test]
 fn power_commands_wait_for_their_state() {
     let sandbox = sandbox_with_one();
-    for (verb, state) in [("stop", "stopped"), ("start", "running"), ("reboot", "running")] {
+    for (verb, state) in [("stop", "stopped"), ("start", "running")] {
         let run = sandbox.run(&format!("{verb} web-1 -p mock --wait -o json")).expect(0);
         assert_eq!(run.item()["state"], state, "{verb}");
     }
@@ -66,7 +66,7 @@ fn wait_says_at_once_that_nothing_leads_there() {
     let both = sandbox
         .run("wait web-1 web-2 --for terminated --timeout 1s -p mock")
         .expect(8);
-    both.expect_in_stderr("web-1, web-2 are running, and nothing is terminating them yet; waiting up to 1s");
+    both.expect_in_stderr("web-1 and web-2 are running, and nothing is terminating them yet; waiting up to 1s");
     sandbox.run("stop web-1 -p mock").expect(0);
     let stopping = sandbox.run("wait web-1 --for stopped -p mock").expect(0);
     stopping.expect_not_in_stderr("yet");
@@ -121,4 +121,23 @@ fn wait_prefers_a_vm_that_has_the_name_of_a_state() {
     named.expect_in_stderr("no VM is called running");
     let alone = sandbox.run("wait running -p mock").expect(3);
     alone.expect_in_stderr("no VM is called running");
+}
+
+#[test]
+fn wait_takes_the_state_beside_a_selector() {
+    let mut sandbox = Sandbox::new();
+    sandbox.start_mock_vms_at_once();
+    sandbox.run("create web-1 -p mock -l team=blue").expect(0);
+    sandbox.run("wait -l team=blue running -p mock").expect(0);
+    let late = sandbox.run("wait -l team=blue stopped -p mock --timeout 1s").expect(8);
+    late.expect_in_stderr("web-1 is running, and nothing is stopping it yet");
+    for words in [
+        "wait web-1 -l team=blue -p mock",
+        "wait -l team=blue stopped --for running -p mock",
+    ] {
+        sandbox
+            .run(words)
+            .expect(2)
+            .expect_in_stderr("name the VMs, or select them");
+    }
 }

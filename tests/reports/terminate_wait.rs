@@ -137,7 +137,7 @@ fn terminating_vm_that_never_goes_is_exit_8() {
         for words in [["web"].as_slice(), &["-l", "team=x"]] {
             let arguments = [&["terminate", "-y", "--wait", "--timeout", "1s"], words].concat();
             let stuck = backend.run(&arguments).expect(8);
-            stuck.expect_in_stderr("is terminating and not terminated");
+            stuck.expect_in_stderr("is terminating, not terminated");
         }
     }
 }

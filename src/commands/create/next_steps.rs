@@ -39,12 +39,20 @@ fn removal_note(instances: &[Instance]) -> Option<String> {
     let mut providers: Vec<ProviderKind> = instances.iter().map(|instance| instance.provider).collect();
     providers.sort_unstable();
     providers.dedup();
-    let flags: Vec<_> = providers.iter().map(|kind| format!("-p {kind}")).collect();
-    Some(format!(
-        "remove: cloudctl terminate {} {}",
-        names?.join(" "),
-        flags.join(" ")
-    ))
+    // Another region may have a VM of the same name.
+    let mut regions: Vec<&str> = instances.iter().map(|instance| instance.region.as_str()).collect();
+    regions.sort_unstable();
+    regions.dedup();
+    let mut words = vec![names?.join(" ")];
+    words.extend(providers.iter().map(|kind| format!("-p {kind}")));
+    words.extend(regions.iter().map(|region| format!("-r {region}")));
+    let targets = words.join(" ");
+    Some(
+        match instances.iter().any(|instance| instance.protected == Some(true)) {
+            true => format!("remove: cloudctl unprotect {targets} && cloudctl terminate {targets}"),
+            false => format!("remove: cloudctl terminate {targets}"),
+        },
+    )
 }
 
 /// What the VMs cost for an hour, and when they end.
@@ -102,7 +110,7 @@ fn find_login_note(requests: &[VmRequest], instances: &[Instance], context: &Con
     })?;
     match instances.len() {
         1 => Some(note),
-        _ => Some(format!("{note} (that is {name}; the others likewise)")),
+        _ => Some(format!("{note} (for {name}; the others are reached the same way)")),
     }
 }
 

@@ -6,7 +6,7 @@ use super::placement_search::PlacementRules;
 use crate::catalog::{Catalog, DEFAULT_IMAGE, image_alias};
 use crate::cloud::{
     Architecture, Error, ErrorKind, Fingerprint, Gpu, Instance, InstanceName, InstanceRef, InstanceSpec, InstanceState,
-    LabelChanges, Labels, MachineType, Provider, Result, SshKey, format_duration,
+    LabelChanges, Labels, MachineType, Provider, Result, SshKey, format_duration, join_with_and,
 };
 
 /// Checks that the existing instance is what the create would make: it has the fingerprint of the same spec, or has the
@@ -47,20 +47,20 @@ pub(super) fn check_same_spec(
     Err(exists_error(
         reference,
         format!("{name} exists as {reference} with another spec: {}", texts.join("; ")),
-        match describe_remedies(&differences) {
-            Some(remedies) => remedies,
+        match format_hints(&differences) {
+            Some(hints) => hints,
             None => format!("use another name, or terminate it first: cloudctl terminate {reference}"),
         },
     ))
 }
 
-/// How to change each difference in the existing instance; `None` if one of them cannot be changed.
-fn describe_remedies(differences: &[Difference]) -> Option<String> {
-    let remedies: Option<Vec<&str>> = differences
+/// The hints for all differences; `None` if one of them cannot be changed.
+fn format_hints(differences: &[Difference]) -> Option<String> {
+    let hints: Option<Vec<&str>> = differences
         .iter()
-        .map(|difference| difference.remedy.as_deref())
+        .map(|difference| difference.hint.as_deref())
         .collect();
-    Some(remedies?.join("; "))
+    Some(hints?.join("; "))
 }
 
 /// Refuses an existing instance that costs more than the maximum price, or lives longer than the budget lasts. Without a
@@ -137,7 +137,7 @@ struct Difference {
     /// The difference for a message: `type is t3.small, not t3.large`.
     text: String,
     /// How to change it in the existing instance, with the command; `None` if it cannot be changed.
-    remedy: Option<String>,
+    hint: Option<String>,
 }
 
 fn find_differences(instance: &Instance, request: &CreateRequest, placement: &PlacementRules<'_>) -> Vec<Difference> {
@@ -150,7 +150,7 @@ fn find_differences(instance: &Instance, request: &CreateRequest, placement: &Pl
     if let Some(zone) = find_other_requested_zone(instance, placement) {
         differences.push(Difference {
             text: format_difference("zone", instance.zone.as_deref(), &zone),
-            remedy: None,
+            hint: None,
         });
     }
     // Tags can be listed later than the instance. An id that the cloud returned for our own token needs no tag.
@@ -172,8 +172,8 @@ fn find_differences(instance: &Instance, request: &CreateRequest, placement: &Pl
                 comparison.describe_difference_from_default(field)
             };
             if let Some(text) = difference {
-                let remedy = comparison.describe_remedy(field);
-                differences.push(Difference { text, remedy });
+                let hint = comparison.hint_for_field(field);
+                differences.push(Difference { text, hint });
             }
         }
     }
@@ -350,21 +350,40 @@ impl Comparison<'_> {
     }
 
     /// How to change a field of the existing instance to what is requested; `None` if that cannot be done.
-    fn describe_remedy(&self, field: &str) -> Option<String> {
+    fn hint_for_field(&self, field: &str) -> Option<String> {
         let reference = &self.existing.reference;
         match field {
             "label" => {
-                let changes = self.find_label_changes().format_as_arguments();
-                Some(format!("change its labels: cloudctl label {reference} {changes}"))
+                let changes = self.find_label_changes();
+                let hint = format!(
+                    "change its labels: cloudctl label {reference} {}",
+                    changes.format_as_arguments()
+                );
+                Some(match changes.to_remove.is_empty() {
+                    true => hint,
+                    // Somebody else may have set them later.
+                    false => format!(
+                        "{hint} (this removes {}, which you did not name)",
+                        join_with_and(&changes.to_remove)
+                    ),
+                })
             }
             "protect" if self.spec.protected => Some(format!("protect it: cloudctl protect {reference}")),
             "protect" => Some(format!("remove its protection: cloudctl unprotect {reference}")),
-            "ttl" => {
-                let ttl = self.spec.ttl.map_or_else(|| "DURATION".to_owned(), format_duration);
-                Some(format!(
-                    "pass the same TTL, or extend the VM: cloudctl extend {reference} --ttl {ttl}"
-                ))
-            }
+            "ttl" => match (self.spec.ttl, self.existing.ttl) {
+                (Some(requested), Some(ttl)) if requested > ttl => Some(format!(
+                    "extend it: cloudctl extend {reference} --ttl {}, and pass to create the TTL that it was created with",
+                    format_duration(requested)
+                )),
+                (_, Some(_)) => Some(format!(
+                    "pass the TTL that it was created with; cloudctl extend {reference} gives it more time"
+                )),
+                (Some(requested), None) => Some(format!(
+                    "give it one: cloudctl extend {reference} --ttl {}, and pass none to create",
+                    format_duration(requested)
+                )),
+                (None, None) => None,
+            },
             _ => None,
         }
     }

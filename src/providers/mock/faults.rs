@@ -217,8 +217,12 @@ impl Faults {
     /// Returns the error for a lost answer to a create call.
     pub(super) fn lost_reply_error(&self, site: FaultSite<'_>) -> Option<Error> {
         let fault = self.faults_at(site).find(|fault| fault.effect == Effect::LostReply)?;
-        let message = "the answer was lost; the instance may have been created";
-        let error = fault.error(ErrorKind::UnknownOutcome, "ConnectionReset", message);
+        // The usual hint tells what to do next, as on a real cloud.
+        let message = format!(
+            "the answer was lost, because CLOUDCTL_MOCK has {}; the instance may have been created",
+            fault.text
+        );
+        let error = Error::new(ErrorKind::UnknownOutcome, message).with_code("ConnectionReset");
         Some(error.at(site.location()))
     }
 

@@ -165,7 +165,7 @@ fn watch_shows_as_many_rows_as_the_screen_has() {
     }];
     let run = written_in_steps(&sandbox, 100, WATCH, &steps);
     assert!(
-        run.stdout.contains("more, for which the screen has no room"),
+        run.stdout.contains("more that do not fit on the screen"),
         "{}",
         run.stdout
     );

@@ -88,24 +88,21 @@ impl TagCaller<'_> {
     /// sent again in two halves, until only the instances are left that fail by themselves.
     async fn change_all(&self, ids: &[String]) -> HashMap<String, Result<()>> {
         let mut results = HashMap::with_capacity(ids.len());
-        let mut batches: Vec<Vec<String>> = ids.chunks(BATCH_SIZE).map(<[String]>::to_vec).collect();
+        let mut batches: Vec<TagBatch> = ids.chunks(BATCH_SIZE).map(TagBatch::new).collect();
         while !batches.is_empty() {
-            let calls = batches.into_iter().map(|batch| async move {
-                let result = self.change_batch(&batch).await;
+            let calls = batches.into_iter().map(|mut batch| async move {
+                let result = self.change_batch(&mut batch).await;
                 (batch, result)
             });
             batches = Vec::new();
             for (batch, result) in run_concurrently(CONCURRENT_BATCHES, calls).await {
                 match result {
-                    Err(error) if should_be_split(&batch, &error) => {
-                        let half = batch.len().div_ceil(2);
-                        batches.extend(batch.chunks(half).map(<[String]>::to_vec));
-                    }
+                    Err(error) if should_be_split(&batch.ids, &error) => batches.extend(batch.into_halves()),
                     Err(error) if error.kind() == ErrorKind::UnknownOutcome => {
-                        results.extend(self.read_results(&batch, &error).await);
+                        results.extend(self.read_results(&batch.ids, &error).await);
                     }
                     result => {
-                        for id in batch {
+                        for id in batch.ids {
                             let target = instance_ref(self.region, &id);
                             let own_result = match &result {
                                 Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -123,16 +120,18 @@ impl TagCaller<'_> {
     }
 
     /// Changes the tags of instances in two calls. It removes first, because the tags that are set may need the room.
-    async fn change_batch(&self, ids: &[String]) -> Result<()> {
-        let removes = !self.changes.to_remove.is_empty();
-        if removes {
-            self.remove_tags(ids).await?;
+    async fn change_batch(&self, batch: &mut TagBatch) -> Result<()> {
+        if !self.changes.to_remove.is_empty() && !batch.has_removed_tags {
+            self.remove_tags(&batch.ids).await?;
+            batch.has_removed_tags = true;
         }
         if self.changes.to_set.is_empty() {
             return Ok(());
         }
-        match self.set_tags(ids).await {
-            Err(error) if removes && !should_be_split(ids, &error) => Err(self.half_done_error(error)),
+        match self.set_tags(&batch.ids).await {
+            Err(error) if batch.has_removed_tags && !should_be_split(&batch.ids, &error) => {
+                Err(self.half_done_error(error))
+            }
             result => result,
         }
     }
@@ -218,6 +217,28 @@ impl TagCaller<'_> {
             .context(done)
             .with_kind(ErrorKind::Incomplete)
             .with_hint("run the same command again when that is solved: it does the rest")
+    }
+}
+
+/// Instances whose tags are changed in one call each to remove and to set.
+struct TagBatch {
+    ids: Vec<String>,
+    /// Whether the call to remove has succeeded.
+    has_removed_tags: bool,
+}
+
+impl TagBatch {
+    fn new(ids: &[String]) -> Self {
+        Self {
+            ids: ids.to_vec(),
+            has_removed_tags: false,
+        }
+    }
+
+    fn into_halves(self) -> impl Iterator<Item = Self> {
+        let half = self.ids.len().div_ceil(2);
+        let halves: Vec<_> = self.ids.chunks(half).map(<[String]>::to_vec).collect();
+        halves.into_iter().map(move |ids| Self { ids, ..self })
     }
 }
 

@@ -32,7 +32,7 @@ fn terminate_by_filter_takes_what_matches(backend: &Backend) {
     let refused = backend.run("terminate --filter state=running").expect(2);
     refused.expect_in_stderr("3 VMs").expect_in_stderr("pass -y");
     let nothing = backend.run("terminate --filter age>2h -y").expect(0);
-    nothing.expect_in_stderr("no VM that cloudctl made has age>2h");
+    nothing.expect_in_stderr("no VM created by cloudctl has age>2h");
     assert_eq!(alive(backend).len(), 4);
     backend.run("terminate -l env=ci --filter name=web-* -y").expect(0);
     assert_eq!(alive(backend), ["db-1", "theirs", "web-2"]);
@@ -54,7 +54,7 @@ fn terminate_by_pattern_skips_unmanaged_vms(backend: &Backend) {
     backend.run("terminate 'worker-*' -y --wait").expect(0);
     assert_eq!(alive(backend), ["web-1", "worker-theirs"]);
     let none = backend.run("terminate 'worker-*' -y").expect(3);
-    none.expect_in_stderr("no VM that cloudctl made is called worker-*");
+    none.expect_in_stderr("no VM created by cloudctl is called worker-*");
     backend.run("terminate 'worker-*' -y --ignore-not-found").expect(0);
 }
 
