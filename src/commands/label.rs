@@ -10,7 +10,7 @@ use crate::output::INSTANCES;
 /// Set and remove labels of VMs
 ///
 /// Name the VMs first, then the changes: KEY=VALUE sets a label, and KEY- removes one, if it is there. Other labels stay
-/// as they are. VMs that cloudctl did not create can be labelled too.
+/// as they are. VMs that cloudctl did not create can be labelled too. The tags of disks on EC2 are not changed.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// VMs by name, id, or provider/region/id; then KEY=VALUE to set a label and KEY- to remove one

@@ -236,7 +236,7 @@ fn list_filter(args: &Args, selection: &Selection) -> ListFilter {
 /// # Errors
 /// `InvalidSpec` if a selector can be read in two ways.
 fn finish_matching(inventory: Inventory, matcher: SelectionMatcher<'_>) -> Result<Listing> {
-    matcher.check_unambiguous()?;
+    matcher.check_certain()?;
     Ok(Listing {
         inventory,
         unmatched_names: matcher.unmatched_names().into_iter().cloned().collect(),

@@ -83,7 +83,7 @@ fn select(
         }
     }
     inventory.instances.retain(|instance| matcher.matches(instance));
-    matcher.check_unambiguous()?;
+    matcher.check_certain()?;
     Ok(SelectedListing {
         unmatched_names: matcher.unmatched_names().into_iter().cloned().collect(),
         outcome: matcher.into_outcome(),

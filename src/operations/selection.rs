@@ -8,8 +8,8 @@ use super::instance_costs::FILLED_IN_FIELDS;
 use super::instance_filter::Filter;
 use super::label_selector::{LabelSelector, check_satisfiable, two_readings_error};
 use crate::cloud::{
-    Error, ErrorKind, Instance, InstanceQuery, InstanceState, ListFilter, QueriedName, Result, join_with_and,
-    join_with_or,
+    Error, ErrorKind, Instance, InstanceQuery, InstanceState, ListFilter, ProviderKind, QueriedName, Result,
+    join_with_and, join_with_or,
 };
 
 /// Which instances a command is about. An instance is selected if it matches a query, or there is no query, and matches all
@@ -112,6 +112,8 @@ pub struct SelectionMatcher<'a> {
     selectors_matched_together: bool,
     /// Whether only another reading of a selector matches an instance.
     is_ambiguous: bool,
+    /// A cloud that does not list which instances are protected, if a filter needs it.
+    without_protection: Option<ProviderKind>,
 }
 
 impl<'a> SelectionMatcher<'a> {
@@ -128,6 +130,7 @@ impl<'a> SelectionMatcher<'a> {
             selector_counts: vec![0; selection.selectors.len()],
             selectors_matched_together: false,
             is_ambiguous: false,
+            without_protection: None,
         })
     }
 
@@ -137,6 +140,14 @@ impl<'a> SelectionMatcher<'a> {
             return false;
         }
         let matches_selectors = self.matches_selectors(instance);
+        let needs_protection = self
+            .selection
+            .filters
+            .iter()
+            .any(|filter| filter.uses_field("protected"));
+        if needs_protection && instance.protected.is_none() && !instance.state.is_gone() {
+            self.without_protection = Some(instance.provider);
+        }
         let mut filters = self.selection.filters.iter();
         if !filters.all(|filter| filter.matches(instance, self.now)) {
             return false;
@@ -186,11 +197,16 @@ impl<'a> SelectionMatcher<'a> {
         unmatched.map(|(query, _)| query).collect()
     }
 
-    /// Checks, after all instances, that none was left out because its selector can be read in two ways.
+    /// Checks, after all instances, that none was left out because its selector can be read in two ways, or because its
+    /// cloud does not list what a filter compares.
     ///
     /// # Errors
-    /// `InvalidSpec`, with both readings.
-    pub fn check_unambiguous(&self) -> Result<()> {
+    /// `InvalidSpec`, with both readings or the field.
+    pub fn check_certain(&self) -> Result<()> {
+        if let Some(provider) = self.without_protection {
+            let message = format!("{provider} does not list which VMs are protected, so no filter can compare it");
+            return Err(Error::invalid(message).with_hint("see it with `cloudctl describe NAME`"));
+        }
         if !self.is_ambiguous {
             return Ok(());
         }

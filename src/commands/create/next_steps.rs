@@ -1,5 +1,7 @@
 //! What `create` prints last: how to log in, how to remove the VMs, what they cost, and when they end.
 
+use std::collections::HashMap;
+
 use super::args::WaitValue;
 use super::vm_request::VmRequest;
 use crate::catalog::{DEFAULT_IMAGE, ImageAlias, LoginMethod, image_alias};
@@ -11,8 +13,12 @@ use crate::output::{explain_unknown_price, format_expiry, no_enforcer_warning, p
 /// How many names the command that removes VMs has; more are counted.
 const MAX_NAMES: usize = 10;
 
+/// The request that each VM was created by, by its name.
+type RequestsByName<'a> = HashMap<String, &'a VmRequest>;
+
 /// Prints at most three lines about the VMs that exist now, also to a log. Always warns about VMs that only cloudctl ends.
 pub(super) fn print_next_steps(requests: &[VmRequest], instances: &[Instance], context: &mut Context) {
+    let requests = &index_by_name(requests);
     let mut alive = instances.to_vec();
     alive.retain(|instance| !instance.state.is_gone());
     if let Some(text) = find_login_note(requests, &alive, context) {
@@ -56,7 +62,7 @@ fn removal_note(instances: &[Instance]) -> Option<String> {
 }
 
 /// What the VMs cost for an hour, and when they end.
-fn cost_note(requests: &[VmRequest], mut instances: Vec<Instance>, context: &mut Context) -> String {
+fn cost_note(requests: &RequestsByName<'_>, mut instances: Vec<Instance>, context: &mut Context) -> String {
     let catalog = context.catalog();
     for instance in &mut instances {
         if find_request(requests, instance).is_some_and(|request| request.create.has_other_charges()) {
@@ -93,16 +99,23 @@ fn cost_note(requests: &[VmRequest], mut instances: Vec<Instance>, context: &mut
     format!("cost: {cost}; {end}")
 }
 
+fn index_by_name(requests: &[VmRequest]) -> RequestsByName<'_> {
+    let mut by_name = HashMap::new();
+    for request in requests {
+        for name in request.create.spec.instance_names().unwrap_or_default() {
+            by_name.insert(name.to_string(), request);
+        }
+    }
+    by_name
+}
+
 /// The request that an instance was created by.
-fn find_request<'a>(requests: &'a [VmRequest], instance: &Instance) -> Option<&'a VmRequest> {
-    requests.iter().find(|request| {
-        let names = request.create.spec.instance_names().unwrap_or_default();
-        names.iter().any(|name| instance.name.as_deref() == Some(name.as_str()))
-    })
+fn find_request<'a>(requests: &RequestsByName<'a>, instance: &Instance) -> Option<&'a VmRequest> {
+    requests.get(instance.name.as_deref()?).copied()
 }
 
 /// Says how to log in to the VM; of several, to the first one that allows it.
-fn find_login_note(requests: &[VmRequest], instances: &[Instance], context: &Context) -> Option<String> {
+fn find_login_note(requests: &RequestsByName<'_>, instances: &[Instance], context: &Context) -> Option<String> {
     let (name, note) = instances.iter().find_map(|instance| {
         let request = find_request(requests, instance)?;
         let note = login_note(request, instance, context)?;

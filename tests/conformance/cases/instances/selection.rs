@@ -15,6 +15,9 @@ pub fn cases() -> Vec<Case> {
     all.extend(cases![BackendKind::EMULATORS;
         incomplete_listing_refuses_a_selection,
     ]);
+    all.extend(cases![&[BackendKind::Ec2Emulator, BackendKind::Moto];
+        ec2_filter_of_protection_is_refused,
+    ]);
     all
 }
 
@@ -38,6 +41,16 @@ fn terminate_by_filter_takes_what_matches(backend: &Backend) {
     assert_eq!(alive(backend), ["db-1", "theirs", "web-2"]);
     backend.run("terminate --filter state=running -y --expect 2").expect(0);
     assert_eq!(alive(backend), ["theirs"]);
+}
+
+/// EC2 tells the protection of one instance at a time.
+fn ec2_filter_of_protection_is_refused(backend: &Backend) {
+    backend.run("create web-1 --protect").expect(0);
+    for verb in ["list", "unprotect", "terminate -y"] {
+        let refused = backend.run(&format!("{verb} --filter protected=yes")).expect(2);
+        refused.expect_in_stderr("aws does not list which VMs are protected");
+    }
+    backend.run("unprotect web-1").expect(0);
 }
 
 fn terminate_by_pattern_skips_unmanaged_vms(backend: &Backend) {
