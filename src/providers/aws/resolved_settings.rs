@@ -1,4 +1,4 @@
-//! What AWS's own settings come to in this run, for `context show`.
+//! The values of AWS's own settings in this run, for `context show`.
 
 use super::api::retry::ReadRetryLimit;
 use super::configuration::Configuration;

@@ -23,16 +23,16 @@ use crate::cloud::{Error, ErrorKind, Identity, Location, ProviderKind, Result, p
 use crate::providers::common::certificates::has_system_authorities;
 use crate::providers::common::rate_limit::RateLimiter;
 use crate::providers::gcp::configuration::config_file_keys::{REGION, ZONE};
-use crate::providers::gcp::configuration::effective_settings;
-use crate::providers::gcp::configuration::effective_settings::{QuotaProject, resolve_impersonation, resolve_universe};
 use crate::providers::gcp::configuration::endpoints::GoogleApi;
 use crate::providers::gcp::configuration::gcloud_config::GcloudConfiguration;
 use crate::providers::gcp::configuration::gcloud_settings::check_gcloud_settings;
+use crate::providers::gcp::configuration::resolve_settings;
+use crate::providers::gcp::configuration::resolve_settings::{QuotaProject, resolve_impersonation, resolve_universe};
 use crate::providers::gcp::credentials;
 use crate::providers::gcp::credentials::access_token::BilledCredentials;
 use crate::providers::gcp::credentials::impersonation::ImpersonatedToken;
 use crate::providers::gcp::credentials::metadata_server::MetadataServer;
-use crate::providers::gcp::credentials::resolved_settings::{check_account, check_universe, resolve_project};
+use crate::providers::gcp::credentials::resolve_with_credentials::{check_account, check_universe, resolve_project};
 use crate::providers::gcp::credentials::{CredentialSource, metadata_server};
 use crate::settings::Settings;
 
@@ -285,7 +285,7 @@ impl Client {
             // The metadata server of a Google machine knows its universe.
             None => self.credentials().await?.universe_domain().await,
         };
-        Ok(universe.unwrap_or_else(|| effective_settings::DEFAULT_UNIVERSE.to_owned()))
+        Ok(universe.unwrap_or_else(|| resolve_settings::DEFAULT_UNIVERSE.to_owned()))
     }
 
     /// Returns the address of an API, without its base path and last slash.
@@ -294,7 +294,7 @@ impl Client {
     /// `InvalidSpec` for a setting that is not an address.
     pub(crate) async fn resolve_endpoint(&self, api: &GoogleApi) -> Result<String> {
         let (gcloud, universe) = (self.gcloud_config().await?, self.universe().await?);
-        let endpoint = effective_settings::resolve_endpoint(gcloud, api, universe.as_deref())?;
+        let endpoint = resolve_settings::resolve_endpoint(gcloud, api, universe.as_deref())?;
         Ok(endpoint.value)
     }
 

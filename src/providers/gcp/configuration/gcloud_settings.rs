@@ -3,9 +3,9 @@
 
 use http::uri::{Authority, Uri};
 
-use super::effective_settings::{QuotaProject, resolve_impersonation, resolve_universe};
 use super::endpoints::{GoogleApi, parse_endpoint};
 use super::gcloud_config::{GcloudConfiguration, SourcedValue};
+use super::resolve_settings::{QuotaProject, resolve_impersonation, resolve_universe};
 use crate::cloud::{Error, Result};
 use crate::providers::common::endpoint_address::{has_valid_port, is_host, shown_address};
 use crate::settings::{CloudToolSetting, Environment, SettingPlace, Settings, cloud_tool_settings, refuse_unsupported};

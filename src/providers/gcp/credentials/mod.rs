@@ -13,7 +13,7 @@ pub(super) mod access_token;
 pub(super) mod credentials_file;
 pub(super) mod impersonation;
 pub(super) mod metadata_server;
-pub(super) mod resolved_settings;
+pub(super) mod resolve_with_credentials;
 pub(super) mod workforce;
 
 use google_cloud_auth::credentials::{Credentials, external_account, impersonated, service_account, user_account};
