@@ -46,7 +46,8 @@ pub use idempotency::IdempotencyToken;
 pub use idempotency::{Fingerprint, SPEC_FIELDS};
 pub use ingress_rule::IngressRule;
 pub use instance::{
-    Disk, ExpiryEnforcer, FieldKind, Instance, InstanceField, InstanceQuery, InstanceState, OrphanedDisk, QueriedName,
+    Disk, ExpiryEnforcer, FieldKind, Instance, InstanceField, InstanceQuery, InstanceSetup, InstanceState,
+    OrphanedDisk, QueriedName, SetupValue,
 };
 pub use instance_action::InstanceAction;
 pub use instance_name::InstanceName;

@@ -1,7 +1,6 @@
 //! The content of the mock cloud's file: the instances and their addresses, as JSON that a person can read and edit.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,8 +10,8 @@ use serde_json::json;
 use super::catalog;
 use super::instance_phase::Phase;
 use crate::cloud::{
-    Error, ErrorKind, ExpiryEnforcer, Instance, InstanceRef, InstanceState, LABEL_TTL, Labels, NativeName, Ownership,
-    ProviderKind, RESERVED_PREFIX, Result, format_duration, key_fingerprint,
+    Error, ErrorKind, ExpiryEnforcer, Instance, InstanceRef, InstanceSetup, InstanceState, LABEL_TTL, Labels,
+    NativeName, Ownership, ProviderKind, RESERVED_PREFIX, Result, SetupValue, format_duration, key_fingerprint,
 };
 
 /// The account of all instances.
@@ -158,17 +157,18 @@ impl StoredInstance {
     }
 
     /// Returns the settings of the instance by the flags of `create`.
-    fn setup(&self) -> BTreeMap<&'static str, Vec<Vec<String>>> {
-        let values = |words: &[String]| words.iter().map(|word| vec![word.clone()]).collect();
-        let value = |word: &str| vec![vec![word.to_owned()]];
-        let key_label = |key: &String| key_fingerprint(key).unwrap_or_else(|| key.clone());
-        BTreeMap::from([
-            ("ssh-key", values(self.ssh_key.as_ref().map(key_label).as_slice())),
-            ("disk", value(&format!("{} GiB", self.disk_gib))),
-            ("disk-type", value(&self.disk_type)),
-            ("network", value(&self.network)),
-            ("subnet", value(&self.subnet)),
-            ("firewall", values(&self.firewalls)),
+    fn setup(&self) -> InstanceSetup {
+        let key_label = self
+            .ssh_key
+            .as_ref()
+            .map(|key| key_fingerprint(key).unwrap_or_else(|| key.clone()));
+        InstanceSetup::from([
+            ("ssh-key", key_label.into_iter().map(SetupValue::new).collect()),
+            ("disk", vec![SetupValue::new(format!("{} GiB", self.disk_gib))]),
+            ("disk-type", vec![SetupValue::new(&self.disk_type)]),
+            ("network", vec![SetupValue::new(&self.network)]),
+            ("subnet", vec![SetupValue::new(&self.subnet)]),
+            ("firewall", self.firewalls.iter().map(SetupValue::new).collect()),
         ])
     }
 
