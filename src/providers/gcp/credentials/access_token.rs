@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::cloud::{Error, Result, may_be_secret};
-use crate::providers::common::connection_errors::links;
+use crate::providers::common::connection_errors::error_chain;
 use crate::providers::gcp::connection_errors::{Cause, find_cause, format_message};
 
 /// How long to wait for a token. The SDK itself has no limit.
@@ -218,7 +218,7 @@ impl CredentialsProvider for RenewedToken {
 
 /// Says whether a server answered, so that it was reached.
 fn was_answered(error: &CredentialsError) -> bool {
-    links(error).any(|link| {
+    error_chain(error).any(|link| {
         let status_of_request = link.downcast_ref::<reqwest::Error>().and_then(reqwest::Error::status);
         let status_of_sdk = link
             .downcast_ref::<google_cloud_gax::error::Error>()
@@ -230,7 +230,9 @@ fn was_answered(error: &CredentialsError) -> bool {
 /// Finds the answer of a token server, as one line. The SDK keeps the body of the answer in its own message, or in an
 /// error of its HTTP layer.
 fn find_error_text(error: &CredentialsError) -> Option<String> {
-    links(error).filter_map(find_body).find_map(|body| error_text(&body))
+    error_chain(error)
+        .filter_map(find_body)
+        .find_map(|body| error_text(&body))
 }
 
 fn find_body(error: &(dyn std::error::Error + 'static)) -> Option<Value> {
