@@ -52,12 +52,12 @@ pub(super) fn create(
     let count_before = state.instances.len();
     let mut created = Vec::new();
     for name in spec.instance_names()? {
-        let one = InstanceSpec {
+        let single_spec = InstanceSpec {
             name,
             members: None,
             ..spec.clone()
         };
-        match create_one(state, &one, resolved, generation, faults, now) {
+        match create_one(state, &single_spec, resolved, generation, faults, now) {
             Ok(outcome) => created.extend(outcome.into_instances()),
             Err(error) => {
                 state.instances.truncate(count_before);
@@ -65,10 +65,10 @@ pub(super) fn create(
             }
         }
     }
-    Ok(match created.is_empty() {
-        true => CreateOutcome::TokenAlreadyUsed,
-        false => CreateOutcome::Created(created),
-    })
+    if created.is_empty() {
+        return Ok(CreateOutcome::TokenAlreadyUsed);
+    }
+    Ok(CreateOutcome::Created(created))
 }
 
 /// Creates one instance, unless its token or its name exists already.

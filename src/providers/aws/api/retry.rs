@@ -421,7 +421,7 @@ mod tests {
         let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::empty());
         let date = Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
         response.headers_mut().insert("date", date);
-        ServerTime::default().record(Timestamp::now() - SignedDuration::from_hours(1), &mut response);
+        ServerTime::default().update_and_annotate(&mut response, Timestamp::now() - SignedDuration::from_hours(1));
         let error = RunInstancesError::generic(ErrorMetadata::builder().code(code).build());
         SdkError::service_error(error, response)
     }

@@ -17,7 +17,7 @@ use crate::providers::aws::api::client::Clients;
 use crate::providers::aws::api::error::{Call, translate};
 use crate::providers::aws::api::retry;
 use crate::providers::aws::api::retry::ClockSkewRetry;
-use crate::providers::aws::api::server_time::now;
+use crate::providers::aws::api::server_time::server_time;
 use crate::providers::aws::configuration::partition::Partition;
 
 /// The region whose server has the prices of all regions. Only few regions have one.
@@ -141,18 +141,18 @@ pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<Publi
 pub(crate) async fn find_spot_price(client: &Client, location: &Location, machine_type: &str) -> Result<Option<f64>> {
     let region = &location.region;
     tracing::debug!(operation = "DescribeSpotPriceHistory", place = region, "call");
-    let call = client
+    let request = client
         .describe_spot_price_history()
         .instance_types(InstanceType::from(machine_type))
         .product_descriptions("Linux/UNIX")
-        .start_time(DateTime::from_secs(now(client).as_second()))
+        .start_time(DateTime::from_secs(server_time(client).as_second()))
         .set_availability_zone(location.zone.clone());
-    let answer: Result<Vec<SpotPrice>, _> = call.into_paginator().items().send().try_collect().await;
-    let history = answer.map_err(|error| {
+    let answer: Result<Vec<SpotPrice>, _> = request.into_paginator().items().send().try_collect().await;
+    let prices_since_now = answer.map_err(|error| {
         let failure_prefix = format!("cannot look up the spot price of {machine_type}");
         translate(&error, Call::Read, failure_prefix, region)
     })?;
-    Ok(highest_price(&history))
+    Ok(find_price_of_dearest_zone(&prices_since_now))
 }
 
 /// The key of an entry and its price in US dollars per hour; `None` if it is no plain instance in a region.
@@ -173,7 +173,7 @@ fn read_price(entry: &Entry) -> Option<((String, String), f64)> {
 }
 
 /// The highest of the zones' latest prices.
-fn highest_price(history: &[SpotPrice]) -> Option<f64> {
+fn find_price_of_dearest_zone(history: &[SpotPrice]) -> Option<f64> {
     let mut latest: HashMap<&str, (i64, f64)> = HashMap::new();
     for entry in history {
         let Some(Ok(price)) = entry.spot_price().map(str::parse::<f64>) else {
@@ -239,7 +239,7 @@ mod tests {
             entry("us-east-1b", 100, "0.0400"),
             entry("us-east-1c", 100, "soon"),
         ];
-        assert_eq!(highest_price(&history), Some(0.05));
-        assert_eq!(highest_price(&[]), None);
+        assert_eq!(find_price_of_dearest_zone(&history), Some(0.05));
+        assert_eq!(find_price_of_dearest_zone(&[]), None);
     }
 }

@@ -6,7 +6,7 @@ use http::Uri;
 
 use super::{Configuration, setting_name};
 use crate::cloud::{Error, Result, quoted};
-use crate::providers::common::endpoint_address::{has_valid_port, is_host, shown_address};
+use crate::providers::common::endpoint_address::{has_valid_or_no_port, is_host, shown_address};
 use crate::settings::SourcedValue;
 
 /// The services that cloudctl calls: the end of their variables' names, and their keys in a `services` section.
@@ -198,10 +198,10 @@ pub(crate) fn find_address_problem(text: &str) -> Option<&'static str> {
     if authority.as_str().contains('@') {
         return Some("has a user in it, which no API takes");
     }
-    if uri.host().is_none_or(|host| !is_host(host)) {
+    if !is_host(authority.host()) {
         return Some("names no host");
     }
-    if !has_valid_port(authority.as_str(), authority.host()) {
+    if !has_valid_or_no_port(authority) {
         return Some("has an invalid port");
     }
     if text.contains(['?', '#']) {

@@ -18,7 +18,7 @@ use self::request::{Request, idempotency_token};
 use super::api::client::one_attempt_config;
 use super::api::error::{Call, translate};
 use super::api::retry::retry_change;
-use super::api::server_time::now;
+use super::api::server_time::server_time;
 use super::catalog::machine_types::Machine;
 use super::instances::from_api::{launch_failure, spot_reclaim};
 use super::network::security_group;
@@ -70,7 +70,7 @@ pub(super) async fn preview(client: &Client, spec: &InstanceSpec) -> Result<Laun
 /// Creates what the spec names in one call, or finds what this generation of its name created before.
 pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
     let request = Request::resolve(client, spec).await?;
-    let started_at = now(client);
+    let started_at = server_time(client);
     let launched = launch(client, spec, &request, generation).await?;
     let (mut alive, mut failed) = (Vec::new(), None);
     for instance in launched {

@@ -1,13 +1,13 @@
 //! The settings of gcloud and Google's client libraries that matter for Compute Engine, and what cloudctl does with
 //! each. <https://cloud.google.com/sdk/docs/properties>
 
-use http::uri::{Authority, Uri};
+use http::Uri;
 
 use super::endpoints::{GoogleApi, parse_endpoint};
 use super::gcloud_config::{GcloudConfiguration, SourcedValue};
 use super::resolve_settings::{QuotaProject, resolve_impersonation, resolve_universe};
 use crate::cloud::{Error, Result};
-use crate::providers::common::endpoint_address::{has_valid_port, is_host, shown_address};
+use crate::providers::common::endpoint_address::{has_valid_or_no_port, is_host, shown_address};
 use crate::settings::{CloudToolSetting, Environment, SettingPlace, Settings, cloud_tool_settings, refuse_unsupported};
 
 const USE_PROXY_VARIABLES: &str = "set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT instead, which gcloud takes too";
@@ -207,7 +207,7 @@ fn check_proxy(proxy: &SourcedValue) -> Result<()> {
 }
 
 fn is_proxy_address(uri: &Uri) -> bool {
-    let host = uri.host().unwrap_or_default();
-    let authority = uri.authority().map_or("", Authority::as_str);
-    is_host(host) && has_valid_port(authority, host) && matches!(uri.scheme_str(), None | Some("http" | "https"))
+    let Some(authority) = uri.authority() else { return false };
+    let has_supported_scheme = matches!(uri.scheme_str(), None | Some("http" | "https"));
+    has_supported_scheme && is_host(authority.host()) && has_valid_or_no_port(authority)
 }

@@ -85,17 +85,13 @@ impl Impersonation {
     /// # Errors
     /// `InvalidSpec` if one is not the address of a service account.
     pub(crate) fn parse(setting: &SourcedValue) -> Result<Self> {
-        let accounts = setting.value.split(',').map(str::trim);
-        let accounts: Vec<&str> = accounts.filter(|account| !account.is_empty()).collect();
-        let not_an_account = |text: &str| {
-            let message = format!("{}: {} is not a service account", setting.source, quoted(text));
-            Error::invalid(message).with_hint("name it as NAME@PROJECT.iam.gserviceaccount.com")
-        };
-        if let Some(wrong) = accounts.iter().find(|account| !is_service_account(account)) {
-            return Err(not_an_account(wrong));
+        let parts = setting.value.split(',').map(str::trim);
+        let accounts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+        if let Some(invalid) = accounts.iter().find(|account| !is_service_account(account)) {
+            return Err(not_service_account_error(setting, invalid));
         }
         let Some((principal, delegates)) = accounts.split_last() else {
-            return Err(not_an_account(&setting.value));
+            return Err(not_service_account_error(setting, &setting.value));
         };
         Ok(Self {
             principal: (*principal).to_owned(),
@@ -103,6 +99,11 @@ impl Impersonation {
             source: setting.source.clone(),
         })
     }
+}
+
+fn not_service_account_error(setting: &SourcedValue, text: &str) -> Error {
+    let message = format!("{}: {} is not a service account", setting.source, quoted(text));
+    Error::invalid(message).with_hint("name it as NAME@PROJECT.iam.gserviceaccount.com")
 }
 
 /// Says whether a text is the address of a service account, or its unique id, which is a number.

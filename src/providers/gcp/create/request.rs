@@ -8,6 +8,7 @@ use google_cloud_compute_v1::model::{
     AdvancedMachineFeatures, AttachedDisk, AttachedDiskInitializeParams, CustomerEncryptionKey, Instance, MachineType,
     Scheduling, ServiceAccount, ShieldedInstanceConfig, Tags,
 };
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::instance_metadata::{build_metadata, select_ssh_keys};
@@ -28,6 +29,9 @@ use crate::providers::gcp::network::{build_interface, find_own_network};
 pub(crate) const DEFAULT_MACHINE_TYPE: &str = "e2-small";
 /// The scope of everything that IAM grants. Scopes are an older mechanism that only reduces permissions.
 const ALL_SCOPES: &str = "https://www.googleapis.com/auth/cloud-platform";
+
+/// The version of what a request id depends on.
+const ID_VERSION: &str = "cloudctl-2";
 
 /// A create call, ready to be sent.
 pub(crate) struct Request {
@@ -110,8 +114,8 @@ pub(crate) async fn prepare_request(client: &Client, spec: &InstanceSpec, genera
                 .nested_virtualization
                 .map(|on| AdvancedMachineFeatures::new().set_enable_nested_virtualization(on)),
         );
-    let call = if spec.members.is_some() { "bulkInsert" } else { "insert" };
-    let request_id = derive_request_id(call, &project, &zone, spec, generation, &body);
+    let api_method = if spec.members.is_some() { "bulkInsert" } else { "insert" };
+    let request_id = derive_request_id(api_method, &project, &zone, spec, generation, &body);
     Ok(Request {
         preview: LaunchPreview {
             provider: ProviderKind::Gcp,
@@ -166,23 +170,30 @@ pub(crate) fn machine_type_to_use(spec: &InstanceSpec) -> &str {
 ///
 /// An instance of an earlier version, whose ids depended on the name only, is found by its name in the same way.
 fn derive_request_id(
-    call: &str,
+    api_method: &str,
     project: &str,
     zone: &str,
     spec: &InstanceSpec,
     generation: u32,
     body: &Instance,
 ) -> String {
-    let members = spec.members.as_ref().map(ToString::to_string).unwrap_or_default();
+    let name = &spec.name;
+    let members = match &spec.members {
+        Some(members) => members.to_string(),
+        None => String::new(),
+    };
     // JSON objects have sorted keys, so every process hashes the same text.
-    let body = serde_json::to_value(body).unwrap_or_default();
-    let text = format!(
-        "cloudctl-2\n{call}\n{project}\n{zone}\n{}\n{members}\n{generation}\n{body}",
-        spec.name
-    );
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&Sha256::digest(text)[..16]);
-    uuid::Builder::from_sha1_bytes(bytes).into_uuid().to_string()
+    let body_json = serde_json::to_value(body).unwrap_or(Value::Null);
+    let text = format!("{ID_VERSION}\n{api_method}\n{project}\n{zone}\n{name}\n{members}\n{generation}\n{body_json}");
+    let digest = Sha256::digest(text);
+    let mut id_bytes = [0; 16];
+    id_bytes.copy_from_slice(&digest[..16]);
+    // UUIDs of hashes other than SHA-1 have no version of their own.
+    uuid::Builder::from_bytes(id_bytes)
+        .with_variant(uuid::Variant::RFC4122)
+        .with_version(uuid::Version::Sha1)
+        .into_uuid()
+        .to_string()
 }
 
 fn build_boot_disk(
