@@ -19,26 +19,14 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     let connection = Connection::from_configuration(&configuration)?;
     let retry_limit = ReadRetryLimit::from_configuration(&configuration)?;
     let profile = &configuration.profile;
-    let resolved = |name, located| ResolvedSetting::new(name, located, "not set");
     let region = match settings.cloud_setting(ProviderKind::Aws, REGION).sourced_value() {
         Some(region) => Some(region),
         None => configuration.region()?,
     };
     let region_for_global_calls =
         choose_region_for_global_calls(settings, region.as_ref().map(|region| region.value.as_str()));
-    let (source, origin) = match CredentialSource::from_configuration(&configuration) {
-        Ok(source) => {
-            let origin = source.origin(&configuration);
-            (Some(source.to_string()), origin)
-        }
-        Err(error) => (None, error.message().to_owned()),
-    };
-    let proxy = |proxy: Option<Proxy>| {
-        proxy.map(|proxy| SourcedValue {
-            value: proxy.address(),
-            source: proxy.source,
-        })
-    };
+    let https_proxy = connection.https_proxy.map(describe_proxy);
+    let http_proxy = connection.http_proxy.map(describe_proxy);
     let authorities = connection.authorities.map(|authorities| SourcedValue {
         value: authorities.file,
         source: authorities.source,
@@ -55,30 +43,48 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
             value: (!files.is_empty()).then_some(files),
             source: "looked in".to_owned(),
         },
-        resolved("aws.region", region),
+        ResolvedSetting::new("aws.region", region, "not set"),
         ResolvedSetting {
             name: "aws.region_of_other_calls",
             value: Some(region_for_global_calls),
             source: "for calls that are about no region".to_owned(),
         },
-        ResolvedSetting {
-            name: "aws.credentials",
-            value: source,
-            source: origin,
-        },
-        resolved("aws.endpoint", endpoints.ec2),
-        resolved("aws.endpoint_sts", endpoints.sts),
-        resolved("aws.endpoint_pricing", endpoints.pricing),
-        resolved("aws.fips", endpoints.use_fips),
-        resolved("aws.dual_stack", endpoints.use_dual_stack),
-        resolved("aws.ca_bundle", authorities),
-        resolved("aws.proxy_https", proxy(connection.https_proxy)),
-        resolved("aws.proxy_http", proxy(connection.http_proxy)),
-        resolved("aws.no_proxy", connection.no_proxy_setting),
+        describe_credentials(&configuration),
+        ResolvedSetting::new("aws.endpoint", endpoints.ec2, "not set"),
+        ResolvedSetting::new("aws.endpoint_sts", endpoints.sts, "not set"),
+        ResolvedSetting::new("aws.endpoint_pricing", endpoints.pricing, "not set"),
+        ResolvedSetting::new("aws.fips", endpoints.use_fips, "not set"),
+        ResolvedSetting::new("aws.dual_stack", endpoints.use_dual_stack, "not set"),
+        ResolvedSetting::new("aws.ca_bundle", authorities, "not set"),
+        ResolvedSetting::new("aws.proxy_https", https_proxy, "not set"),
+        ResolvedSetting::new("aws.proxy_http", http_proxy, "not set"),
+        ResolvedSetting::new("aws.no_proxy", connection.no_proxy_setting, "not set"),
         ResolvedSetting {
             name: "aws.retries",
             value: Some(retry_limit.to_string()),
             source: retry_limit.source,
         },
     ])
+}
+
+fn describe_credentials(configuration: &Configuration) -> ResolvedSetting {
+    match CredentialSource::from_configuration(configuration) {
+        Ok(credentials) => ResolvedSetting {
+            name: "aws.credentials",
+            value: Some(credentials.to_string()),
+            source: credentials.origin(configuration),
+        },
+        Err(error) => ResolvedSetting {
+            name: "aws.credentials",
+            value: None,
+            source: error.message().to_owned(),
+        },
+    }
+}
+
+fn describe_proxy(proxy: Proxy) -> SourcedValue {
+    SourcedValue {
+        value: proxy.address(),
+        source: proxy.source,
+    }
 }
