@@ -192,12 +192,24 @@ impl ResolvedInstances {
             ));
             return Some(Error::new(ErrorKind::Incomplete, sentences.join("; ")).at(gap.location.clone()));
         }
-        match sentences.is_empty() {
-            true => None,
-            false => {
-                let error = Error::new(ErrorKind::NotFound, sentences.join("; "));
-                Some(error.with_hint("see which VMs there are with `cloudctl list`"))
-            }
+        if sentences.is_empty() {
+            return None;
+        }
+        let error = Error::new(ErrorKind::NotFound, sentences.join("; "));
+        Some(error.with_hint("see which VMs there are with `cloudctl list`"))
+    }
+
+    /// Notes the locations that did not answer, for the queries whose instances may be there.
+    fn add_gaps(&mut self, queries: &[&InstanceQuery], gaps: &[Gap]) {
+        let Some(first_gap) = gaps.first() else { return };
+        for &query in queries {
+            self.uncertain.push((query.clone(), first_gap.clone()));
+        }
+        let names_each_instance = !queries.is_empty() && !queries.iter().any(|query| query.is_glob());
+        if names_each_instance {
+            self.gaps.extend_from_slice(gaps);
+        } else {
+            self.open_gaps.extend_from_slice(gaps);
         }
     }
 }
@@ -226,15 +238,7 @@ pub async fn resolve(
     };
     let mut found = Inventory::default();
     for QueryListing { queries, inventory } in list_selected(selection, providers, connect, regions).await? {
-        if let Some(gap) = inventory.gaps.first() {
-            let uncertain = queries.iter().map(|&query| (query.clone(), gap.clone()));
-            resolved.uncertain.extend(uncertain);
-        }
-        let names_each_instance = !queries.is_empty() && !queries.iter().any(|query| query.is_glob());
-        match names_each_instance {
-            true => resolved.gaps.extend(inventory.gaps.iter().cloned()),
-            false => resolved.open_gaps.extend(inventory.gaps.iter().cloned()),
-        }
+        resolved.add_gaps(&queries, &inventory.gaps);
         found.merge(inventory);
     }
     if found.nothing_answered() {
@@ -256,27 +260,28 @@ pub async fn resolve(
         resolved.instances = filter_by_state(&selected, |state| !state.is_gone());
         return Ok(resolved);
     }
-    let mut known = HashSet::new();
+    let mut added_references = HashSet::new();
     for query in &selection.queries {
-        let matching: Vec<&Instance> = selected
-            .iter()
-            .copied()
-            .filter(|instance| selection.query_selects(query, instance))
-            .collect();
-        let meant = match query.is_glob() {
-            true => filter_by_state(&matching, |state| !state.is_gone()),
-            false => find_best_match(query, &matching)?.into_iter().cloned().collect(),
-        };
-        if meant.is_empty() {
+        let instances = find_meant_instances(query, selection, &selected)?;
+        if instances.is_empty() {
             resolved.missing.push(query.clone());
         }
-        for instance in meant {
-            if known.insert(instance.reference.clone()) {
+        for instance in instances {
+            if added_references.insert(instance.reference.clone()) {
                 resolved.instances.push(instance);
             }
         }
     }
     Ok(resolved)
+}
+
+fn find_meant_instances(query: &InstanceQuery, selection: &Selection, selected: &[&Instance]) -> Result<Vec<Instance>> {
+    let is_selected = |instance: &&Instance| selection.query_selects(query, instance);
+    let matching: Vec<&Instance> = selected.iter().copied().filter(is_selected).collect();
+    if query.is_glob() {
+        return Ok(filter_by_state(&matching, |state| !state.is_gone()));
+    }
+    Ok(find_best_match(query, &matching)?.into_iter().cloned().collect())
 }
 
 /// A listing, and the queries that it is for: none if it is for a selection without queries.

@@ -272,7 +272,27 @@ pub(crate) fn parse(text: &str) -> Result<Fault> {
         ("unreachable", Some(value), None) => (None, Some(value)),
         _ => (value, location),
     };
-    let effect = match (name, value) {
+    let message = format!("invalid fault {} in CLOUDCTL_MOCK", quoted(text));
+    let Some(effect) = parse_effect(name, value) else {
+        return Err(Error::invalid(message).with_hint(format!(
+            "use {}; each can end in @region or @zone, to happen only there",
+            KNOWN.join(", ")
+        )));
+    };
+    if let Some(location) = location
+        && regions::find_region_of_zone(location).is_err()
+    {
+        regions::find_region(location).map_err(|error| error.context(message))?;
+    }
+    Ok(Fault {
+        effect,
+        location: location.map(str::to_owned),
+        text: text.to_owned(),
+    })
+}
+
+fn parse_effect(name: &str, value: Option<&str>) -> Option<Effect> {
+    match (name, value) {
         ("capacity", None) => Some(Effect::Capacity),
         ("quota", None) => Some(Effect::Quota),
         ("unreachable", None) => Some(Effect::Unreachable),
@@ -282,30 +302,14 @@ pub(crate) fn parse(text: &str) -> Result<Fault> {
         ("boot-failure", None) => Some(Effect::BootFailure),
         ("latency", Some(value)) => parse_time(value).map(Effect::Latency),
         ("slow-boot", Some(value)) => parse_time(value).map(Effect::SlowBoot),
-        ("throttle", Some(value)) => value
-            .parse()
-            .ok()
-            .filter(|part| (0.0..=1.0).contains(part))
-            .map(Effect::Throttle),
+        ("throttle", Some(value)) => {
+            let probability: f64 = value.parse().ok()?;
+            (0.0..=1.0)
+                .contains(&probability)
+                .then_some(Effect::Throttle(probability))
+        }
         _ => None,
-    };
-    let invalid = format!("invalid fault {} in CLOUDCTL_MOCK", quoted(text));
-    let Some(effect) = effect else {
-        return Err(Error::invalid(invalid).with_hint(format!(
-            "use {}; each can end in @region or @zone, to happen only there",
-            KNOWN.join(", ")
-        )));
-    };
-    if let Some(location) = location
-        && regions::find_region_of_zone(location).is_err()
-    {
-        regions::find_region(location).map_err(|error| error.context(invalid))?;
     }
-    Ok(Fault {
-        effect,
-        location: location.map(str::to_owned),
-        text: text.to_owned(),
-    })
 }
 
 /// Parses `200ms`, `30s`, `2m`.

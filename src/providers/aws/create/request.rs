@@ -66,29 +66,16 @@ impl Request {
         let options = Options::read(&spec.native, &disk_type)?;
         check_spec(spec)?;
         let region = &spec.location.region;
-        let image = spec.image.as_deref();
         let machine_type = images::choose_machine_type(client, region, spec).await?;
-        let zone = async {
-            match &spec.location.zone {
-                Some(zone) => check_zone(client, region, zone).await,
-                None => Ok(()),
-            }
-        };
-        let key = async {
-            match &spec.ssh_key {
-                Some(SshKey::Name(name)) => key_pair::check_key_pair(client, region, name).await.map(Some),
-                _ => Ok(None),
-            }
-        };
-        let ((machine, image), network, (), key) = future::try_join4(
-            images::resolve_machine_and_image(client, region, machine_type, image),
+        let ((machine, image), network, (), key_type) = future::try_join4(
+            images::resolve_machine_and_image(client, region, machine_type, spec.image.as_deref()),
             network::resolve_network(client, spec, machine_type),
-            zone,
-            key,
+            check_requested_zone(client, spec),
+            check_requested_key_pair(client, spec),
         )
         .await?;
         check_requirements(&machine, &spec.requirements)?;
-        check_windows_key(spec, &image, key)?;
+        check_windows_key(spec, &image, key_type)?;
         warn_about_user_data(spec, &image);
         check_disk_gib(spec.disk_gib, image.name.as_ref().unwrap_or(&image.id), image.disk_gib)?;
         // Windows does not run the timer.
@@ -258,6 +245,23 @@ impl Request {
 
 /// Refuses a requested key that Windows does not support: the key encrypts the password, which takes RSA.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html>
+async fn check_requested_zone(client: &Client, spec: &InstanceSpec) -> Result<()> {
+    match &spec.location.zone {
+        Some(zone) => check_zone(client, &spec.location.region, zone).await,
+        None => Ok(()),
+    }
+}
+
+/// The type of the requested key pair; `None` if no key pair is requested by its name.
+async fn check_requested_key_pair(client: &Client, spec: &InstanceSpec) -> Result<Option<KeyType>> {
+    let Some(SshKey::Name(name)) = &spec.ssh_key else {
+        return Ok(None);
+    };
+    key_pair::check_key_pair(client, &spec.location.region, name)
+        .await
+        .map(Some)
+}
+
 fn check_windows_key(spec: &InstanceSpec, image: &ResolvedImage, key_pair: Option<KeyType>) -> Result<()> {
     let is_no_rsa_key = match &spec.ssh_key {
         Some(SshKey::PublicKey(key)) => !key.trim_start().starts_with("ssh-rsa "),

@@ -247,29 +247,30 @@ impl Client {
     /// # Errors
     /// `Unauthenticated` if there are none; `InvalidSpec` for settings that contradict them.
     pub(crate) async fn credentials(&self) -> Result<&Credentials> {
-        let build = || async {
-            let (gcloud, credential_source) = (self.gcloud_config().await?, self.credential_source().await?);
-            check_account(&self.settings, credential_source)?;
-            let universe = self.universe().await?;
-            let caller = credential_source.to_credentials(&self.settings.environment, universe.as_deref())?;
-            let signer = match resolve_impersonation(gcloud)? {
-                Some(impersonation) => {
-                    let endpoint = self.resolve_endpoint(GoogleApi::IAM_CREDENTIALS).await?;
-                    ImpersonatedToken::new(caller, impersonation, endpoint)?.into()
-                }
-                None => caller,
-            };
-            let billed = match QuotaProject::resolve(&self.settings, gcloud)? {
-                Some(QuotaProject::Named(named)) => named.value,
-                Some(QuotaProject::Current(_)) => self.project().await?.to_owned(),
-                None => match credential_source.quota_project() {
-                    Some(project) => project.to_owned(),
-                    None => return Ok(signer),
-                },
-            };
-            Ok(BilledCredentials::new(signer, QuotaProject::header_value(&billed)?).into())
+        self.credentials.get_or_try_init(|| self.build_credentials()).await
+    }
+
+    async fn build_credentials(&self) -> Result<Credentials> {
+        let (gcloud, credential_source) = (self.gcloud_config().await?, self.credential_source().await?);
+        check_account(&self.settings, credential_source)?;
+        let universe = self.universe().await?;
+        let caller = credential_source.to_credentials(&self.settings.environment, universe.as_deref())?;
+        let signer = match resolve_impersonation(gcloud)? {
+            Some(impersonation) => {
+                let endpoint = self.resolve_endpoint(GoogleApi::IAM_CREDENTIALS).await?;
+                ImpersonatedToken::new(caller, impersonation, endpoint)?.into()
+            }
+            None => caller,
         };
-        self.credentials.get_or_try_init(build).await
+        let billed_project = match QuotaProject::resolve(&self.settings, gcloud)? {
+            Some(QuotaProject::Named(project)) => Some(project.value),
+            Some(QuotaProject::Current(_)) => Some(self.project().await?.to_owned()),
+            None => credential_source.quota_project().map(str::to_owned),
+        };
+        match billed_project {
+            Some(project) => Ok(BilledCredentials::new(signer, QuotaProject::header_value(&project)?).into()),
+            None => Ok(signer),
+        }
     }
 
     /// Returns the universe that the settings or the credentials name.

@@ -72,8 +72,8 @@ pub(crate) async fn prepare_request(client: &Client, spec: &InstanceSpec, genera
     let zones = client.list_candidate_zones(&spec.location, &spec.name).await?;
 
     let type_name = machine_type_to_use(spec);
-    let (zone, machine_type) = machine_types::find_in_first_zone(client, &zones, type_name).await?;
-    let (machine, accelerator) = with_gpu(spec, &machine_type, type_name, &zone)?;
+    let (zone, api_machine_type) = machine_types::find_in_first_zone(client, &zones, type_name).await?;
+    let (machine, accelerator) = with_gpu(spec, &api_machine_type, type_name, &zone)?;
     let wanted_image = spec.image.as_deref().unwrap_or(DEFAULT_IMAGE);
     let (image, ssh_keys) = tokio::try_join!(
         images::resolve_image(client, wanted_image, machine.architecture),
@@ -83,12 +83,7 @@ pub(crate) async fn prepare_request(client: &Client, spec: &InstanceSpec, genera
         .disk_type
         .as_deref()
         .unwrap_or_else(|| machine_types::default_disk_type(type_name));
-    let migrates = accelerator.is_none() && !machine_types::cannot_migrate(&machine_type, type_name);
-    let mut tags = spec.firewalls.clone();
-    if let Some(rules) = &firewall_rules {
-        tags.push(rules.tag.clone());
-    }
-
+    let migrates = accelerator.is_none() && !machine_types::cannot_migrate(&api_machine_type, type_name);
     let body = Instance::new()
         .set_name(spec.name.as_str())
         .set_machine_type(format!("zones/{zone}/machineTypes/{type_name}"))
@@ -100,50 +95,64 @@ pub(crate) async fn prepare_request(client: &Client, spec: &InstanceSpec, genera
         .set_service_accounts(account)
         .set_deletion_protection(spec.protected)
         .set_or_clear_metadata(build_metadata(spec, &options, &image.project, ssh_keys)?)
-        .set_or_clear_tags((!tags.is_empty()).then(|| Tags::new().set_items(tags)))
-        .set_or_clear_can_ip_forward(options.can_ip_forward)
-        .set_or_clear_min_cpu_platform(options.min_cpu_platform.clone())
-        .set_or_clear_hostname(options.hostname.clone())
-        .set_or_clear_shielded_instance_config(
-            options
-                .shielded_secure_boot
-                .map(|on| ShieldedInstanceConfig::new().set_enable_secure_boot(on)),
-        )
-        .set_or_clear_advanced_machine_features(
-            options
-                .nested_virtualization
-                .map(|on| AdvancedMachineFeatures::new().set_enable_nested_virtualization(on)),
-        );
+        .set_or_clear_tags(build_network_tags(spec, firewall_rules.as_ref()));
+    let body = with_native_options(body, &options);
     let api_method = if spec.members.is_some() { "bulkInsert" } else { "insert" };
     let request_id = derive_request_id(api_method, &project, &zone, spec, generation, &body);
-    Ok(Request {
-        preview: LaunchPreview {
-            provider: ProviderKind::Gcp,
-            name: spec.name.clone(),
-            location: Location {
-                region: spec.location.region.clone(),
-                zone: Some(zone.clone()),
-            },
-            machine_type: type_name.to_owned(),
-            cpus: machine_type.guest_cpus.map(|_| machine.cpus),
-            memory_gib: machine_type.memory_mb.map(|_| machine.memory_gib),
-            gpu: machine.gpu,
-            architecture: Some(machine.architecture),
-            image: image.path,
-            image_name: Some(image.name),
-            disk_gib: spec.disk_gib.or(image.disk_gib),
-            disk_type: disk_type.to_owned(),
-            spot: spec.spot,
-            price_usd_per_hour: None,
-            ttl: spec.ttl,
+    let preview = LaunchPreview {
+        provider: ProviderKind::Gcp,
+        name: spec.name.clone(),
+        location: Location {
+            region: spec.location.region.clone(),
+            zone: Some(zone.clone()),
         },
+        machine_type: type_name.to_owned(),
+        cpus: api_machine_type.guest_cpus.map(|_| machine.cpus),
+        memory_gib: api_machine_type.memory_mb.map(|_| machine.memory_gib),
+        gpu: machine.gpu,
+        architecture: Some(machine.architecture),
+        image: image.path,
+        image_name: Some(image.name),
+        disk_gib: spec.disk_gib.or(image.disk_gib),
+        disk_type: disk_type.to_owned(),
+        spot: spec.spot,
+        price_usd_per_hour: None,
+        ttl: spec.ttl,
+    };
+    Ok(Request {
+        preview,
         request_id,
         project,
         zone,
         body,
         firewall_rules,
-        machine_type,
+        machine_type: api_machine_type,
     })
+}
+
+fn build_network_tags(spec: &InstanceSpec, firewall_rules: Option<&FirewallRules>) -> Option<Tags> {
+    let mut tags = spec.firewalls.clone();
+    if let Some(rules) = firewall_rules {
+        tags.push(rules.tag.clone());
+    }
+    if tags.is_empty() {
+        return None;
+    }
+    Some(Tags::new().set_items(tags))
+}
+
+fn with_native_options(body: Instance, options: &Options) -> Instance {
+    let shielded_config = options
+        .shielded_secure_boot
+        .map(|on| ShieldedInstanceConfig::new().set_enable_secure_boot(on));
+    let machine_features = options
+        .nested_virtualization
+        .map(|on| AdvancedMachineFeatures::new().set_enable_nested_virtualization(on));
+    body.set_or_clear_can_ip_forward(options.can_ip_forward)
+        .set_or_clear_min_cpu_platform(options.min_cpu_platform.clone())
+        .set_or_clear_hostname(options.hostname.clone())
+        .set_or_clear_shielded_instance_config(shielded_config)
+        .set_or_clear_advanced_machine_features(machine_features)
 }
 
 /// Returns the machine type of a spec, or the default one.
