@@ -139,10 +139,7 @@ mod tests {
     const UNKNOWN: NativeName<'_> = NativeName::Tag(None);
 
     fn labels(ttl: Option<u64>) -> Labels {
-        let location = Location {
-            region: "us-east-1".into(),
-            zone: None,
-        };
+        let location = Location::in_region("us-east-1");
         let mut spec = InstanceSpec::new("web-1".parse().unwrap(), location);
         spec.ttl = ttl.map(Duration::from_secs);
         management_labels(&spec, 2)

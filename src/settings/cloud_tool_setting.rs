@@ -106,6 +106,12 @@ pub struct ResolvedSetting {
 }
 
 impl ResolvedSetting {
+    /// Creates a setting that has a source also without a value.
+    pub fn with_source(name: &'static str, value: Option<String>, source: impl Into<String>) -> Self {
+        let source = source.into();
+        Self { name, value, source }
+    }
+
     /// Creates a setting from its value; `source_if_unset` is the source without a value.
     pub fn new(name: &'static str, sourced: Option<SourcedValue>, source_if_unset: &str) -> Self {
         let (value, source) = match sourced {

@@ -289,7 +289,6 @@ fn find_context(config: &ConfigFile, context: &Setting<String>, may_lack_context
     })
 }
 
-/// The section of the context in use.
 struct ContextSection<'a> {
     entry: ContextEntry,
     name: String,

@@ -28,10 +28,7 @@ pub(super) async fn resolve_location(clients: &Clients, region: Option<&str>, zo
         if let Some(problem) = find_region_problem(clients, region).await? {
             return Err(problem);
         }
-        return Ok(Location {
-            region: region.to_owned(),
-            zone: None,
-        });
+        return Ok(Location::in_region(region));
     };
     let zone_region = region_of_zone(zone).ok_or_else(|| unknown_zone_error(zone))?;
     if let Some(region) = region
@@ -54,10 +51,7 @@ pub(super) async fn resolve_location(clients: &Clients, region: Option<&str>, zo
         }
     })
     .await?;
-    Ok(Location {
-        region: zone_region,
-        zone: Some(zone.to_owned()),
-    })
+    Ok(Location::in_zone(zone_region, zone))
 }
 
 /// Lists the regions that the account has enabled.
@@ -248,10 +242,7 @@ pub(super) async fn find_candidate_zones(client: &Client, spec: &InstanceSpec) -
     }
     names.sort_unstable();
     spec.name.rotate_by_hash(&mut names);
-    let location = |zone: &str| Location {
-        region: region.clone(),
-        zone: Some(zone.to_owned()),
-    };
+    let location = |zone: &str| Location::in_zone(region, zone);
     Ok(names.into_iter().map(location).collect())
 }
 

@@ -27,28 +27,19 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
         choose_region_for_global_calls(settings, region.as_ref().map(|region| region.value.as_str()));
     let https_proxy = connection.https_proxy.map(describe_proxy);
     let http_proxy = connection.http_proxy.map(describe_proxy);
-    let authorities = connection.authorities.map(|authorities| SourcedValue {
-        value: authorities.file,
-        source: authorities.source,
-    });
+    let authorities = connection
+        .authorities
+        .map(|authorities| SourcedValue::new(authorities.file, authorities.source));
     let files = configuration.files.looked_in.join(", ");
     Ok(vec![
-        ResolvedSetting {
-            name: "aws.profile",
-            value: Some(profile.name.clone()),
-            source: profile.source.clone(),
-        },
-        ResolvedSetting {
-            name: "aws.files",
-            value: (!files.is_empty()).then_some(files),
-            source: "looked in".to_owned(),
-        },
+        ResolvedSetting::with_source("aws.profile", Some(profile.name.clone()), profile.source.clone()),
+        ResolvedSetting::with_source("aws.files", (!files.is_empty()).then_some(files), "looked in"),
         ResolvedSetting::new("aws.region", region, "not set"),
-        ResolvedSetting {
-            name: "aws.region_of_other_calls",
-            value: Some(region_for_global_calls),
-            source: "for calls that are about no region".to_owned(),
-        },
+        ResolvedSetting::with_source(
+            "aws.region_of_other_calls",
+            Some(region_for_global_calls),
+            "for calls that are about no region",
+        ),
         describe_credentials(&configuration),
         ResolvedSetting::new("aws.endpoint", endpoints.ec2, "not set"),
         ResolvedSetting::new("aws.endpoint_sts", endpoints.sts, "not set"),
@@ -59,32 +50,21 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
         ResolvedSetting::new("aws.proxy_https", https_proxy, "not set"),
         ResolvedSetting::new("aws.proxy_http", http_proxy, "not set"),
         ResolvedSetting::new("aws.no_proxy", connection.no_proxy_setting, "not set"),
-        ResolvedSetting {
-            name: "aws.retries",
-            value: Some(retry_limit.to_string()),
-            source: retry_limit.source,
-        },
+        ResolvedSetting::with_source("aws.retries", Some(retry_limit.to_string()), retry_limit.source),
     ])
 }
 
 fn describe_credentials(configuration: &Configuration) -> ResolvedSetting {
     match CredentialSource::from_configuration(configuration) {
-        Ok(credentials) => ResolvedSetting {
-            name: "aws.credentials",
-            value: Some(credentials.to_string()),
-            source: credentials.origin(configuration),
-        },
-        Err(error) => ResolvedSetting {
-            name: "aws.credentials",
-            value: None,
-            source: error.message().to_owned(),
-        },
+        Ok(credentials) => ResolvedSetting::with_source(
+            "aws.credentials",
+            Some(credentials.to_string()),
+            credentials.origin(configuration),
+        ),
+        Err(error) => ResolvedSetting::with_source("aws.credentials", None, error.message().to_owned()),
     }
 }
 
 fn describe_proxy(proxy: Proxy) -> SourcedValue {
-    SourcedValue {
-        value: proxy.address(),
-        source: proxy.source,
-    }
+    SourcedValue::new(proxy.address(), proxy.source)
 }

@@ -144,10 +144,7 @@ mod tests {
 
     #[test]
     fn tags_mark_instance_and_keep_users_name_tag() {
-        let location = Location {
-            region: "us-east-1".into(),
-            zone: None,
-        };
+        let location = Location::in_region("us-east-1");
         let mut spec = InstanceSpec::new("web-1".parse().unwrap(), location);
         spec.labels.insert("env".into(), "ci".into());
         spec.ttl = Some(std::time::Duration::from_secs(7_200));

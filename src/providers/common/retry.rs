@@ -65,10 +65,8 @@ pub(crate) enum AttemptResult {
     RetryNow,
 }
 
-/// A failed attempt.
 #[derive(Debug)]
 pub(crate) struct FailedAttempt<E> {
-    /// The error.
     pub(crate) error: E,
     /// How it failed.
     pub(crate) result: AttemptResult,

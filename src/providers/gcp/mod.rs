@@ -169,10 +169,7 @@ impl Locations for Gcp {
             create::request::machine_type_to_use(spec),
         )
         .await?;
-        let to_location = |zone| Location {
-            region: spec.location.region.clone(),
-            zone: Some(zone),
-        };
+        let to_location = |zone| Location::in_zone(spec.location.region.clone(), zone);
         Ok(zones.into_iter().map(to_location).collect())
     }
 }

@@ -25,10 +25,8 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
         true => "metadata server",
         false => "not set",
     };
-    let impersonated_account = resolve_impersonation(gcloud)?.map(|impersonation| SourcedValue {
-        value: impersonation.principal,
-        source: impersonation.source,
-    });
+    let impersonated_account = resolve_impersonation(gcloud)?
+        .map(|impersonation| SourcedValue::new(impersonation.principal, impersonation.source));
     let quota_project = QuotaProject::resolve(settings, gcloud)?.map(describe_quota_project);
     let universe_setting = resolve_universe(settings, gcloud)?;
     let universe = match credentials {
@@ -36,7 +34,9 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
         None => universe_setting.as_ref().map(|setting| setting.value.clone()),
     };
     let endpoint = resolve_endpoint(gcloud, GoogleApi::COMPUTE, universe.as_deref())?;
-    let universe_of_credentials = || credentials.and_then(find_universe);
+    let universe_with_source = universe_setting
+        .or_else(|| credentials.and_then(find_universe))
+        .unwrap_or_else(|| SourcedValue::new(DEFAULT_UNIVERSE, "default"));
     let description = credentials.map(CredentialSource::description);
     Ok(vec![
         ResolvedSetting::new("gcp.project", project, project_source_if_unset),
@@ -51,34 +51,23 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
         ResolvedSetting::new("gcp.region", find_compute_setting(settings, gcloud, REGION), "not set"),
         ResolvedSetting::new("gcp.zone", find_compute_setting(settings, gcloud, ZONE), "not set"),
         ResolvedSetting::new("gcp.endpoint", Some(endpoint), "default"),
-        ResolvedSetting::new(
-            "gcp.universe",
-            Some(
-                universe_setting
-                    .or_else(universe_of_credentials)
-                    .unwrap_or_else(default_universe),
-            ),
-            "default",
-        ),
+        ResolvedSetting::new("gcp.universe", Some(universe_with_source), "default"),
         ResolvedSetting::new("gcp.ca_certs", find_authorities(environment), "the system's"),
         ResolvedSetting::new("gcp.proxy", find_proxy(environment), "not set"),
     ])
 }
 
 fn find_account(credentials: &CredentialSource) -> Option<SourcedValue> {
-    Some(SourcedValue {
-        value: credentials.principal()?,
-        source: credentials.description().source,
-    })
+    Some(SourcedValue::new(
+        credentials.principal()?,
+        credentials.description().source,
+    ))
 }
 
 fn describe_quota_project(quota_project: QuotaProject) -> SourcedValue {
     match quota_project {
         QuotaProject::Named(project) => project,
-        QuotaProject::Current(source) => SourcedValue {
-            value: "the project of the calls".to_owned(),
-            source,
-        },
+        QuotaProject::Current(source) => SourcedValue::new("the project of the calls", source),
     }
 }
 
@@ -88,33 +77,23 @@ fn find_compute_setting(settings: &Settings, gcloud: &GcloudConfiguration, key: 
 }
 
 fn find_universe(credentials: &CredentialSource) -> Option<SourcedValue> {
-    Some(SourcedValue {
-        value: credentials.universe()?.to_owned(),
-        source: credentials.description().source,
-    })
-}
-
-fn default_universe() -> SourcedValue {
-    SourcedValue {
-        value: DEFAULT_UNIVERSE.to_owned(),
-        source: "default".to_owned(),
-    }
+    Some(SourcedValue::new(
+        credentials.universe()?.to_owned(),
+        credentials.description().source,
+    ))
 }
 
 fn find_authorities(environment: &Environment) -> Option<SourcedValue> {
     let file = SourcedValue::from_variable(environment, "SSL_CERT_FILE");
     let file_or_folder = file.or_else(|| SourcedValue::from_variable(environment, "SSL_CERT_DIR"))?;
-    Some(SourcedValue {
-        value: path_text(&file_or_folder.value),
-        source: file_or_folder.source,
-    })
+    Some(SourcedValue::new(
+        path_text(&file_or_folder.value),
+        file_or_folder.source,
+    ))
 }
 
 fn find_proxy(environment: &Environment) -> Option<SourcedValue> {
-    list_proxies(environment).into_iter().find_map(|proxy| {
-        Some(SourcedValue {
-            value: shown_proxy(&proxy.value.parse().ok()?),
-            source: proxy.source,
-        })
-    })
+    list_proxies(environment)
+        .into_iter()
+        .find_map(|proxy| Some(SourcedValue::new(shown_proxy(&proxy.value.parse().ok()?), proxy.source)))
 }

@@ -61,7 +61,6 @@ pub(super) struct CloudState<'a> {
     pub(super) faults: &'a Result<Faults>,
 }
 
-/// Changes the targets in a region.
 async fn change_in_region(
     cloud: CloudState<'_>,
     change: Change<'_>,

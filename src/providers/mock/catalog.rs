@@ -3,14 +3,10 @@
 use crate::catalog::{DEFAULT_IMAGE, IMAGE_ALIASES, ImageAlias, image_alias, sort_aliases_by_similarity};
 use crate::cloud::{self, Architecture, Error, Gpu, MachineRequirements, ProviderKind, Result, quoted};
 
-/// A machine type.
 #[derive(Debug, PartialEq)]
 pub(super) struct MachineType {
-    /// Its name.
     pub(super) name: &'static str,
-    /// Virtual CPUs.
     pub(super) cpus: u32,
-    /// Memory in GiB.
     pub(super) memory_gib: f64,
     /// Instruction set.
     pub(super) architecture: Architecture,
@@ -66,7 +62,6 @@ impl MachineType {
         if spot { self.price * SPOT_FACTOR } else { self.price }
     }
 
-    /// Converts the machine type.
     pub(super) fn to_machine_type(&self) -> cloud::MachineType {
         cloud::MachineType {
             name: self.name.to_owned(),
@@ -83,7 +78,6 @@ impl MachineType {
     }
 }
 
-/// Returns every machine type.
 pub(super) fn list_machine_types() -> Vec<cloud::MachineType> {
     MACHINE_TYPES.iter().map(MachineType::to_machine_type).collect()
 }
@@ -116,12 +110,10 @@ pub(super) fn select_machine_type(
     .with_hint("leave the machine type out to get the cheapest one that fits"))
 }
 
-/// An image.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Image {
     /// The id, `img-<alias>-<architecture>`.
     pub(super) id: String,
-    /// The alias of the image.
     pub(super) alias: &'static str,
     /// The size of its disk in GiB, which is the smallest disk for the image.
     pub(super) disk_gib: u32,
@@ -171,7 +163,6 @@ fn parse_image_id(id: &str) -> Option<(&'static ImageAlias, Architecture)> {
     exists_for(alias, architecture).then_some((alias, architecture))
 }
 
-/// Returns every image.
 pub(super) fn list_images() -> Vec<cloud::Image> {
     let image = |alias: &ImageAlias, architecture| cloud::Image {
         provider: ProviderKind::Mock,

@@ -39,9 +39,7 @@ pub(super) struct Fault {
 /// The region and zone of a call, as far as they are known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct FaultSite<'a> {
-    /// The region.
     pub(super) region: Option<&'a str>,
-    /// The zone.
     pub(super) zone: Option<&'a str>,
 }
 
@@ -54,7 +52,6 @@ impl<'a> FaultSite<'a> {
         }
     }
 
-    /// Means a zone.
     pub(super) fn zone(region: &'a str, zone: &'a str) -> Self {
         Self {
             region: Some(region),
@@ -111,7 +108,6 @@ impl Fault {
     }
 }
 
-/// The injected faults.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<Fault>);
 

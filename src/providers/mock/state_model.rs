@@ -41,38 +41,26 @@ impl Default for State {
     }
 }
 
-/// One instance.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StoredInstance {
     /// The id: `m-` and 16 hexadecimal digits.
     pub(super) id: String,
-    /// Its name.
     pub(super) name: String,
     /// The token of the call that created it.
     pub(super) token: String,
-    /// The region it is in.
     pub(super) region: String,
-    /// The zone it is in.
     pub(super) zone: String,
-    /// Machine type.
     pub(super) machine_type: String,
-    /// Id of its image.
     pub(super) image: String,
-    /// Boot disk in GiB.
     pub(super) disk_gib: u32,
-    /// Type of the boot disk.
     pub(super) disk_type: String,
-    /// Network.
     pub(super) network: String,
-    /// Subnet.
     pub(super) subnet: String,
-    /// Firewalls.
     pub(super) firewalls: Vec<String>,
     /// The open ports. Files of versions without ingress rules lack them.
     #[serde(rename = "openings", default, skip_serializing_if = "Vec::is_empty")]
     pub(super) ingress_rules: Vec<String>,
-    /// The identity that it acts as.
     pub(super) identity: Option<String>,
     /// The key to log in with: a name, or a public key.
     pub(super) ssh_key: Option<String>,
@@ -86,7 +74,6 @@ pub(super) struct StoredInstance {
     pub(super) labels: Labels,
     /// The public address that it has while it runs.
     pub(super) public_ip: Option<String>,
-    /// Private address.
     pub(super) private_ip: String,
     /// When it was created.
     pub(super) created_at: Timestamp,
@@ -113,7 +100,6 @@ pub(super) fn expiry_time(created_at: Timestamp, ttl: Duration) -> Result<Timest
 }
 
 impl StoredInstance {
-    /// Returns its ref.
     pub(super) fn reference(&self) -> InstanceRef {
         Instance::with_id_only(ProviderKind::Mock, self.region.clone(), self.id.clone()).reference
     }
@@ -137,9 +123,6 @@ impl StoredInstance {
     }
 
     /// Sets its TTL, which counts from its creation.
-    ///
-    /// # Errors
-    /// As [`expiry_time`].
     pub(super) fn set_ttl(&mut self, ttl: Duration) -> Result<()> {
         self.ends_at = Some(expiry_time(self.created_at, ttl)?);
         self.labels.insert(LABEL_TTL.to_owned(), format_duration(ttl));
@@ -287,7 +270,6 @@ pub(super) fn public_address(number: u32) -> String {
     }
 }
 
-/// Returns a private address.
 pub(super) fn private_address(number: u32) -> String {
     format!(
         "10.{}.{}.{}",

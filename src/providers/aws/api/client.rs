@@ -37,7 +37,6 @@ use crate::settings::Settings;
 
 const BEHAVIOR: fn() -> BehaviorVersion = BehaviorVersion::v2026_01_12;
 
-/// The clients of one run.
 pub(crate) struct Clients {
     settings: Settings,
     clock: ServerTime,

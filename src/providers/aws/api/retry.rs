@@ -181,7 +181,6 @@ fn read_connect_timeout(configuration: &Configuration) -> Result<Duration> {
     }
 }
 
-/// The progress of a call.
 #[derive(Clone, Copy, Debug)]
 struct Progress {
     started_at: Instant,
@@ -292,7 +291,6 @@ pub(crate) struct ChangeFailure<E> {
     pub(crate) error: SdkError<E>,
     /// Whether an attempt got no response and may still take effect.
     pub(crate) unanswered: bool,
-    /// Whether an attempt may have taken effect.
     pub(crate) may_have_taken_effect: bool,
 }
 

@@ -145,9 +145,11 @@ fn find_in_services(configuration: &Configuration, key: &str) -> Result<Option<S
         );
         return Err(Error::invalid(message).with_hint(format!("add a section [services {name}]")));
     };
-    Ok(section.get_nested(key, "endpoint_url").map(|setting| SourcedValue {
-        value: setting.value.clone(),
-        source: format!("{}, [services {}]", setting.source, named.value),
+    Ok(section.get_nested(key, "endpoint_url").map(|setting| {
+        SourcedValue::new(
+            setting.value.clone(),
+            format!("{}, [services {}]", setting.source, named.value),
+        )
     }))
 }
 

@@ -107,9 +107,11 @@ impl Configuration {
 
     /// A key of the profile of this run.
     pub(super) fn key(&self, name: &str) -> Option<SourcedValue> {
-        self.section()?.get(name).map(|setting| SourcedValue {
-            value: setting.value.clone(),
-            source: format!("{}, [{}]", setting.source, section_name(&self.profile.name)),
+        self.section()?.get(name).map(|setting| {
+            SourcedValue::new(
+                setting.value.clone(),
+                format!("{}, [{}]", setting.source, section_name(&self.profile.name)),
+            )
         })
     }
 
@@ -159,7 +161,6 @@ pub(super) fn setting_name(setting: &SourcedValue, key: &str) -> String {
     }
 }
 
-/// The error for a setting with an invalid value.
 pub(super) fn invalid_value_error(setting: &SourcedValue, key: &str, expected: &str) -> Error {
     let name = setting_name(setting, key);
     Error::invalid(format!("{name} is {}, which is not {expected}", quoted(&setting.value)))

@@ -31,7 +31,6 @@ pub(crate) struct Connection {
     ssl_variable_error: Option<Error>,
 }
 
-/// A proxy server.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Proxy {
     /// The address, with user and password if it has them.
@@ -83,7 +82,6 @@ impl Connection {
         })
     }
 
-    /// The same without proxies.
     pub(crate) fn without_proxies(&self) -> Self {
         Self {
             authorities: self.authorities.clone(),

@@ -185,7 +185,6 @@ fn with_leftovers(error: Error, all: &[Instance]) -> Error {
     error.with_leftovers(alive.map(|found| &found.reference))
 }
 
-/// The result of the search for instances.
 enum SearchResult {
     All(Vec<Instance>),
     /// Some members of a group, although EC2 launches all or none.

@@ -373,13 +373,7 @@ mod tests {
     use super::*;
 
     fn spec() -> InstanceSpec {
-        InstanceSpec::new(
-            "web-1".parse().unwrap(),
-            Location {
-                region: "us-east-1".into(),
-                zone: None,
-            },
-        )
+        InstanceSpec::new("web-1".parse().unwrap(), Location::in_region("us-east-1"))
     }
 
     fn refusal(change: impl FnOnce(&mut InstanceSpec)) -> Error {

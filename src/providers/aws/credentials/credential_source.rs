@@ -16,7 +16,6 @@ use crate::settings::{Settings, SourcedValue};
 
 const NO_KEYS_HINT: &str = "sign in with `aws configure` or `aws sso login`, or set AWS_PROFILE";
 
-/// One source of credentials.
 #[derive(Clone, Debug)]
 pub(crate) enum CredentialSource {
     Environment,

@@ -24,7 +24,6 @@ use crate::providers::aws::api::xml_reader::XmlReader;
 /// The document that the SDK gets instead of one that was read already.
 const EMPTY_RESPONSE_XML: &str = "<DescribeInstancesResponse/>";
 
-/// A page of instances.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
     pub(crate) instances: Vec<Instance>,
@@ -326,7 +325,6 @@ mod tests {
         }
     }
 
-    /// The page as the SDK reads it.
     async fn read_with_sdk(document: &str) -> Page {
         let config = aws_sdk_ec2::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())

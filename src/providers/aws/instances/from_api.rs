@@ -96,7 +96,6 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
     })
 }
 
-/// The instance ref of an instance.
 pub(crate) fn instance_ref(region: &str, id: &str) -> InstanceRef {
     InstanceRef {
         provider: ProviderKind::Aws,

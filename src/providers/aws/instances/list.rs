@@ -93,7 +93,6 @@ pub(crate) async fn describe_instance(
     Err(Error::not_found(target).at(ErrorLocation::new(ProviderKind::Aws, region)))
 }
 
-/// Reads the console output of an instance.
 pub(crate) async fn console_output(client: &Client, target: &InstanceRef) -> Result<Vec<u8>> {
     let ask = |latest: bool| {
         tracing::debug!(operation = "GetConsoleOutput", place = target.scope, latest, "call");

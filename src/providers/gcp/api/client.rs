@@ -82,9 +82,7 @@ struct SdkClients {
 /// A zone that the project can use.
 #[derive(Debug)]
 pub(crate) struct ZoneEntry {
-    /// Its name.
     pub(crate) name: String,
-    /// The region it is in.
     pub(crate) region: String,
     /// Whether it takes new instances.
     pub(crate) is_up: bool,

@@ -84,10 +84,6 @@ async fn wait_once(client: &Client, zone: &str, name: &str) -> Result<Option<Ope
     Ok(answer.ok())
 }
 
-/// Reads the status of an operation.
-///
-/// # Errors
-/// Those of the call.
 pub(crate) async fn get_operation(client: &Client, zone: &str, name: &str) -> Result<Operation> {
     let project = client.project().await?;
     if zone.is_empty() {

@@ -65,14 +65,11 @@ const fn source(
     }
 }
 
-/// An image that exists.
 #[derive(Debug)]
 pub(crate) struct ResolvedImage {
     /// `projects/P/global/images/NAME`.
     pub(crate) path: String,
-    /// The project of the image.
     pub(crate) project: String,
-    /// The name of the image.
     pub(crate) name: String,
     /// The smallest disk for the image, in GiB.
     pub(crate) disk_gib: Option<u32>,
@@ -154,7 +151,6 @@ fn check_architecture(image: &Image, wanted: &str, architecture: Architecture) -
     .with_hint("use a machine type of the image's architecture, or another image"))
 }
 
-/// Makes the resolved image of an API image.
 pub(crate) fn to_resolved_image(image: Image, project: &str, wanted: &str) -> ResolvedImage {
     let name = image.name.unwrap_or_else(|| last_segment(wanted).to_owned());
     ResolvedImage {
@@ -174,9 +170,6 @@ async fn find_image(client: &Client, project: &str, name: &str) -> Result<Option
 }
 
 /// Finds the newest image of a family; `None` if the family has none.
-///
-/// # Errors
-/// Those of the call.
 pub(crate) async fn find_newest_of_family(client: &Client, project: &str, family: &str) -> Result<Option<Image>> {
     let images = client.images().await?;
     let answer = client.read("look up the image family", NO_ZONE, || {

@@ -70,9 +70,6 @@ async fn list_in_zone(client: &Client, zone: &str) -> Result<Vec<ApiMachineType>
 }
 
 /// Lists the newest images of the aliases, which are the same in every region. An alias without an image is left out.
-///
-/// # Errors
-/// Those of the calls.
 pub(super) async fn list_images(client: &Client) -> Result<Vec<Image>> {
     let families = IMAGE_SOURCES.iter().flat_map(|source| {
         let family = move |architecture| Some((source, architecture, source.name_for(architecture)?));

@@ -4,7 +4,6 @@ use super::gcloud_config::{GcloudConfiguration, SourcedValue};
 use crate::cloud::{Error, Result};
 use crate::providers::common::endpoint_address::{is_host, shown_address};
 
-/// An API of Google.
 pub(crate) struct GoogleApi {
     /// Its name in the default address, and in the gcloud property that changes the address.
     pub(crate) name: &'static str,

@@ -19,7 +19,6 @@ pub(crate) struct GcloudConfiguration {
     properties: BTreeMap<(String, String), FileProperty>,
 }
 
-/// A property that a file sets.
 struct FileProperty {
     value: String,
     path: PathBuf,
@@ -76,10 +75,10 @@ impl GcloudConfiguration {
             return None;
         }
         let file = self.environment.display_path(&property.path);
-        Some(SourcedValue {
-            value: property.value.clone(),
-            source: format!("{file}:{}, [{section}]", property.line),
-        })
+        Some(SourcedValue::new(
+            property.value.clone(),
+            format!("{file}:{}, [{section}]", property.line),
+        ))
     }
 
     /// Returns the value of a property, such as `("compute", "zone")`.

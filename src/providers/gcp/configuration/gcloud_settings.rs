@@ -148,10 +148,10 @@ fn find_setting(
     if located.variable_name().is_some() {
         return Some(located);
     }
-    Some(SourcedValue {
-        source: format!("{} ({})", setting.name, located.source),
-        value: located.value,
-    })
+    Some(SourcedValue::new(
+        located.value,
+        format!("{} ({})", setting.name, located.source),
+    ))
 }
 
 /// Says whether a value turns a setting off. gcloud's words for no are False, No, Off and 0, in any case.

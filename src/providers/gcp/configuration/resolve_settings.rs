@@ -164,14 +164,11 @@ pub(crate) fn resolve_endpoint(
     universe: Option<&str>,
 ) -> Result<SourcedValue> {
     match api.address_setting(gcloud) {
-        Some(setting) => Ok(SourcedValue {
-            value: parse_endpoint(&setting, api)?,
-            source: setting.source,
-        }),
-        None => Ok(SourcedValue {
-            value: format!("https://{}.{}", api.name, universe.unwrap_or(DEFAULT_UNIVERSE)),
-            source: "default".to_owned(),
-        }),
+        Some(setting) => Ok(SourcedValue::new(parse_endpoint(&setting, api)?, setting.source)),
+        None => Ok(SourcedValue::new(
+            format!("https://{}.{}", api.name, universe.unwrap_or(DEFAULT_UNIVERSE)),
+            "default",
+        )),
     }
 }
 
@@ -182,10 +179,7 @@ mod tests {
     #[test]
     fn text_that_is_no_service_account_is_refused() {
         for value in ["deployer", "a@b", "a@b.test/x", ",", "a b@c.test", "a@p.test,nope"] {
-            let setting = SourcedValue {
-                value: value.to_owned(),
-                source: "here".to_owned(),
-            };
+            let setting = SourcedValue::new(value.to_owned(), "here");
             assert!(Impersonation::parse(&setting).is_err(), "{value}");
         }
     }

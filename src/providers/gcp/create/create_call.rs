@@ -209,7 +209,6 @@ impl CreateCall<'_> {
         }
     }
 
-    /// Returns the refs of API instances.
     pub(crate) fn instance_refs(&self, instances: &[model::Instance]) -> Vec<InstanceRef> {
         let named = instances.iter().filter_map(|api| Some((api.name.as_deref()?, api.id?)));
         named.map(|(name, id)| self.instance_ref(name, id)).collect()

@@ -37,9 +37,7 @@ const ID_VERSION: &str = "cloudctl-2";
 pub(crate) struct Request {
     /// What the call would create.
     pub(crate) preview: LaunchPreview,
-    /// The project of the call.
     pub(crate) project: String,
-    /// The zone of the call.
     pub(crate) zone: String,
     /// The id of this call: equal in every repetition of it, and in no other call.
     pub(crate) request_id: String,
@@ -47,7 +45,6 @@ pub(crate) struct Request {
     pub(crate) body: Instance,
     /// The firewall rules that open its ports.
     pub(crate) firewall_rules: Option<FirewallRules>,
-    /// Its machine type.
     pub(crate) machine_type: MachineType,
 }
 
@@ -102,10 +99,7 @@ pub(crate) async fn prepare_request(client: &Client, spec: &InstanceSpec, genera
     let preview = LaunchPreview {
         provider: ProviderKind::Gcp,
         name: spec.name.clone(),
-        location: Location {
-            region: spec.location.region.clone(),
-            zone: Some(zone.clone()),
-        },
+        location: Location::in_zone(spec.location.region.clone(), zone.clone()),
         machine_type: type_name.to_owned(),
         cpus: api_machine_type.guest_cpus.map(|_| machine.cpus),
         memory_gib: api_machine_type.memory_mb.map(|_| machine.memory_gib),
@@ -299,13 +293,7 @@ pub(crate) mod tests {
 
     /// A spec with only a name and a region.
     pub(in crate::providers::gcp) fn spec(name: &str) -> InstanceSpec {
-        InstanceSpec::new(
-            name.parse().unwrap(),
-            Location {
-                region: "us-central1".into(),
-                zone: None,
-            },
-        )
+        InstanceSpec::new(name.parse().unwrap(), Location::in_region("us-central1"))
     }
 
     fn image() -> ResolvedImage {

@@ -28,7 +28,6 @@ pub(crate) fn is_available(environment: &Environment) -> bool {
             .is_ok_and(|name| name.trim() == "Google Compute Engine")
 }
 
-/// The connection to the metadata server.
 #[derive(Clone, Debug)]
 pub(crate) struct MetadataServer {
     host: String,
@@ -93,7 +92,6 @@ impl MetadataServer {
     }
 }
 
-/// Tokens of the metadata server.
 pub(crate) struct MetadataToken {
     server: MetadataServer,
     universe: Option<String>,

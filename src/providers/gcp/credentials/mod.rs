@@ -85,7 +85,6 @@ pub(super) fn find_credentials(
     Ok(None)
 }
 
-/// Makes the error for missing credentials.
 pub(super) fn missing_credentials_error() -> Error {
     Error::new(ErrorKind::Unauthenticated, "no Google Cloud credentials found").with_hint(HOW_TO_LOG_IN)
 }
@@ -174,10 +173,7 @@ impl CredentialSource {
     pub(super) fn project(&self) -> Option<SourcedValue> {
         let Self::File(file) = self else { return None };
         let value = file.text("project_id").or_else(|| file.text("quota_project_id"))?;
-        Some(SourcedValue {
-            value: value.to_owned(),
-            source: file.source.clone(),
-        })
+        Some(SourcedValue::new(value.to_owned(), file.source.clone()))
     }
 
     /// Returns the universe that the credentials name.
@@ -205,18 +201,12 @@ impl CredentialSource {
     /// Describes the credentials and where they were found, without a secret.
     pub(super) fn description(&self) -> SourcedValue {
         match self {
-            Self::Token(_, source) => SourcedValue {
-                value: "access token".to_owned(),
-                source: source.clone(),
-            },
-            Self::File(file) => SourcedValue {
-                value: format!("{} in {}", file.file_type.name(), file.name),
-                source: file.source.clone(),
-            },
-            Self::MetadataServer => SourcedValue {
-                value: "service account of this machine".to_owned(),
-                source: "metadata server".to_owned(),
-            },
+            Self::Token(_, source) => SourcedValue::new("access token", source.clone()),
+            Self::File(file) => SourcedValue::new(
+                format!("{} in {}", file.file_type.name(), file.name),
+                file.source.clone(),
+            ),
+            Self::MetadataServer => SourcedValue::new("service account of this machine", "metadata server"),
         }
     }
 }

@@ -27,9 +27,6 @@ const CONCURRENT_ZONES: usize = 10;
 const MAX_CREATION_GAP: SignedDuration = SignedDuration::from_mins(5);
 
 /// Finds the disks of terminated instances that still exist. Waits for those that are deleted with their instance.
-///
-/// # Errors
-/// Those of any call.
 pub(crate) async fn find_orphaned_disks(client: &Client, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
     let mut zones: BTreeMap<&str, Vec<(&Instance, &Disk)>> = BTreeMap::new();
     for instance in gone {

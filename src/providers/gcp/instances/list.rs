@@ -24,7 +24,6 @@ use crate::providers::gcp::api::zone_operations;
 use crate::providers::gcp::catalog::machine_types;
 use crate::providers::gcp::labels::is_resource_name;
 
-/// A page that was read.
 struct PageResult {
     instances: Vec<Instance>,
     unanswered: UnansweredZones,

@@ -306,7 +306,6 @@ async fn delete_rule(client: &Client, name: &str) -> Result<()> {
     }
 }
 
-/// An instance with one of the tags.
 struct TaggedInstance {
     id: String,
     zone: String,
@@ -325,9 +324,6 @@ struct TagUse {
 
 /// Finds every instance of the project that has one of these tags. The API cannot filter by tags, so all instances are
 /// read, with little more than their tags.
-///
-/// # Errors
-/// Those of the calls.
 async fn find_tag_use(client: &Client, tags: &BTreeSet<String>) -> Result<TagUse> {
     let (project, instances) = (client.project().await?, client.tags().await?);
     let fetch = |token: Option<String>| {
