@@ -186,10 +186,10 @@ impl SetupValue {
 impl Instance {
     /// The value of a label. It also finds the label that repeats the name, which [`labels`](Self::labels) leaves out.
     pub fn label(&self, key: &str) -> Option<&String> {
-        let is_name = || self.name_label == Some(key);
-        self.labels
-            .get(key)
-            .or_else(|| self.name.as_ref().filter(|_| is_name()))
+        match self.labels.get(key) {
+            None if self.name_label == Some(key) => self.name.as_ref(),
+            value => value,
+        }
     }
 
     /// Creates an instance with nothing but its id and its scope: the region or zone that the id is unique in.

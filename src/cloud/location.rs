@@ -53,14 +53,18 @@ pub struct Location {
 impl Location {
     /// A region without a zone.
     pub fn in_region(region: impl Into<String>) -> Self {
-        let (region, zone) = (region.into(), None);
-        Self { region, zone }
+        Self {
+            region: region.into(),
+            zone: None,
+        }
     }
 
     /// A zone of a region.
     pub fn in_zone(region: impl Into<String>, zone: impl Into<String>) -> Self {
-        let (region, zone) = (region.into(), Some(zone.into()));
-        Self { region, zone }
+        Self {
+            region: region.into(),
+            zone: Some(zone.into()),
+        }
     }
 
     /// The scope that a name is unique in: the region, even if the location has a zone.

@@ -11,7 +11,6 @@ use crate::cloud::{
 };
 use crate::shutdown::Shutdown;
 
-/// A change of instances that exist.
 #[derive(Clone, Copy)]
 pub(super) enum Change<'a> {
     /// Apply an action.

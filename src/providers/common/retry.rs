@@ -31,7 +31,6 @@ impl Backoff {
     }
 }
 
-/// The limits of the retries of one call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RetryPolicy {
     /// The call is given up after this time. Waiting for the rate limiter does not count.
@@ -46,7 +45,6 @@ pub(crate) struct RetryPolicy {
     pub(crate) throttled_backoff: Backoff,
 }
 
-/// How an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AttemptResult {
     /// The cloud refused the call; the same call would be refused again.
@@ -68,7 +66,6 @@ pub(crate) enum AttemptResult {
 #[derive(Debug)]
 pub(crate) struct FailedAttempt<E> {
     pub(crate) error: E,
-    /// How it failed.
     pub(crate) result: AttemptResult,
     /// How long the cloud asks to wait before the next attempt.
     pub(crate) retry_after: Option<Duration>,
@@ -77,7 +74,6 @@ pub(crate) struct FailedAttempt<E> {
 /// A call that failed, and what its attempts may have done.
 #[derive(Debug)]
 pub(crate) struct CallFailure<E> {
-    /// The error of the last attempt.
     pub(crate) error: E,
     /// Whether an attempt got no answer, so that it may still take effect.
     pub(crate) unanswered: bool,

@@ -16,7 +16,6 @@ use crate::cloud::{
 };
 use crate::providers::common::batch_calls::{IndexedResults, group_by_location, outcomes_in_order};
 
-/// A change of an existing instance.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Change<'a> {
     /// Apply an action.
@@ -28,7 +27,6 @@ pub(super) enum Change<'a> {
 }
 
 impl Change<'_> {
-    /// Returns the verb of the change.
     fn as_str(self) -> &'static str {
         match self {
             Self::Action(action) => action.as_str(),

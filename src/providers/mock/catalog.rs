@@ -8,7 +8,6 @@ pub(super) struct MachineType {
     pub(super) name: &'static str,
     pub(super) cpus: u32,
     pub(super) memory_gib: f64,
-    /// Instruction set.
     pub(super) architecture: Architecture,
     /// The number of GPUs, all of [`GPU_KIND`].
     pub(super) gpus: u32,
@@ -88,9 +87,6 @@ pub(super) fn find_machine_type(name: &str) -> Option<&'static MachineType> {
 }
 
 /// Selects the named machine type, or the default one, and checks that it meets the requirements.
-///
-/// # Errors
-/// `InvalidSpec` with the name and the types that exist.
 pub(super) fn select_machine_type(
     name: Option<&str>,
     requirements: &MachineRequirements,
@@ -120,9 +116,6 @@ pub(super) struct Image {
 }
 
 /// Selects the image of an alias or an id, or the default one, and checks that it runs on `machine`.
-///
-/// # Errors
-/// `InvalidSpec` for an unknown image, and for one that the machine type cannot run.
 pub(super) fn select_image(requested: Option<&str>, machine: &MachineType) -> Result<Image> {
     let name = requested.unwrap_or(DEFAULT_IMAGE);
     let architecture = machine.architecture;
@@ -202,9 +195,6 @@ const DISK_TYPES: [&str; 2] = ["ssd", "standard"];
 const MAX_DISK_GIB: u32 = 64 * 1024;
 
 /// Selects the named disk type, or the default one.
-///
-/// # Errors
-/// `InvalidSpec` with the name and the types that exist.
 pub(super) fn select_disk_type(requested: Option<&str>) -> Result<&'static str> {
     let name = requested.unwrap_or(DISK_TYPES[0]);
     DISK_TYPES.into_iter().find(|known| *known == name).ok_or_else(|| {
@@ -214,9 +204,6 @@ pub(super) fn select_disk_type(requested: Option<&str>) -> Result<&'static str> 
 }
 
 /// Selects the size of the boot disk in GiB: the one in the spec, or that of the image.
-///
-/// # Errors
-/// `InvalidSpec` for a disk that is too small for the image, or larger than any cloud has.
 pub(super) fn select_disk_gib(requested: Option<u32>, image: &Image) -> Result<u32> {
     let size = requested.unwrap_or(image.disk_gib);
     if size < image.disk_gib || size > MAX_DISK_GIB {

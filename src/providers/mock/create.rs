@@ -196,9 +196,6 @@ pub(super) struct ResolvedSpec {
 
 impl ResolvedSpec {
     /// Resolves a spec.
-    ///
-    /// # Errors
-    /// `InvalidSpec` with the value that this cloud does not have or accept.
     pub(super) fn resolve(spec: &InstanceSpec) -> Result<Self> {
         let (region, zone) = select_region_and_zone(spec)?;
         let machine = catalog::select_machine_type(spec.machine_type_to_use(), &spec.requirements)?;
@@ -243,8 +240,8 @@ impl ResolvedSpec {
             .cycle()
             .skip(first)
             .take(if is_bound { 1 } else { all.len() });
-        let location = |zone: &&str| Location::in_zone(self.region, *zone);
-        zones.map(location).collect()
+        let to_location = |zone: &&str| Location::in_zone(self.region, *zone);
+        zones.map(to_location).collect()
     }
 
     pub(super) fn into_preview(self, spec: &InstanceSpec) -> LaunchPreview {
@@ -383,7 +380,6 @@ fn select_ssh_key(spec: &InstanceSpec) -> Result<Option<String>> {
     Ok(Some(key.to_owned()))
 }
 
-/// The native options of the mock.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Options {

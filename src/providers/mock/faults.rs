@@ -113,9 +113,6 @@ pub(super) struct Faults(Vec<Fault>);
 
 impl Faults {
     /// Parses the value of `CLOUDCTL_MOCK`.
-    ///
-    /// # Errors
-    /// `InvalidSpec` with the unknown or malformed fault, and the known ones.
     pub(super) fn parse(text: Option<&str>) -> Result<Self> {
         text.unwrap_or_default()
             .split(',')
@@ -188,7 +185,6 @@ impl Faults {
         Some(error.at(site.location()))
     }
 
-    /// Returns the error that makes a start fail.
     pub(super) fn no_capacity_error(&self, site: FaultSite<'_>) -> Option<Error> {
         let fault = self.faults_at(site).find(|fault| fault.effect == Effect::Capacity)?;
         let message = format!(
@@ -251,9 +247,6 @@ pub(crate) const KNOWN: [&str; 10] = [
 const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Parses one fault.
-///
-/// # Errors
-/// `InvalidSpec` with the fault and the known ones.
 pub(crate) fn parse(text: &str) -> Result<Fault> {
     let (head, location) = match text.split_once('@') {
         Some((head, location)) => (head, Some(location)),

@@ -14,7 +14,6 @@ use crate::cloud::{
     NativeName, Ownership, ProviderKind, RESERVED_PREFIX, Result, SetupValue, format_duration, key_fingerprint,
 };
 
-/// The account of all instances.
 pub(super) const ACCOUNT: &str = "mock";
 /// The version of the file that this cloudctl reads and writes.
 pub(super) const SCHEMA: &str = "cloudctl-mock/1";
@@ -75,7 +74,6 @@ pub(super) struct StoredInstance {
     /// The public address that it has while it runs.
     pub(super) public_ip: Option<String>,
     pub(super) private_ip: String,
-    /// When it was created.
     pub(super) created_at: Timestamp,
     /// When it last started to boot.
     pub(super) booted_at: Timestamp,
@@ -90,9 +88,6 @@ pub(super) struct StoredInstance {
 }
 
 /// Computes when an instance expires by its TTL.
-///
-/// # Errors
-/// `InvalidSpec` if the TTL is too long for a timestamp.
 pub(super) fn expiry_time(created_at: Timestamp, ttl: Duration) -> Result<Timestamp> {
     SignedDuration::try_from(ttl)
         .and_then(|ttl| created_at.checked_add(ttl))
@@ -134,7 +129,6 @@ impl StoredInstance {
         self.ownership().managed
     }
 
-    /// Reads the management labels.
     fn ownership(&self) -> Ownership {
         Ownership::from_labels(&self.labels, NativeName::Tag(None))
     }
@@ -175,7 +169,7 @@ impl StoredInstance {
             architecture: machine.map(|machine| machine.architecture),
             image: Some(self.image.clone()),
             spot: self.spot,
-            public_ip: self.public_ip.clone().filter(|_| has_public_ip),
+            public_ip: if has_public_ip { self.public_ip.clone() } else { None },
             private_ip: (state != InstanceState::Terminated).then(|| self.private_ip.clone()),
             labels: self
                 .labels

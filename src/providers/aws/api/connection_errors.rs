@@ -58,7 +58,6 @@ fn format_address(uri: &Uri) -> String {
 /// Why there was no response.
 #[derive(Debug)]
 pub(crate) struct Unreachable {
-    /// The reason for messages, with the address.
     pub(crate) reason: String,
     /// The kind of the error, for a call that only reads.
     pub(crate) kind: ErrorKind,

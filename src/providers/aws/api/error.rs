@@ -314,7 +314,6 @@ fn describe_chain<E: OperationError>(error: &SdkError<E>) -> String {
     texts.join(": ")
 }
 
-/// The causes of an error, as text.
 #[derive(Debug)]
 struct Cause(String);
 

@@ -285,9 +285,7 @@ const CHANGE_POLICY: RetryPolicy = RetryPolicy {
     },
 };
 
-/// The failure of a changing call.
 pub(crate) struct ChangeFailure<E> {
-    /// The error of the last attempt.
     pub(crate) error: SdkError<E>,
     /// Whether an attempt got no response and may still take effect.
     pub(crate) unanswered: bool,

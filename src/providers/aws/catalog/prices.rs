@@ -66,6 +66,13 @@ struct Dimension {
     price: BTreeMap<String, String>,
 }
 
+/// What a price is for.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct PriceKey {
+    region: String,
+    machine_type: String,
+}
+
 /// Lists all on-demand prices, from every page of the price list.
 pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<PublishedPrice>> {
     let config = clients.config().await?;
@@ -104,7 +111,7 @@ pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<Publi
         call = call.filters(filter);
     }
     let mut pages = call.into_paginator().send();
-    let mut prices: BTreeMap<(String, String), f64> = BTreeMap::new();
+    let mut prices: BTreeMap<PriceKey, f64> = BTreeMap::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| translate(&error, Call::Read, FAILURE_PREFIX, PRICE_LIST_REGION))?;
         for entry in page.price_list() {
@@ -124,13 +131,13 @@ pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<Publi
             }
         }
     }
-    let price = |((region, machine_type), usd_per_hour)| PublishedPrice {
-        region,
-        machine_type,
+    let published_prices = prices.into_iter().map(|(key, usd_per_hour)| PublishedPrice {
+        region: key.region,
+        machine_type: key.machine_type,
         spot: false,
         usd_per_hour,
-    };
-    Ok(prices.into_iter().map(price).collect())
+    });
+    Ok(published_prices.collect())
 }
 
 /// Finds the current spot price; see [`CatalogSource::spot_price`](crate::cloud::CatalogSource::spot_price). Without a zone
@@ -156,7 +163,7 @@ pub(crate) async fn find_spot_price(client: &Client, location: &Location, machin
 }
 
 /// The key of an entry and its price in US dollars per hour; `None` if it is no plain instance in a region.
-fn read_price(entry: &Entry) -> Option<((String, String), f64)> {
+fn read_price(entry: &Entry) -> Option<(PriceKey, f64)> {
     let attributes = &entry.product.attributes;
     let has_value = |field: &str, value: &str| attributes.get(field).is_none_or(|actual| actual == value);
     let is_plain_linux = PLAIN_LINUX.iter().all(|(field, value)| has_value(field, value));
@@ -167,14 +174,16 @@ fn read_price(entry: &Entry) -> Option<((String, String), f64)> {
     let hourly = dimensions.filter(|dimension| dimension.unit == "Hrs");
     let prices = hourly.filter_map(|dimension| dimension.price.get("USD")?.parse::<f64>().ok());
     let usd = prices.filter(|usd| *usd > 0.0).max_by(f64::total_cmp)?;
-    let region = attributes.get("regionCode")?.clone();
-    let machine_type = attributes.get("instanceType")?.clone();
-    Some(((region, machine_type), usd))
+    let key = PriceKey {
+        region: attributes.get("regionCode")?.clone(),
+        machine_type: attributes.get("instanceType")?.clone(),
+    };
+    Some((key, usd))
 }
 
 /// The highest of the zones' latest prices.
 fn find_price_of_dearest_zone(history: &[SpotPrice]) -> Option<f64> {
-    let mut latest: HashMap<&str, (i64, f64)> = HashMap::new();
+    let mut latest_by_zone: HashMap<&str, (i64, f64)> = HashMap::new();
     for entry in history {
         let Some(Ok(price)) = entry.spot_price().map(str::parse::<f64>) else {
             continue;
@@ -184,12 +193,13 @@ fn find_price_of_dearest_zone(history: &[SpotPrice]) -> Option<f64> {
         }
         let seconds = entry.timestamp().map_or(i64::MIN, DateTime::secs);
         let zone = entry.availability_zone().unwrap_or_default();
-        let latest_of_zone = latest.entry(zone).or_insert((seconds, price));
-        if seconds > latest_of_zone.0 {
-            *latest_of_zone = (seconds, price);
+        let (latest_seconds, latest_price) = latest_by_zone.entry(zone).or_insert((seconds, price));
+        if seconds > *latest_seconds {
+            (*latest_seconds, *latest_price) = (seconds, price);
         }
     }
-    latest.into_values().map(|(_, price)| price).max_by(f64::total_cmp)
+    let latest_prices = latest_by_zone.into_values().map(|(_seconds, price)| price);
+    latest_prices.max_by(f64::total_cmp)
 }
 
 #[cfg(test)]
@@ -198,7 +208,7 @@ mod tests {
 
     use super::*;
 
-    fn read(attributes: Value, usd: &str) -> Option<((String, String), f64)> {
+    fn read(attributes: Value, usd: &str) -> Option<(PriceKey, f64)> {
         let mut all = json!({"instanceType": "m5.large", "regionCode": "us-east-1", "operatingSystem": "Linux",
             "tenancy": "Shared", "capacitystatus": "Used", "preInstalledSw": "NA", "locationType": "AWS Region"});
         all.as_object_mut()
@@ -213,7 +223,10 @@ mod tests {
 
     #[test]
     fn only_plain_instance_has_price() {
-        let key = ("us-east-1".to_owned(), "m5.large".to_owned());
+        let key = PriceKey {
+            region: "us-east-1".to_owned(),
+            machine_type: "m5.large".to_owned(),
+        };
         assert_eq!(read(json!({}), "0.0960000000"), Some((key, 0.096)));
         assert_eq!(read(json!({}), "0.0000000000"), None);
         for (field, value) in [

@@ -30,16 +30,18 @@ impl Endpoints {
     /// # Errors
     /// `InvalidSpec` that names the setting, for an invalid address or one that another setting excludes.
     pub(crate) fn from_configuration(configuration: &Configuration) -> Result<Self> {
-        let on = |switch: Option<(bool, SourcedValue)>| switch.and_then(|(is_on, setting)| is_on.then_some(setting));
-        let ignored = configuration.switch("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")?;
-        let use_fips = on(configuration.switch("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")?);
-        let use_dual_stack = on(configuration.switch("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")?);
+        let keep_if_on = |switch: Option<(bool, SourcedValue)>| match switch {
+            Some((true, setting)) => Some(setting),
+            Some((false, _)) | None => None,
+        };
+        let ignore_urls =
+            configuration.switch("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")?;
         let mut endpoints = Self {
-            use_fips,
-            use_dual_stack,
+            use_fips: keep_if_on(configuration.switch("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")?),
+            use_dual_stack: keep_if_on(configuration.switch("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")?),
             ..Self::default()
         };
-        if on(ignored).is_some() {
+        if keep_if_on(ignore_urls).is_some() {
             return Ok(endpoints);
         }
         let [ec2, sts, pricing] = SERVICES.map(|(variable, key)| find_endpoint(configuration, variable, key));
@@ -52,18 +54,10 @@ impl Endpoints {
                 check_address(&setting)?;
             }
         }
-        let custom = [&endpoints.ec2, &endpoints.sts, &endpoints.pricing]
-            .into_iter()
-            .flatten()
-            .next();
-        if let Some(custom) = custom {
-            check_is_off(&endpoints.use_fips, "use_fips_endpoint", "FIPS", custom)?;
-            check_is_off(
-                &endpoints.use_dual_stack,
-                "use_dualstack_endpoint",
-                "dual-stack",
-                custom,
-            )?;
+        let custom_addresses = [&endpoints.ec2, &endpoints.sts, &endpoints.pricing];
+        if let Some(first) = custom_addresses.into_iter().flatten().next() {
+            check_is_off(&endpoints.use_fips, "use_fips_endpoint", "FIPS", first)?;
+            check_is_off(&endpoints.use_dual_stack, "use_dualstack_endpoint", "dual-stack", first)?;
         }
         Ok(endpoints)
     }

@@ -23,7 +23,6 @@ use crate::settings::{Environment, Settings, SourcedValue};
 const PROFILE_VARIABLES: [&str; 2] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
 const DEFAULT_PROFILE: &str = "default";
 
-/// The profile of this run.
 #[derive(Clone, Debug)]
 pub(super) struct Profile {
     pub(super) name: String,

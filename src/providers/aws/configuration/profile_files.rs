@@ -57,7 +57,6 @@ impl Section {
     }
 }
 
-/// The content of both files.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProfileFiles {
     pub(crate) profiles: BTreeMap<String, Section>,

@@ -80,10 +80,12 @@ async fn read_launched(
     let [only] = launched else {
         let ids: Vec<&str> = launched.iter().map(|launched| launched.reference.id.as_str()).collect();
         for attempt in 1..=MAX_SEARCHES {
-            let listed =
-                list::list_matching(client, &spec.location.region, vec![build_filter("instance-id", &ids)]).await;
-            let listed = listed.unwrap_or_default().into_iter();
-            read.extend(listed.map(|instance| (instance.reference.id.clone(), instance)));
+            let filters = vec![build_filter("instance-id", &ids)];
+            if let Ok(instances) = list::list_matching(client, &spec.location.region, filters).await {
+                for instance in instances {
+                    read.insert(instance.reference.id.clone(), instance);
+                }
+            }
             let is_complete = |instance: &&Instance| instance.managed || instance.state.is_gone();
             if read.values().filter(is_complete).count() == launched.len() {
                 return;

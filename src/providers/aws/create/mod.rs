@@ -179,13 +179,14 @@ fn check_launched(
     started_at: Timestamp,
 ) -> Result<Option<Instance>> {
     if launched.state.is_gone() {
-        let reason = launched.state_reason.as_deref();
         let is_new = launched
             .created_at
             .is_some_and(|created| created >= started_at - CLOCK_SKEW);
-        return match reason
-            .and_then(|reason| launch_failure(reason).or_else(|| spot_reclaim(reason).filter(|_| is_new)))
-        {
+        let find_failure = |reason| match launch_failure(reason) {
+            None if is_new => spot_reclaim(reason),
+            failure => failure,
+        };
+        return match launched.state_reason.as_deref().and_then(find_failure) {
             Some((kind, code)) => Err(Error::new(
                 kind,
                 format!("ec2 created {} and terminated it at once: {code}", launched.reference),

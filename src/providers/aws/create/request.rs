@@ -55,7 +55,6 @@ pub(crate) struct Request {
     pub(crate) disk_type: VolumeType,
     pub(crate) options: Options,
     pub(crate) user_data: Option<Secret<Vec<u8>>>,
-    /// Whether a timer in the instance ends it.
     pub(crate) has_timer: bool,
 }
 
@@ -125,8 +124,8 @@ impl Request {
         groups: &[String],
         generation: u32,
     ) -> RunInstancesFluentBuilder {
-        let count = spec.members.as_ref().map_or(1, GroupMembers::len);
-        let count = i32::try_from(count).unwrap_or(i32::MAX);
+        let member_count = spec.members.as_ref().map_or(1, GroupMembers::len);
+        let count = i32::try_from(member_count).unwrap_or(i32::MAX);
         let tags = build_tags(spec, generation);
         let sdk_tags = Some(to_ec2_tags(&tags));
         let tag_specification = |resource| {
@@ -169,10 +168,12 @@ impl Request {
             call = call.instance_initiated_shutdown_behavior(ShutdownBehavior::Terminate);
         }
         if let Some(identity) = &spec.identity {
-            let profile = IamInstanceProfileSpecification::builder();
-            let profile = match identity.starts_with("arn:") {
-                true => profile.arn(identity),
-                false => profile.name(identity),
+            let builder = IamInstanceProfileSpecification::builder();
+            let is_arn = identity.starts_with("arn:");
+            let profile = if is_arn {
+                builder.arn(identity)
+            } else {
+                builder.name(identity)
             };
             call = call.iam_instance_profile(profile.build());
         }
@@ -243,8 +244,6 @@ impl Request {
     }
 }
 
-/// Refuses a requested key that Windows does not support: the key encrypts the password, which takes RSA.
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html>
 async fn check_requested_zone(client: &Client, spec: &InstanceSpec) -> Result<()> {
     match &spec.location.zone {
         Some(zone) => check_zone(client, &spec.location.region, zone).await,
@@ -262,6 +261,8 @@ async fn check_requested_key_pair(client: &Client, spec: &InstanceSpec) -> Resul
         .map(Some)
 }
 
+/// Refuses a requested key that Windows does not support: the key encrypts the password, which takes RSA.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html>
 fn check_windows_key(spec: &InstanceSpec, image: &ResolvedImage, key_pair: Option<KeyType>) -> Result<()> {
     let is_no_rsa_key = match &spec.ssh_key {
         Some(SshKey::PublicKey(key)) => !key.trim_start().starts_with("ssh-rsa "),
@@ -277,7 +278,6 @@ fn check_windows_key(spec: &InstanceSpec, image: &ResolvedImage, key_pair: Optio
     Ok(())
 }
 
-/// Warns about user data that the image ignores.
 fn warn_about_user_data(spec: &InstanceSpec, image: &ResolvedImage) {
     let reader = match image.is_windows {
         true => UserDataReader::Ec2Launch,

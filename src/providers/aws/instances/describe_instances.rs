@@ -221,17 +221,14 @@ fn read_items<T>(reader: &mut XmlReader<'_>, list: &str, read_item: ElementReade
     Some(items)
 }
 
-/// Reads the text of an element.
 fn read_string(reader: &mut XmlReader<'_>, element: &str) -> Option<String> {
     reader.read_text(element).map(Cow::into_owned)
 }
 
-/// Reads a word of an enum of the SDK.
 fn read_word<T: for<'word> From<&'word str>>(reader: &mut XmlReader<'_>, element: &str) -> Option<T> {
     Some(reader.read_text(element)?.as_ref().into())
 }
 
-/// Reads a number or a truth value.
 fn read_value<T: FromStr>(reader: &mut XmlReader<'_>, element: &str) -> Option<T> {
     reader.read_text(element)?.parse().ok()
 }

@@ -28,6 +28,8 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
     };
     let name = ownership.name.clone().or_else(|| tags.get(TAG_NAME).cloned());
     let state = instance.state().and_then(|state| state.name());
+    let is_gone = state.map(state_of).is_some_and(InstanceState::is_gone);
+    let state_reason = instance.state_reason().and_then(|reason| reason.code());
     let primary = instance
         .network_interfaces()
         .iter()
@@ -75,17 +77,12 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
         has_other_price: has_other_price(instance),
         setup: read_setup(instance),
         generation: ownership.generation,
-        state_reason: instance
-            .state_reason()
-            .and_then(|reason| reason.code())
-            .filter(|code| !code.is_empty())
-            .map(str::to_owned),
-        failure: instance
-            .state_reason()
-            .and_then(|reason| reason.code())
-            .filter(|_| state.map(state_of).is_some_and(InstanceState::is_gone))
-            .and_then(|reason| launch_failure(reason).or_else(|| spot_reclaim(reason)))
-            .map(|(kind, _)| kind),
+        state_reason: state_reason.filter(|code| !code.is_empty()).map(str::to_owned),
+        failure: if is_gone {
+            state_reason.and_then(failure_kind)
+        } else {
+            None
+        },
         native: native_fields(instance),
         labels: user_labels(&tags, &[name.as_deref(), group]),
         management_label_count: tags.keys().filter(|key| key.starts_with(RESERVED_PREFIX)).count(),
@@ -191,6 +188,11 @@ pub(crate) fn spot_reclaim(reason: &str) -> Option<(ErrorKind, &str)> {
         }
         _ => None,
     }
+}
+
+fn failure_kind(reason: &str) -> Option<ErrorKind> {
+    let (kind, _code) = launch_failure(reason).or_else(|| spot_reclaim(reason))?;
+    Some(kind)
 }
 
 /// The names of the security groups that cloudctl created for ingress rules.

@@ -218,9 +218,6 @@ impl Client {
     }
 
     /// Returns gcloud's configuration, after refusing settings that cloudctl cannot honour.
-    ///
-    /// # Errors
-    /// `InvalidSpec` that names such a setting, or a file that cannot be read.
     pub(crate) async fn gcloud_config(&self) -> Result<&GcloudConfiguration> {
         let read = || async {
             let gcloud = GcloudConfiguration::read(&self.settings.environment)?;
@@ -288,9 +285,6 @@ impl Client {
     }
 
     /// Returns the address of an API, without its base path and last slash.
-    ///
-    /// # Errors
-    /// `InvalidSpec` for a setting that is not an address.
     pub(crate) async fn resolve_endpoint(&self, api: &GoogleApi) -> Result<String> {
         let (gcloud, universe) = (self.gcloud_config().await?, self.universe().await?);
         let endpoint = resolve_settings::resolve_endpoint(gcloud, api, universe.as_deref())?;

@@ -29,9 +29,6 @@ impl GoogleApi {
 
 /// Parses the address of an API. Removes the last slash and the base path (`/compute/v1`), which the SDK adds by itself
 /// and gcloud's form (`https://host/compute/v1/`) contains.
-///
-/// # Errors
-/// `InvalidSpec` that names the setting, for text that is not the address of an API.
 pub(crate) fn parse_endpoint(setting: &SourcedValue, api: &GoogleApi) -> Result<String> {
     let SourcedValue { value, source } = setting;
     let endpoint_error = |why: &str| {

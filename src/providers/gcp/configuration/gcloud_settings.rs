@@ -16,7 +16,6 @@ const NO_CLIENT_CERTIFICATE: &str = "unset it: cloudctl shows no certificate of 
 const TOKEN_SERVER_IN_FILE: &str = "unset it: the credentials file itself names the server that gives tokens";
 const NO_RETRY_SETTING: &str = "unset it: cloudctl tries calls again by itself, for 50 to 60 seconds";
 
-/// All settings, by topic.
 pub(in crate::providers) const GCLOUD_SETTINGS: &[CloudToolSetting] = cloud_tool_settings! {
     Credentials {
         variable "GOOGLE_OAUTH_ACCESS_TOKEN" Honoured "this access token signs; it goes before all other credentials"
@@ -108,9 +107,6 @@ pub(in crate::providers) const GCLOUD_SETTINGS: &[CloudToolSetting] = cloud_tool
 };
 
 /// Checks that no unsupported setting is set, and that proxies and addresses are valid.
-///
-/// # Errors
-/// `InvalidSpec` that names the setting.
 pub(crate) fn check_gcloud_settings(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<()> {
     let environment = &settings.environment;
     refuse_unsupported(GCLOUD_SETTINGS, |setting| {

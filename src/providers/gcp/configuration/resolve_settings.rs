@@ -36,8 +36,6 @@ pub(crate) enum QuotaProject {
 }
 
 impl QuotaProject {
-    /// # Errors
-    /// `InvalidSpec` for text that is neither a project nor a supported word.
     pub(crate) fn resolve(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Self>> {
         let variable = SourcedValue::from_variable(&settings.environment, "GOOGLE_CLOUD_QUOTA_PROJECT");
         let Some(setting) = variable.or_else(|| gcloud.setting("billing", "quota_project")) else {
@@ -60,9 +58,6 @@ impl QuotaProject {
     }
 
     /// Makes the header value for a project.
-    ///
-    /// # Errors
-    /// `InvalidSpec` if the project does not fit into a header.
     pub(crate) fn header_value(project: &str) -> Result<HeaderValue> {
         HeaderValue::from_str(project)
             .map_err(|_| Error::invalid(format!("{} is not the id of a project", quoted(project))))
@@ -81,9 +76,6 @@ pub(crate) struct Impersonation {
 impl Impersonation {
     /// Parses gcloud's comma-separated list: the last account is impersonated, the others are the chain to it.
     /// <https://cloud.google.com/sdk/docs/properties>
-    ///
-    /// # Errors
-    /// `InvalidSpec` if one is not the address of a service account.
     pub(crate) fn parse(setting: &SourcedValue) -> Result<Self> {
         let parts = setting.value.split(',').map(str::trim);
         let accounts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
@@ -118,9 +110,6 @@ fn is_service_account(text: &str) -> bool {
 }
 
 /// Returns the service account to impersonate, if one is set.
-///
-/// # Errors
-/// `InvalidSpec` if it is not a service account.
 pub(crate) fn resolve_impersonation(gcloud: &GcloudConfiguration) -> Result<Option<Impersonation>> {
     match gcloud.setting("auth", "impersonate_service_account") {
         Some(setting) => Impersonation::parse(&setting).map(Some),
@@ -129,9 +118,6 @@ pub(crate) fn resolve_impersonation(gcloud: &GcloudConfiguration) -> Result<Opti
 }
 
 /// Returns the universe that is set.
-///
-/// # Errors
-/// `InvalidSpec` if it is not a domain.
 pub(crate) fn resolve_universe(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<SourcedValue>> {
     // The SDK reads this variable too, with all white space in it.
     let variable = SourcedValue::from_untrimmed_variable(&settings.environment, "GOOGLE_CLOUD_UNIVERSE_DOMAIN");
@@ -155,9 +141,6 @@ fn is_domain(text: &str) -> bool {
 }
 
 /// Returns the address of an API, without its base path and last slash: gcloud's setting, or the one in the universe.
-///
-/// # Errors
-/// `InvalidSpec` if the setting is not an address.
 pub(crate) fn resolve_endpoint(
     gcloud: &GcloudConfiguration,
     api: &GoogleApi,

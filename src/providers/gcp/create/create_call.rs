@@ -105,7 +105,6 @@ impl CreateCall<'_> {
         Err(self.name_taken_error("that name"))
     }
 
-    /// Makes the outcome of an instance that exists.
     pub(crate) async fn to_outcome(&self, api: model::Instance) -> Result<CreateOutcome> {
         let id = api.id;
         let instance = match to_instance_with_state(self.client, api).await {

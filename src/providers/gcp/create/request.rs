@@ -43,7 +43,6 @@ pub(crate) struct Request {
     pub(crate) request_id: String,
     /// The instance; for a group, everything that its members share.
     pub(crate) body: Instance,
-    /// The firewall rules that open its ports.
     pub(crate) firewall_rules: Option<FirewallRules>,
     pub(crate) machine_type: MachineType,
 }
@@ -247,9 +246,6 @@ fn build_service_account(spec: &InstanceSpec, options: &Options) -> Result<Optio
 
 /// Builds the scheduling of a new instance: spot capacity, run limit, and host maintenance. `migrates` says whether
 /// such a machine can move to another host while it runs.
-///
-/// # Errors
-/// `InvalidSpec` if the options ask to migrate and the machine cannot.
 pub(crate) fn build_scheduling(
     spec: &InstanceSpec,
     options: &Options,

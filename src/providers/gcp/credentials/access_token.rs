@@ -245,15 +245,11 @@ fn find_body(error: &(dyn std::error::Error + 'static)) -> Option<Value> {
 }
 
 /// Builds the HTTP client for a server that gives tokens.
-///
-/// # Errors
-/// `InvalidSpec` if no connection can be prepared.
 pub(crate) fn build_http_client(builder: reqwest::ClientBuilder, server: &str) -> Result<reqwest::Client> {
     let client = builder.build();
     client.map_err(|error| Error::invalid(format!("cannot prepare the connection to {server}")).with_source(error))
 }
 
-/// The answer of a server to a request for a token.
 pub(crate) struct TokenAnswer {
     pub(crate) status: u16,
     body: Option<Value>,
@@ -357,7 +353,6 @@ impl TokenError {
         }
     }
 
-    /// Makes the error for an HTTP status.
     pub(crate) fn from_status(status: u16, text: String) -> Self {
         match status {
             408 | 429 | 500.. => Self::transient(text),

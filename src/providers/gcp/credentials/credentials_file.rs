@@ -62,7 +62,6 @@ const UNSUPPORTED_TYPE: &str = "gdch_service_account";
 
 /// A credentials file that has been checked.
 pub(crate) struct CredentialsFile {
-    /// Its name, as messages show it.
     pub(crate) name: String,
     /// What names the file: a variable, a line of a file, or its own name.
     pub(crate) source: String,
@@ -80,7 +79,6 @@ pub(crate) fn is_content(value: &str) -> bool {
     may_be_secret(value) || looks_like_base64(value)
 }
 
-/// Makes the error for a missing file that a setting names.
 pub(crate) fn missing_file_error(setting: &SourcedValue) -> Error {
     let SourcedValue { value, source } = setting;
     let name = setting.variable_name().unwrap_or(source);

@@ -28,8 +28,6 @@ pub(crate) struct ImpersonatedToken {
 }
 
 impl ImpersonatedToken {
-    /// # Errors
-    /// `InvalidSpec` if no connection can be prepared.
     pub(crate) fn new(caller: Credentials, impersonation: Impersonation, endpoint: String) -> Result<Self> {
         Ok(Self {
             caller,

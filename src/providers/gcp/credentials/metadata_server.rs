@@ -35,8 +35,6 @@ pub(crate) struct MetadataServer {
 }
 
 impl MetadataServer {
-    /// # Errors
-    /// `InvalidSpec` if the variable for its address does not name a host.
     pub(crate) fn new(environment: &Environment) -> Result<Self> {
         let set = |variable| Some((variable, environment.get(variable)?.trim()));
         let (variable, host) = set("GCE_METADATA_HOST")

@@ -113,7 +113,6 @@ fn check_token(token: &str, source: String) -> Result<CredentialSource> {
     Ok(CredentialSource::Token(headers, source))
 }
 
-/// Reads the token in a file that a setting names.
 fn read_token_file(setting: &SourcedValue, environment: &Environment) -> Result<CredentialSource> {
     let path = &environment.expand_path(&setting.value);
     let shown = credentials_file::describe_setting(setting);
@@ -176,7 +175,6 @@ impl CredentialSource {
         Some(SourcedValue::new(value.to_owned(), file.source.clone()))
     }
 
-    /// Returns the universe that the credentials name.
     pub(super) fn universe(&self) -> Option<&str> {
         let Self::File(file) = self else { return None };
         file.text("universe_domain")

@@ -8,9 +8,6 @@ use crate::providers::gcp::configuration::resolve_settings::{DEFAULT_UNIVERSE, c
 use crate::settings::Settings;
 
 /// Returns the project that the settings name, or else the credentials.
-///
-/// # Errors
-/// `InvalidSpec` if it cannot be the name of a project.
 pub(crate) fn resolve_project(
     settings: &Settings,
     gcloud: &GcloudConfiguration,
@@ -33,9 +30,6 @@ pub(crate) fn resolve_project(
 
 /// Checks that the credentials belong to the universe that a setting names. Returns that universe, or else the one of a
 /// credentials file. `None` if neither says: the default universe, or that of the metadata server.
-///
-/// # Errors
-/// `InvalidSpec` if they belong to another one.
 pub(crate) fn check_universe(credentials: &CredentialSource, setting: Option<&SourcedValue>) -> Result<Option<String>> {
     let universe_of_file = match credentials {
         CredentialSource::File(_) => Some(credentials.universe().unwrap_or(DEFAULT_UNIVERSE)),
@@ -60,9 +54,6 @@ pub(crate) fn check_universe(credentials: &CredentialSource, setting: Option<&So
 
 /// Checks that the credentials belong to the account that a variable names. In gcloud's files this property selects one
 /// of gcloud's own logins; application default credentials have their own account.
-///
-/// # Errors
-/// `InvalidSpec` if the credentials name another account.
 pub(crate) fn check_account(settings: &Settings, credentials: &CredentialSource) -> Result<()> {
     let Some(account) = SourcedValue::from_variable(&settings.environment, "CLOUDSDK_CORE_ACCOUNT") else {
         return Ok(());

@@ -85,7 +85,7 @@ async fn find_in_zone(
 
 /// Lists the disks with these names that a failed create call left. The call was sent at `since`. Waits until they are
 /// deleted, for `timeout` at most.
-pub(crate) async fn left_by_failed_create(
+pub(crate) async fn find_leftover_disks(
     client: &Client,
     zone: &str,
     names: &[InstanceName],

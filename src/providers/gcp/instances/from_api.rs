@@ -139,7 +139,6 @@ fn to_state(status: Option<&Status>) -> InstanceState {
     }
 }
 
-/// Adds the data of the machine type.
 pub(crate) fn with_machine_type(mut instance: Instance, machine_type: &MachineType) -> Instance {
     instance.cpus = machine_type.guest_cpus.and_then(|cpus| cpus.try_into().ok());
     instance.memory_gib = machine_type.memory_mb.map(|memory| f64::from(memory) / 1024.0);

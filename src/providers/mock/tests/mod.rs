@@ -24,7 +24,6 @@ impl Clock for FakeClock {
     }
 }
 
-/// The one instance of a create call.
 fn created(outcome: CreateOutcome) -> Instance {
     match outcome {
         CreateOutcome::Created(mut instances) => instances.remove(0),
