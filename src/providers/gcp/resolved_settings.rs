@@ -46,14 +46,14 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
             credentials.and_then(find_account),
             "the credentials do not say",
         ),
-        ResolvedSetting::new("gcp.impersonate", impersonated_account, "not set"),
-        ResolvedSetting::new("gcp.quota_project", quota_project, "not set"),
-        ResolvedSetting::new("gcp.region", find_compute_setting(settings, gcloud, REGION), "not set"),
-        ResolvedSetting::new("gcp.zone", find_compute_setting(settings, gcloud, ZONE), "not set"),
+        ResolvedSetting::or_not_set("gcp.impersonate", impersonated_account),
+        ResolvedSetting::or_not_set("gcp.quota_project", quota_project),
+        ResolvedSetting::or_not_set("gcp.region", find_compute_setting(settings, gcloud, REGION)),
+        ResolvedSetting::or_not_set("gcp.zone", find_compute_setting(settings, gcloud, ZONE)),
         ResolvedSetting::new("gcp.endpoint", Some(endpoint), "default"),
         ResolvedSetting::new("gcp.universe", Some(universe_with_source), "default"),
         ResolvedSetting::new("gcp.ca_certs", find_authorities(environment), "the system's"),
-        ResolvedSetting::new("gcp.proxy", find_proxy(environment), "not set"),
+        ResolvedSetting::or_not_set("gcp.proxy", find_proxy(environment)),
     ])
 }
 

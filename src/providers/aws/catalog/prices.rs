@@ -104,8 +104,7 @@ pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<Publi
         let filter = Filter::builder()
             .r#type(FilterType::TermMatch)
             .field(field)
-            .value(value);
-        let filter = filter
+            .value(value)
             .build()
             .map_err(|error| Error::new(ErrorKind::Internal, format!("{FAILURE_PREFIX}: {error}")))?;
         call = call.filters(filter);
@@ -114,16 +113,8 @@ pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<Publi
     let mut prices: BTreeMap<PriceKey, f64> = BTreeMap::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| translate(&error, Call::Read, FAILURE_PREFIX, PRICE_LIST_REGION))?;
-        for entry in page.price_list() {
-            let entry: Entry = serde_json::from_str(entry).map_err(|error| {
-                Error::new(
-                    ErrorKind::Network,
-                    format!("{FAILURE_PREFIX}: an entry of the list cannot be read"),
-                )
-                .at(ErrorLocation::new(ProviderKind::Aws, PRICE_LIST_REGION))
-                .with_source(error)
-            })?;
-            if let Some((key, usd)) = read_price(&entry) {
+        for entry_text in page.price_list() {
+            if let Some((key, usd)) = read_price(&parse_entry(entry_text)?) {
                 // Of two prices for the same type, the higher one counts: it is better to show too much than too
                 // little.
                 let highest = prices.entry(key).or_insert(usd);
@@ -160,6 +151,15 @@ pub(crate) async fn find_spot_price(client: &Client, location: &Location, machin
         translate(&error, Call::Read, failure_prefix, region)
     })?;
     Ok(find_price_of_dearest_zone(&prices_since_now))
+}
+
+fn parse_entry(text: &str) -> Result<Entry> {
+    serde_json::from_str(text).map_err(|error| {
+        let message = format!("{FAILURE_PREFIX}: an entry of the list cannot be read");
+        Error::new(ErrorKind::Network, message)
+            .at(ErrorLocation::new(ProviderKind::Aws, PRICE_LIST_REGION))
+            .with_source(error)
+    })
 }
 
 /// The key of an entry and its price in US dollars per hour; `None` if it is no plain instance in a region.

@@ -81,10 +81,10 @@ impl<'a> InstanceEditor<'a> {
             Err(failure) => {
                 let (in_progress, is_uncertain) = (failure.unanswered, failure.is_uncertain());
                 let error = call_error(failure.error, &self.failure_prefix, zone);
-                return Err(match is_uncertain {
-                    true => EditError::Unknown { error, in_progress },
-                    false => EditError::Refused(error),
-                });
+                if is_uncertain {
+                    return Err(EditError::Unknown { error, in_progress });
+                }
+                return Err(EditError::Refused(error));
             }
         };
         if operation.target_id.is_some() && operation.target_id != api.id {
@@ -96,10 +96,15 @@ impl<'a> InstanceEditor<'a> {
             error,
             in_progress: true,
         })?;
-        match operation_error(&operation, &self.failure_prefix, zone) {
+        self.check_finished(&operation)
+    }
+
+    fn check_finished(&self, operation: &Operation) -> Result<(), EditError> {
+        let zone = &self.target.scope;
+        match operation_error(operation, &self.failure_prefix, zone) {
             Some(error) if operation.http_error_status_code == Some(412) => Err(EditError::Stale(error)),
             Some(error) => Err(EditError::Refused(error)),
-            None if is_done(&operation) => Ok(()),
+            None if is_done(operation) => Ok(()),
             None => {
                 let error = Error::new(
                     ErrorKind::Timeout,
