@@ -1,27 +1,9 @@
-//! Actions on instances, and how far a batch of them has come.
+//! Tracks which targets of a batch of changes were changed.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Error, ErrorKind, InstanceRef, Result, word_enum};
-
-word_enum! {
-    /// An action on instances that exist.
-    pub enum InstanceAction {
-        /// Starts stopped instances.
-        Start = "start",
-        /// Stops running instances and keeps their disks.
-        Stop = "stop",
-        /// Restarts running instances.
-        Reboot = "reboot",
-        /// Protects instances against termination.
-        Protect = "protect",
-        /// Removes that protection.
-        Unprotect = "unprotect",
-        /// Terminates instances.
-        Terminate = "terminate",
-    }
-}
+use super::{Error, ErrorKind, InstanceRef, Result};
 
 /// The outcome of one target of a batch.
 #[derive(Debug)]

@@ -215,13 +215,7 @@ mod tests {
     use crate::cloud::{Location, Secret};
 
     fn spec() -> InstanceSpec {
-        InstanceSpec::new(
-            "web-1".parse().unwrap(),
-            Location {
-                region: "us-east-1".into(),
-                zone: None,
-            },
-        )
+        InstanceSpec::new("web-1".parse().unwrap(), Location::in_region("us-east-1"))
     }
 
     #[test]

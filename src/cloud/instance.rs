@@ -145,9 +145,8 @@ pub struct Instance {
     /// Whether its price differs from that of its machine type with Linux: its system has a licence fee, or it has a
     /// dedicated host.
     pub has_other_price: bool,
-    /// The rest of its configuration by the flags' names. Each flag has a list of values, and each value all its
-    /// spellings: the first is shown, all are compared. What the listing does not have is left out.
-    pub setup: BTreeMap<&'static str, Vec<Vec<String>>>,
+    /// The rest of its configuration, as far as the listing has it.
+    pub setup: InstanceSetup,
     /// The generation of its name.
     pub generation: Option<u32>,
     /// The reason for its state in the cloud's own code, if the cloud gives one.
@@ -158,13 +157,39 @@ pub struct Instance {
     pub native: serde_json::Value,
 }
 
+/// The configuration of an instance by the flags' names, with the values of each flag.
+pub type InstanceSetup = BTreeMap<&'static str, Vec<SetupValue>>;
+
+/// A value of a flag, in all its spellings: the first is shown, all are compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SetupValue {
+    /// The spellings, such as the name and the id of a security group.
+    pub spellings: Vec<String>,
+}
+
+impl SetupValue {
+    /// A value with one spelling.
+    pub fn new(spelling: impl Into<String>) -> Self {
+        Self {
+            spellings: vec![spelling.into()],
+        }
+    }
+
+    /// A value with the spellings that are known.
+    pub fn from_known<'a>(spellings: impl IntoIterator<Item = Option<&'a str>>) -> Self {
+        Self {
+            spellings: spellings.into_iter().flatten().map(str::to_owned).collect(),
+        }
+    }
+}
+
 impl Instance {
     /// The value of a label. It also finds the label that repeats the name, which [`labels`](Self::labels) leaves out.
     pub fn label(&self, key: &str) -> Option<&String> {
-        let is_name = || self.name_label == Some(key);
-        self.labels
-            .get(key)
-            .or_else(|| self.name.as_ref().filter(|_| is_name()))
+        match self.labels.get(key) {
+            None if self.name_label == Some(key) => self.name.as_ref(),
+            value => value,
+        }
     }
 
     /// Creates an instance with nothing but its id and its scope: the region or zone that the id is unique in.
@@ -209,7 +234,7 @@ impl Instance {
             ingress_rules: Vec::new(),
             attached_gpu: None,
             has_other_price: false,
-            setup: BTreeMap::new(),
+            setup: InstanceSetup::new(),
             generation: None,
             state_reason: None,
             failure: None,

@@ -91,10 +91,9 @@ impl FromStr for InstanceName {
              hyphens, not ending in a hyphen",
             quoted(input)
         ));
-        let closest = Self::closest_valid_name(input).filter(|_| !may_be_secret(input));
-        Err(match closest {
-            Some(closest) => error.with_hint(format!("use {closest}")),
-            None => error.with_hint("give a name such as web-1, or leave it out to get a fresh one"),
+        Err(match Self::closest_valid_name(input) {
+            Some(closest) if !may_be_secret(input) => error.with_hint(format!("use {closest}")),
+            Some(_) | None => error.with_hint("give a name such as web-1, or leave it out to get a fresh one"),
         })
     }
 }

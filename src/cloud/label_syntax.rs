@@ -201,67 +201,77 @@ fn parse_requirement(text: &str) -> Parsed<'_, Requirement> {
     let text = text.trim_start();
     if let Some(negated) = text.strip_prefix('!') {
         let (key, after) = parse_key(negated)?;
-        return match is_at_end(after) {
-            true => Ok((Requirement::HasNot(key), after)),
-            false => Err(Fault::Syntax),
-        };
-    }
-    let (key, after) = parse_key(text)?;
-    if let Some(value) = after.strip_prefix("!=") {
-        check_excluded_value(&key, value)?;
-        let (value, after) = parse_value(value)?;
-        return match value {
-            Value::Text(value) => Ok((Requirement::NotIn(key, BTreeSet::from([value])), after)),
-            Value::Several { whole, first, others } => Err(Fault::Ambiguous(
-                format!(
-                    "-l {}",
-                    quote_for_shell(&format_label(&key, &whole).replacen('=', "!=", 1))
-                ),
-                format!("-l {key}!={first}{}", format_selectors(&others)),
-            )),
-        };
-    }
-    if let Some(value) = after.strip_prefix("==").or_else(|| after.strip_prefix('=')) {
-        if value.starts_with('=') {
+        if !is_at_end(after) {
             return Err(Fault::Syntax);
         }
-        let (value, after) = parse_value(value)?;
-        let requirement = match value {
-            Value::Text(value) => Requirement::In(key, BTreeSet::from([value])),
-            Value::Several { whole, first, others } => Requirement::Whole {
-                key,
-                value: whole,
-                first,
-                others,
-            },
-        };
-        return Ok((requirement, after));
+        return Ok((Requirement::HasNot(key), after));
     }
-    for (word, is_in) in [("in", true), ("notin", false)] {
-        let Some(list) = after.strip_prefix(word).map(str::trim_start) else {
-            continue;
-        };
-        let Some(list) = list.strip_prefix('(') else {
-            continue;
-        };
+    let (key, after_key) = parse_key(text)?;
+    if let Some(value) = after_key.strip_prefix("!=") {
+        return parse_unequal_value(key, value);
+    }
+    if let Some(value) = after_key.strip_prefix("==").or_else(|| after_key.strip_prefix('=')) {
+        return parse_equal_value(key, value);
+    }
+    if let Some(list) = strip_list_start(after_key, "in") {
         if let Some(key) = key.strip_suffix(" not") {
             return Err(Fault::OtherSyntax(format!("write it as '{} notin (a,b)'", key.trim())));
         }
         let (values, after) = parse_list(list)?;
-        if !is_in && let Some(value) = values.iter().find(|value| is_in_single_quotes(value)) {
+        return Ok((Requirement::In(key, values), after));
+    }
+    if let Some(list) = strip_list_start(after_key, "notin") {
+        let (values, after) = parse_list(list)?;
+        if let Some(value) = values.iter().find(|value| is_in_single_quotes(value)) {
             return Err(single_quotes_fault(value));
         }
-        return Ok(match is_in {
-            true => (Requirement::In(key, values), after),
-            false => (Requirement::NotIn(key, values), after),
-        });
+        return Ok((Requirement::NotIn(key, values), after));
     }
     // A key of several words is probably the selector syntax of another tool.
-    let is_word = text.starts_with('"') || !key.contains(char::is_whitespace);
-    match is_at_end(after) && is_word {
-        true => Ok((Requirement::Has(key), after)),
-        false => Err(Fault::Syntax),
+    let is_one_word = text.starts_with('"') || !key.contains(char::is_whitespace);
+    if !is_at_end(after_key) || !is_one_word {
+        return Err(Fault::Syntax);
     }
+    Ok((Requirement::Has(key), after_key))
+}
+
+/// Parses the requirement of a key after its `!=`.
+fn parse_unequal_value(key: String, text: &str) -> Parsed<'_, Requirement> {
+    check_excluded_value(&key, text)?;
+    let (value, after) = parse_value(text)?;
+    match value {
+        Value::Text(value) => Ok((Requirement::NotIn(key, BTreeSet::from([value])), after)),
+        Value::Several { whole, first, others } => Err(Fault::Ambiguous(
+            format!(
+                "-l {}",
+                quote_for_shell(&format_label(&key, &whole).replacen('=', "!=", 1))
+            ),
+            format!("-l {key}!={first}{}", format_selectors(&others)),
+        )),
+    }
+}
+
+/// Parses the requirement of a key after its `=` or `==`.
+fn parse_equal_value(key: String, text: &str) -> Parsed<'_, Requirement> {
+    if text.starts_with('=') {
+        return Err(Fault::Syntax);
+    }
+    let (value, after) = parse_value(text)?;
+    let requirement = match value {
+        Value::Text(value) => Requirement::In(key, BTreeSet::from([value])),
+        Value::Several { whole, first, others } => Requirement::Whole {
+            key,
+            value: whole,
+            first,
+            others,
+        },
+    };
+    Ok((requirement, after))
+}
+
+/// The text behind `in (` or `notin (`.
+fn strip_list_start<'a>(text: &'a str, operator: &str) -> Option<&'a str> {
+    text.strip_prefix(operator)?.trim_start().strip_prefix('(')
 }
 
 /// Checks the text after `!=`. What is not excluded is selected, so a value that was probably not meant is refused.

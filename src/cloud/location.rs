@@ -51,6 +51,22 @@ pub struct Location {
 }
 
 impl Location {
+    /// A region without a zone.
+    pub fn in_region(region: impl Into<String>) -> Self {
+        Self {
+            region: region.into(),
+            zone: None,
+        }
+    }
+
+    /// A zone of a region.
+    pub fn in_zone(region: impl Into<String>, zone: impl Into<String>) -> Self {
+        Self {
+            region: region.into(),
+            zone: Some(zone.into()),
+        }
+    }
+
     /// The scope that a name is unique in: the region, even if the location has a zone.
     pub fn region_scope(&self) -> ListScope {
         ListScope::Region(self.region.clone())

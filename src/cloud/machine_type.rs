@@ -72,21 +72,22 @@ impl FromStr for Gpu {
 
     /// Parses `KIND` or `KIND:N`. Ignores the maker's name (`nvidia-tesla-t4`) and case.
     fn from_str(input: &str) -> Result<Self> {
-        let invalid = || {
+        parse_gpu(input).ok_or_else(|| {
             Error::invalid(format!("invalid GPU {}", quoted(input)))
                 .with_hint("write it as KIND or KIND:N, such as t4 or l4:2")
-        };
-        let (kind, count) = match input.split_once(':') {
-            Some((kind, count)) => (kind, count.parse().ok().filter(|count| *count > 0).ok_or_else(invalid)?),
-            None => (input, 1),
-        };
-        let kind = normalize_gpu_kind(kind);
-        let clean = kind.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-        if kind.is_empty() || !clean || may_be_secret(input) {
-            return Err(invalid());
-        }
-        Ok(Self { kind, count })
+        })
     }
+}
+
+fn parse_gpu(input: &str) -> Option<Gpu> {
+    let (kind, count) = match input.split_once(':') {
+        Some((kind, count)) => (kind, count.parse().ok()?),
+        None => (input, 1),
+    };
+    let kind = normalize_gpu_kind(kind);
+    let has_valid_characters = kind.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    let is_valid = count > 0 && !kind.is_empty() && has_valid_characters && !may_be_secret(input);
+    is_valid.then_some(Gpu { kind, count })
 }
 
 impl fmt::Display for Gpu {

@@ -72,55 +72,65 @@ fn find_member_name(group: &str, members: &str, native: NativeName<'_>) -> Optio
     group.member_name(index).ok().map(|name| name.to_string())
 }
 
+/// The problem with the labels of an instance that is marked as managed.
+fn find_label_problem(labels: &Labels, native: NativeName<'_>, name: Option<&String>) -> Option<String> {
+    let fingerprint = labels.get(LABEL_SPEC);
+    if name.is_none_or(|name| name.parse::<InstanceName>().is_err()) {
+        return Some(describe_label(LABEL_NAME, name));
+    }
+    if matches!(native, NativeName::Resource(resource_name) if Some(resource_name) != name.map(String::as_str)) {
+        return Some(describe_label(LABEL_NAME, name) + ", which is not its name");
+    }
+    if labels.contains_key(LABEL_MEMBERS) && name == labels.get(LABEL_NAME) {
+        return Some(describe_label(LABEL_MEMBERS, labels.get(LABEL_MEMBERS)));
+    }
+    if !fingerprint.is_some_and(|text| Fingerprint::is_well_formed(text)) {
+        return Some(describe_label(LABEL_SPEC, fingerprint));
+    }
+    None
+}
+
+fn describe_label(key: &str, value: Option<&String>) -> String {
+    match value {
+        Some(value) => format!("its label {key} is {}", quoted(value)),
+        None => format!("it has no label {key}"),
+    }
+}
+
 impl Ownership {
     /// Reads and verifies the labels of an instance. With `native` it finds labels that were copied from an instance of
     /// another name.
     pub fn from_labels(labels: &Labels, native: NativeName<'_>) -> Self {
-        let text = |key: &str| labels.get(key).cloned();
-        let fingerprint = text(LABEL_SPEC);
+        let fingerprint = labels.get(LABEL_SPEC).cloned();
+        let name_label = labels.get(LABEL_NAME).cloned();
         let name = match labels.get(LABEL_MEMBERS) {
-            Some(members) => text(LABEL_NAME).map(|group| find_member_name(&group, members, native).unwrap_or(group)),
-            None => text(LABEL_NAME),
+            Some(members) => name_label.map(|group| find_member_name(&group, members, native).unwrap_or(group)),
+            None => name_label,
         };
         let is_marked = labels.get(LABEL_MANAGED).is_some_and(|value| value == "true");
-        let ttl = labels.get(LABEL_TTL).map(|text| parse_duration(text));
-        let describe = |key: &str, value: Option<&String>| match value {
-            Some(value) => format!("its label {key} is {}", quoted(value)),
-            None => format!("it has no label {key}"),
-        };
-        let problem = if !is_marked {
-            // A listing can have the instance before its labels: no labels at all are no problem.
-            let has_any = [LABEL_NAME, LABEL_SPEC, LABEL_TTL]
-                .iter()
-                .any(|key| labels.contains_key(*key));
-            (has_any || labels.contains_key(LABEL_MANAGED)).then(|| describe(LABEL_MANAGED, labels.get(LABEL_MANAGED)))
-        } else if name.as_ref().is_none_or(|name| name.parse::<InstanceName>().is_err()) {
-            Some(describe(LABEL_NAME, name.as_ref()))
-        } else if matches!(native, NativeName::Resource(native) if Some(native) != name.as_deref()) {
-            Some(describe(LABEL_NAME, name.as_ref()) + ", which is not its name")
-        } else if labels.contains_key(LABEL_MEMBERS) && name == text(LABEL_NAME) {
-            Some(describe(LABEL_MEMBERS, labels.get(LABEL_MEMBERS)))
-        } else if !fingerprint.as_deref().is_some_and(Fingerprint::is_well_formed) {
-            Some(describe(LABEL_SPEC, fingerprint.as_ref()))
+        let problem = if is_marked {
+            find_label_problem(labels, native, name.as_ref())
         } else {
-            None
+            // A listing can have the instance before its labels: no labels at all are no problem.
+            let own_labels = [LABEL_MANAGED, LABEL_NAME, LABEL_SPEC, LABEL_TTL];
+            let has_own_label = own_labels.iter().any(|key| labels.contains_key(*key));
+            has_own_label.then(|| describe_label(LABEL_MANAGED, labels.get(LABEL_MANAGED)))
         };
-        let managed = problem.is_none() && is_marked;
-        let problem = problem.or_else(|| {
-            let is_damaged = matches!(&ttl, Some(Err(_)));
-            is_damaged.then(|| describe(LABEL_TTL, labels.get(LABEL_TTL)))
-        });
+        let managed = is_marked && problem.is_none();
+        let ttl = labels.get(LABEL_TTL).map(|text| parse_duration(text));
+        let ttl_problem = match &ttl {
+            Some(Err(_)) => Some(describe_label(LABEL_TTL, labels.get(LABEL_TTL))),
+            Some(Ok(_)) | None => None,
+        };
+        let had_ttl = |fingerprint: &str| Fingerprint::is_set(fingerprint, "ttl");
         Self {
             managed,
             name,
             generation: labels.get(LABEL_GENERATION).and_then(|text| text.parse().ok()),
-            ttl: ttl.and_then(Result::ok).filter(|_| managed),
-            created_with_ttl: managed
-                && fingerprint
-                    .as_deref()
-                    .is_some_and(|text| Fingerprint::is_set(text, "ttl")),
+            ttl: if managed { ttl.and_then(Result::ok) } else { None },
+            created_with_ttl: managed && fingerprint.as_deref().is_some_and(had_ttl),
             spec_fingerprint: fingerprint,
-            label_problem: problem,
+            label_problem: problem.or(ttl_problem),
         }
     }
 
@@ -139,10 +149,7 @@ mod tests {
     const UNKNOWN: NativeName<'_> = NativeName::Tag(None);
 
     fn labels(ttl: Option<u64>) -> Labels {
-        let location = Location {
-            region: "us-east-1".into(),
-            zone: None,
-        };
+        let location = Location::in_region("us-east-1");
         let mut spec = InstanceSpec::new("web-1".parse().unwrap(), location);
         spec.ttl = ttl.map(Duration::from_secs);
         management_labels(&spec, 2)

@@ -7,10 +7,12 @@ mod batch_tracker;
 mod cloud_info;
 mod did_you_mean;
 mod error;
+mod format_for_messages;
 mod glob;
 mod idempotency;
 mod ingress_rule;
 mod instance;
+mod instance_action;
 mod instance_name;
 mod instance_ref;
 mod instance_spec;
@@ -21,7 +23,6 @@ mod location;
 mod machine_type;
 mod management_labels;
 mod memory_size;
-mod message_values;
 mod numbered_names;
 mod partial_listing;
 mod provider;
@@ -33,18 +34,22 @@ mod user_data_check;
 mod word_enum;
 mod world_area;
 
-pub use batch_tracker::{BatchTracker, InstanceAction, TargetOutcome};
+pub use batch_tracker::{BatchTracker, TargetOutcome};
 pub use cloud_info::{CloudInfo, CloudInfos, ImageUser, SettingKey, SettingVariable, TokenScope};
 pub use did_you_mean::{closest, did_you_mean};
 pub use error::{Error, ErrorKind, ErrorLocation, Gap, Leftover, Result, SkippedCloud, Subject};
+pub use format_for_messages::{
+    is_content, is_safe_key, may_be_secret, path_text, quoted, redact_parser_message, redact_value,
+};
 pub use glob::Glob;
 pub use idempotency::IdempotencyToken;
 pub use idempotency::{Fingerprint, SPEC_FIELDS};
 pub use ingress_rule::IngressRule;
 pub use instance::{
-    Disk, ExpiryEnforcer, FIELD_WORDS, FieldKind, Instance, InstanceField, InstanceQuery, InstanceState, OrphanedDisk,
-    QueriedName, normalize_field_word,
+    Disk, ExpiryEnforcer, FIELD_WORDS, FieldKind, Instance, InstanceField, InstanceQuery, InstanceSetup, InstanceState,
+    OrphanedDisk, QueriedName, SetupValue, normalize_field_word,
 };
+pub use instance_action::InstanceAction;
 pub use instance_name::InstanceName;
 pub use instance_ref::InstanceRef;
 pub use instance_spec::{InstanceSpec, LaunchPreview, Secret, SshKey};
@@ -61,9 +66,6 @@ pub use location::{ListScope, Location, region_given_as_zone_error, zone_given_a
 pub use machine_type::{Architecture, Gpu, Image, MachineRequirements, MachineType, normalize_gpu_kind};
 pub use management_labels::{NativeName, Ownership, management_labels};
 pub use memory_size::strip_gib_unit;
-pub use message_values::{
-    is_content, is_safe_key, may_be_secret, path_text, quoted, redact_parser_message, redact_value,
-};
 pub use numbered_names::GroupMembers;
 pub use partial_listing::{InstanceSink, ListFilter, Listing};
 pub use provider::{

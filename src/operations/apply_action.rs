@@ -11,7 +11,6 @@ use crate::cloud::{
 };
 use crate::shutdown::Shutdown;
 
-/// A change of instances that exist.
 #[derive(Clone, Copy)]
 pub(super) enum Change<'a> {
     /// Apply an action.
@@ -39,25 +38,26 @@ pub(super) async fn change_and_relist(
     shutdown: &Shutdown,
 ) -> (Vec<Instance>, Vec<Error>) {
     let outcomes = send(connect, targets, change, shutdown).await;
-    let by_reference = index_by_reference(targets);
-    let (mut changed, mut errors) = (Vec::new(), Vec::new());
-    for outcome in outcomes {
-        match outcome.result {
-            Ok(()) => changed.extend(by_reference.get(&outcome.target).map(|target| (*target).clone())),
-            Err(error) => errors.push(error.with_subject(&outcome.target)),
-        }
-    }
-    let relisted = relist_until_signal(connect, &changed, shutdown).await;
+    let (changed, errors) = separate_errors(outcomes, targets);
+    let relisted = relist_unless_signalled(connect, &changed, shutdown).await;
     let latest = changed.iter().map(|instance| relisted.latest(instance)).collect();
     (latest, errors)
 }
 
-/// There may be thousands of instances, so they are looked up in a map.
-pub(super) fn index_by_reference(instances: &[Instance]) -> HashMap<&InstanceRef, &Instance> {
-    instances
-        .iter()
-        .map(|instance| (&instance.reference, instance))
-        .collect()
+/// Gives the targets that were changed, and the errors of the others.
+pub(super) fn separate_errors(outcomes: Vec<TargetOutcome>, targets: &[Instance]) -> (Vec<Instance>, Vec<Error>) {
+    // There may be thousands of instances, so they are looked up in a map.
+    let targets_by_reference: HashMap<&InstanceRef, &Instance> =
+        targets.iter().map(|instance| (&instance.reference, instance)).collect();
+    let (mut changed, mut errors) = (Vec::new(), Vec::new());
+    for TargetOutcome { target, result } in outcomes {
+        if let Err(error) = result {
+            errors.push(error.with_subject(&target));
+        } else if let Some(instance) = targets_by_reference.get(&target) {
+            changed.push(Instance::clone(instance));
+        }
+    }
+    (changed, errors)
 }
 
 /// The instances of each cloud.
@@ -98,7 +98,7 @@ pub(super) async fn send(
 }
 
 /// Lists instances again after a change, unless a signal has come.
-pub(super) async fn relist_until_signal(
+pub(super) async fn relist_unless_signalled(
     connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
     instances: &[Instance],
     shutdown: &Shutdown,
@@ -181,7 +181,7 @@ impl Relisted {
     }
 
     /// Whether the instance is gone: it is not listed, and all locations answered where it can be.
-    pub(super) fn is_gone(&self, instance: &Instance) -> bool {
+    pub(super) fn proves_absence_of(&self, instance: &Instance) -> bool {
         self.listed(instance).is_none() && self.listing_error(instance).is_none()
     }
 }

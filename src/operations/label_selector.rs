@@ -93,34 +93,20 @@ pub(super) fn check_satisfiable(selectors: &[LabelSelector]) -> Result<()> {
     let requirements: Vec<_> = selectors.iter().flat_map(|selector| &selector.requirements).collect();
     let keys: BTreeSet<_> = requirements.iter().map(|requirement| requirement.key()).collect();
     for key in keys {
-        let mut allowed: Option<BTreeSet<String>> = None;
-        let (mut must_exist, mut must_be_absent) = (false, false);
-        let mut denied = BTreeSet::new();
+        let (mut allowed, mut denied) = (None, BTreeSet::new());
+        let (mut is_required, mut must_be_absent) = (false, false);
         for requirement in requirements.iter().filter(|requirement| requirement.key() == key) {
-            let values = match requirement {
-                Requirement::In(_, values) => values.clone(),
-                Requirement::Whole { value, .. } => BTreeSet::from([value.clone()]),
-                Requirement::NotIn(_, values) => {
-                    denied.extend(values.iter().cloned());
-                    continue;
-                }
-                Requirement::Has(_) => {
-                    must_exist = true;
-                    continue;
-                }
-                Requirement::HasNot(_) => {
-                    must_be_absent = true;
-                    continue;
-                }
-            };
-            must_exist = true;
-            allowed = Some(match allowed {
-                Some(allowed) => allowed.intersection(&values).cloned().collect(),
-                None => values,
-            });
+            match requirement {
+                Requirement::In(_, values) => narrow(&mut allowed, values.clone()),
+                Requirement::Whole { value, .. } => narrow(&mut allowed, BTreeSet::from([value.clone()])),
+                Requirement::NotIn(_, values) => denied.extend(values.iter().cloned()),
+                Requirement::Has(_) => is_required = true,
+                Requirement::HasNot(_) => must_be_absent = true,
+            }
         }
-        let no_value = allowed.is_some_and(|allowed| allowed.is_subset(&denied));
-        if no_value || (must_exist && must_be_absent) {
+        let must_exist = is_required || allowed.is_some();
+        let has_no_allowed_value = allowed.is_some_and(|allowed| allowed.is_subset(&denied));
+        if has_no_allowed_value || (must_exist && must_be_absent) {
             let error = Error::invalid(format!("no VM can have a label {key} that matches all selectors"));
             return Err(error.with_hint(format!(
                 "selectors are joined by \"and\": write {key} in (a,b) for one of several values"
@@ -128,6 +114,14 @@ pub(super) fn check_satisfiable(selectors: &[LabelSelector]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Keeps the allowed values that another requirement allows too; all are allowed at first.
+fn narrow(allowed: &mut Option<BTreeSet<String>>, values: BTreeSet<String>) {
+    *allowed = Some(match allowed.take() {
+        Some(allowed) => allowed.intersection(&values).cloned().collect(),
+        None => values,
+    });
 }
 
 impl FromStr for LabelSelector {

@@ -297,18 +297,18 @@ async fn query_all_locations(
     provider: &dyn Provider,
     list: &impl AsyncFn(&dyn Provider, &LocationQuery) -> Inventory,
 ) -> Vec<Inventory> {
-    let run = |query: Arc<LocationQuery>| async move {
+    let send_query = |query: Arc<LocationQuery>| async move {
         let inventory = list(provider, &query).await;
-        (query, inventory)
+        LocationAnswer { query, inventory }
     };
     // Reading the cloud's configuration can also hang, in a home directory on a network.
-    let known_scopes = async { Ok(provider.known_list_scopes().await) };
-    let known = run_with_idle_timeout(provider, &ListScope::AllRegions, known_scopes)
+    let read_known_scopes = async { Ok(provider.known_list_scopes().await) };
+    let known_scopes = run_with_idle_timeout(provider, &ListScope::AllRegions, read_known_scopes)
         .await
         .unwrap_or_default();
-    let speculative = known.iter().cloned().map(LocationQuery::speculative);
-    let mut open: Vec<_> = speculative.map(Arc::new).collect();
-    let mut running: FuturesUnordered<_> = open.iter().cloned().map(run).collect();
+    let speculative_queries = known_scopes.iter().cloned().map(LocationQuery::speculative);
+    let mut open_queries: Vec<_> = speculative_queries.map(Arc::new).collect();
+    let mut running: FuturesUnordered<_> = open_queries.iter().cloned().map(send_query).collect();
     let mut answers = Vec::new();
     let mut discovery = pin!(run_with_idle_timeout(
         provider,
@@ -321,42 +321,52 @@ async fn query_all_locations(
             Some(answer) = running.next() => answers.push(answer),
         }
     };
-    let existing: BTreeSet<ListScope> = match discovered.and_then(check_not_empty) {
+    let existing_scopes: BTreeSet<ListScope> = match discovered.and_then(check_not_empty) {
         Ok(scopes) => scopes.into_iter().collect(),
         Err(error) => {
-            open.iter().for_each(|query| query.confirm(true));
+            open_queries.iter().for_each(|query| query.confirm(true));
             answers.extend(running.collect::<Vec<_>>().await);
-            // The whole cloud is a gap. A location is reported beside it only if it answered or failed otherwise.
-            let failed_otherwise =
-                |inventory: &Inventory| inventory.gaps.iter().any(|gap| gap.error.kind() != error.kind());
-            answers.retain(|(query, inventory)| {
-                inventory.answered > 0 || query.has_instances() || failed_otherwise(inventory)
-            });
-            let mut inventories = sort_by_scope(answers);
-            inventories.push(Inventory::for_unanswered_cloud(provider, error));
-            return inventories;
+            return report_unanswered_cloud(provider, answers, error);
         }
     };
-    for query in &open {
-        query.confirm(existing.contains(&query.scope));
+    for query in &open_queries {
+        query.confirm(existing_scopes.contains(&query.scope));
     }
-    for scope in existing.iter().filter(|scope| !known.contains(scope)) {
+    for scope in existing_scopes.iter().filter(|scope| !known_scopes.contains(scope)) {
         let query = Arc::new(LocationQuery::confirmed(scope.clone()));
-        open.push(Arc::clone(&query));
-        running.push(run(query));
+        open_queries.push(Arc::clone(&query));
+        running.push(send_query(query));
     }
     let exists = |query: &Arc<LocationQuery>| query.existence() == Some(true);
-    open.retain(|query| !answers.iter().any(|(answered, _)| Arc::ptr_eq(answered, query)));
+    let is_answered = |query: &Arc<LocationQuery>| answers.iter().any(|answer| Arc::ptr_eq(&answer.query, query));
+    open_queries.retain(|query| !is_answered(query));
     // A query of a location that does not exist is not waited for.
-    while open.iter().any(exists) {
-        let Some((query, inventory)) = running.next().await else {
+    while open_queries.iter().any(exists) {
+        let Some(answer) = running.next().await else {
             break;
         };
-        open.retain(|other| !Arc::ptr_eq(other, &query));
-        answers.push((query, inventory));
+        open_queries.retain(|query| !Arc::ptr_eq(query, &answer.query));
+        answers.push(answer);
     }
-    answers.retain(|(query, _)| exists(query));
+    answers.retain(|answer| exists(&answer.query));
     sort_by_scope(answers)
+}
+
+struct LocationAnswer {
+    query: Arc<LocationQuery>,
+    inventory: Inventory,
+}
+
+/// The inventories of a cloud that did not name its locations: the whole cloud is a gap. A location is reported beside it
+/// only if it answered or failed otherwise.
+fn report_unanswered_cloud(provider: &dyn Provider, mut answers: Vec<LocationAnswer>, error: Error) -> Vec<Inventory> {
+    answers.retain(|LocationAnswer { query, inventory }| {
+        let failed_otherwise = inventory.gaps.iter().any(|gap| gap.error.kind() != error.kind());
+        inventory.answered > 0 || query.has_instances() || failed_otherwise
+    });
+    let mut inventories = sort_by_scope(answers);
+    inventories.push(Inventory::for_unanswered_cloud(provider, error));
+    inventories
 }
 
 fn check_not_empty(scopes: Vec<ListScope>) -> Result<Vec<ListScope>> {
@@ -367,7 +377,7 @@ fn check_not_empty(scopes: Vec<ListScope>) -> Result<Vec<ListScope>> {
     Ok(scopes)
 }
 
-fn sort_by_scope(mut answers: Vec<(Arc<LocationQuery>, Inventory)>) -> Vec<Inventory> {
-    answers.sort_by(|(one, _), (other, _)| one.scope.cmp(&other.scope));
-    answers.into_iter().map(|(_, inventory)| inventory).collect()
+fn sort_by_scope(mut answers: Vec<LocationAnswer>) -> Vec<Inventory> {
+    answers.sort_by(|one, other| one.query.scope.cmp(&other.query.scope));
+    answers.into_iter().map(|answer| answer.inventory).collect()
 }

@@ -63,7 +63,6 @@ impl LocationQuery {
         existence.is_ok_and(|exists| *exists == Some(true))
     }
 
-    /// Whether an instance was listed.
     pub(super) fn has_instances(&self) -> bool {
         self.has_instances.load(Ordering::Relaxed)
     }

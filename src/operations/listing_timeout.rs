@@ -13,7 +13,6 @@ pub(super) struct ActiveTimer {
 }
 
 impl ActiveTimer {
-    /// Starts to measure.
     pub(super) fn start() -> Self {
         Self {
             started: Instant::now(),

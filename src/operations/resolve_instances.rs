@@ -204,13 +204,11 @@ impl ResolvedInstances {
             ));
             return Some(Error::new(ErrorKind::Incomplete, sentences.join("; ")).at(gap.location.clone()));
         }
-        match sentences.is_empty() {
-            true => None,
-            false => {
-                let error = Error::new(ErrorKind::NotFound, sentences.join("; "));
-                Some(error.with_hint("see which VMs there are with `cloudctl list`"))
-            }
+        if sentences.is_empty() {
+            return None;
         }
+        let error = Error::new(ErrorKind::NotFound, sentences.join("; "));
+        Some(error.with_hint("see which VMs there are with `cloudctl list`"))
     }
 }
 
@@ -256,7 +254,7 @@ pub async fn resolve(
         return Ok(resolved);
     }
     resolved.has_queries = true;
-    let mut known = HashSet::new();
+    let mut added_references = HashSet::new();
     for query in &selection.queries {
         let Some(listing) = listings.iter().find(|listing| listing.queries.contains(query)) else {
             continue;
@@ -269,15 +267,16 @@ pub async fn resolve(
         if resolved.add_gone(&matching) {
             resolved.terminating_queries.push(query.clone());
         }
-        let meant = match query.is_glob() {
-            true => filter_by_state(&matching, |state| !state.is_gone()),
-            false => find_best_match(query, &matching)?.into_iter().cloned().collect(),
+        let instances = if query.is_glob() {
+            filter_by_state(&matching, |state| !state.is_gone())
+        } else {
+            Vec::from_iter(find_best_match(query, &matching)?.cloned())
         };
-        if meant.is_empty() {
+        if instances.is_empty() {
             resolved.missing.push(query.clone());
         }
-        for instance in meant {
-            if known.insert(instance.reference.clone()) {
+        for instance in instances {
+            if added_references.insert(instance.reference.clone()) {
                 resolved.instances.push(instance);
             }
         }

@@ -88,7 +88,6 @@ pub(super) fn address(instance: &Instance) -> Option<&str> {
     instance.public_ip.as_deref().or(instance.private_ip.as_deref())
 }
 
-/// An address and port to probe.
 pub(super) struct ProbeTarget {
     /// The caller's key for the answer.
     pub(super) position: usize,

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 
-use super::apply_action::{Change, group_by_provider, index_by_reference, relist, relist_until_signal, send};
+use super::apply_action::{
+    Change, Relisted, group_by_provider, relist, relist_unless_signalled, send, separate_errors,
+};
 use crate::cloud::{
     Disk, Error, ErrorKind, ErrorLocation, Instance, InstanceAction, InstanceRef, InstanceState, Leftover,
     OrphanedDisk, Provider, ProviderKind, Result, format_account,
@@ -276,32 +278,37 @@ pub async fn terminate(
     shutdown: &Shutdown,
 ) -> (Vec<Instance>, Vec<Error>) {
     let change = Change::Action(InstanceAction::Terminate);
-    let outcomes = send(connect, &plan.to_terminate, change, shutdown).await;
-    let by_reference = index_by_reference(&plan.to_terminate);
-    let mut errors: Vec<Error> = plan.skipped.iter().map(SkippedInstance::to_error).collect();
-    let mut ended = plan.terminating;
-    for outcome in outcomes {
-        match outcome.result {
-            Err(error) if error.kind() != ErrorKind::NotFound => errors.push(error.with_subject(&outcome.target)),
-            // An instance that does not exist is terminated.
-            _ => ended.extend(by_reference.get(&outcome.target).map(|instance| (*instance).clone())),
+    let mut outcomes = send(connect, &plan.to_terminate, change, shutdown).await;
+    for outcome in &mut outcomes {
+        // An instance that does not exist is terminated.
+        if matches!(&outcome.result, Err(error) if error.kind() == ErrorKind::NotFound) {
+            outcome.result = Ok(());
         }
     }
-    let relisted = relist_until_signal(connect, &ended, shutdown).await;
-    let latest_of_ended = ended.iter().map(|instance| {
-        let mut latest = relisted.latest(instance);
-        if relisted.is_gone(instance) {
-            latest.state = InstanceState::Terminated;
-        } else if !latest.state.is_gone() {
-            // The cloud accepted the call; its listing is out of date.
-            latest.state = InstanceState::Terminating;
-        }
+    let (terminated, call_errors) = separate_errors(outcomes, &plan.to_terminate);
+    let skip_errors = plan.skipped.iter().map(SkippedInstance::to_error);
+    let errors = skip_errors.chain(call_errors).collect();
+    let ended: Vec<Instance> = plan.terminating.into_iter().chain(terminated).collect();
+    let relisted = relist_unless_signalled(connect, &ended, shutdown).await;
+    let latest = ended.iter().map(|instance| latest_of_ended(instance, &relisted));
+    (latest.collect(), errors)
+}
+
+/// An instance whose termination the cloud accepted, as it is now.
+fn latest_of_ended(instance: &Instance, relisted: &Relisted) -> Instance {
+    let mut latest = relisted.latest(instance);
+    if relisted.proves_absence_of(instance) {
+        latest.state = InstanceState::Terminated;
+    } else if !latest.state.is_gone() {
+        // The listing is out of date.
+        latest.state = InstanceState::Terminating;
+    }
+    Instance {
         // An instance that is gone is listed without its disks and ingress rules.
-        latest.disks.clone_from(&instance.disks);
-        latest.ingress_rules.clone_from(&instance.ingress_rules);
-        latest
-    });
-    (latest_of_ended.collect(), errors)
+        disks: instance.disks.clone(),
+        ingress_rules: instance.ingress_rules.clone(),
+        ..latest
+    }
 }
 
 /// Reports the disks that are kept when their instances are terminated: those that are not deleted with the instance, and

@@ -106,6 +106,17 @@ pub struct ResolvedSetting {
 }
 
 impl ResolvedSetting {
+    /// Creates a setting from its value; without one it is `not set`.
+    pub fn or_not_set(name: &'static str, sourced: Option<SourcedValue>) -> Self {
+        Self::new(name, sourced, "not set")
+    }
+
+    /// Creates a setting that has a source also without a value.
+    pub fn with_source(name: &'static str, value: Option<String>, source: impl Into<String>) -> Self {
+        let source = source.into();
+        Self { name, value, source }
+    }
+
     /// Creates a setting from its value; `source_if_unset` is the source without a value.
     pub fn new(name: &'static str, sourced: Option<SourcedValue>, source_if_unset: &str) -> Self {
         let (value, source) = match sourced {

@@ -55,7 +55,6 @@ pub fn settings_text(tables: Tables<'_>) -> String {
     text
 }
 
-/// The settings of one topic of one cloud.
 struct TopicGroup<'a> {
     cloud: &'static CloudInfo,
     topic: Topic,

@@ -65,7 +65,6 @@ fn read_one_line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<St
     }
 }
 
-/// An error in the section of a cloud.
 struct SectionError {
     /// The path of keys from the context to the error.
     path: Vec<String>,
@@ -198,7 +197,6 @@ impl ConfigFile {
     }
 }
 
-/// Creates the error for a line of a file.
 fn line_error(text: &str, line: usize, message: &str, file_name: &str) -> Error {
     let message = message.replace('\n', "; ");
     // The parser names an unknown key itself, but not the key of a wrong value.

@@ -200,68 +200,39 @@ impl Settings {
             Some(path) => environment.display_path(path),
             None => String::new(),
         };
-        let in_file = |keys: &[&str]| Source::Context(config.describe_location(&file_name, keys));
-        let flag = |value: &Option<String>, name| Setting::from_source(value.clone(), Source::Flag(name));
-        let variable = |name| text_in_variable(&environment, name);
-
-        let context = flag(&args.context, "--context")
-            .or(variable("CLOUDCTL_CONTEXT"))
-            .or(Setting::from_source(config.current.clone(), in_file(&["current"])));
-        let entry = find_context(&config, &context, may_lack_context)?;
-        let context_name = context.value.as_deref().unwrap_or_default();
-        let in_context = |keys: &[&str]| in_file(&[&["contexts", context_name], keys].concat());
-
-        let choices = choose_providers(args, &environment)?;
-        let any_provider = choices
+        let current = Setting::from_source(
+            config.current.clone(),
+            Source::Context(config.describe_location(&file_name, &["current"])),
+        );
+        let context = text_in_flag(&args.context, "--context")
+            .or(text_in_variable(&environment, "CLOUDCTL_CONTEXT"))
+            .or(current);
+        let context_section = ContextSection {
+            entry: find_context(&config, &context, may_lack_context)?,
+            name: context.value.clone().unwrap_or_default(),
+            file_name,
+            config: &config,
+        };
+        let entry = &context_section.entry;
+        let provider_choices = choose_providers(args, &environment)?;
+        let any_provider = provider_choices
             .value
             .as_deref()
             .is_some_and(|choices| choices.contains(&ProviderChoice::Any));
-        let providers = match choices.value {
-            Some(_) if any_provider => Setting {
-                value: None,
-                source: choices.source,
-            },
-            Some(choices_by_name) => Setting {
-                value: Some(choices_by_name.into_iter().filter_map(ProviderChoice::kind).collect()),
-                source: choices.source,
-            },
-            None if entry.providers.is_some() => {
-                Setting::from_source(entry.providers.clone(), in_context(&["providers"]))
-            }
-            None => Setting::from_source(entry.configured_providers(), in_context(&["provider"])),
-        };
-
         let (regions, zone) = choose_location(args, &environment)?;
-
-        let mut clouds = BTreeMap::new();
-        for info in infos.iter() {
-            for key in info.settings {
-                let in_variable = match &key.variable {
-                    Some(key_variable) => variable(key_variable.name),
-                    None => Setting::default(),
-                };
-                let in_entry = entry.clouds.get(&(info.kind, key.name)).cloned();
-                let source = in_context(&[info.kind.as_str(), key.name]);
-                clouds.insert(
-                    (info.kind, key.name),
-                    in_variable.or(Setting::from_source(in_entry, source)),
-                );
-            }
-        }
-
         Ok(Self {
-            providers,
+            providers: resolve_providers(provider_choices, any_provider, &context_section),
             any_provider,
-            create_provider: Setting::from_source(entry.provider, in_context(&["provider"])),
+            create_provider: context_section.setting("provider", entry.provider),
             regions,
             zone,
-            output: flag(&args.output, "--output")
-                .or(variable("CLOUDCTL_OUTPUT"))
-                .or(Setting::from_source(entry.output, in_context(&["output"]))),
-            ttl: variable("CLOUDCTL_TTL").or(Setting::from_source(entry.ttl, in_context(&["ttl"]))),
+            output: text_in_flag(&args.output, "--output")
+                .or(text_in_variable(&environment, "CLOUDCTL_OUTPUT"))
+                .or(context_section.setting("output", entry.output.clone())),
+            ttl: text_in_variable(&environment, "CLOUDCTL_TTL").or(context_section.setting("ttl", entry.ttl.clone())),
             quiet: args.quiet,
             no_headers: args.no_headers,
-            clouds,
+            clouds: resolve_cloud_settings(infos, &environment, &context_section),
             context,
             config_path,
             config,
@@ -318,6 +289,67 @@ fn find_context(config: &ConfigFile, context: &Setting<String>, may_lack_context
     })
 }
 
+struct ContextSection<'a> {
+    entry: ContextEntry,
+    name: String,
+    file_name: String,
+    config: &'a ConfigFile,
+}
+
+impl ContextSection<'_> {
+    /// A value of a key of the section.
+    fn setting<T>(&self, key: &str, value: Option<T>) -> Setting<T> {
+        Setting::from_source(value, self.source(&[key]))
+    }
+
+    fn source(&self, keys: &[&str]) -> Source {
+        let path = [&["contexts", self.name.as_str()], keys].concat();
+        Source::Context(self.config.describe_location(&self.file_name, &path))
+    }
+}
+
+/// The named providers; no value if `any` is among them.
+fn resolve_providers(
+    choices: Setting<Vec<ProviderChoice>>,
+    any_provider: bool,
+    context_section: &ContextSection<'_>,
+) -> Setting<Vec<ProviderKind>> {
+    let entry = &context_section.entry;
+    match choices.value {
+        Some(_) if any_provider => Setting {
+            value: None,
+            source: choices.source,
+        },
+        Some(choices_by_name) => Setting {
+            value: Some(choices_by_name.into_iter().filter_map(ProviderChoice::kind).collect()),
+            source: choices.source,
+        },
+        None if entry.providers.is_some() => context_section.setting("providers", entry.providers.clone()),
+        None => context_section.setting("provider", entry.configured_providers()),
+    }
+}
+
+fn resolve_cloud_settings(
+    infos: CloudInfos,
+    environment: &Environment,
+    context_section: &ContextSection<'_>,
+) -> BTreeMap<(ProviderKind, &'static str), Setting<String>> {
+    let mut cloud_settings = BTreeMap::new();
+    for info in infos.iter() {
+        for key in info.settings {
+            let in_variable = match &key.variable {
+                Some(variable) => text_in_variable(environment, variable.name),
+                None => Setting::default(),
+            };
+            let value_in_context = context_section.entry.clouds.get(&(info.kind, key.name)).cloned();
+            let source_in_context = context_section.source(&[info.kind.as_str(), key.name]);
+            let in_context = Setting::from_source(value_in_context, source_in_context);
+            cloud_settings.insert((info.kind, key.name), in_variable.or(in_context));
+        }
+    }
+    cloud_settings
+}
+
 /// The values of `--provider`, or of its variable.
 fn choose_providers(args: &GlobalArgs, environment: &Environment) -> Result<Setting<Vec<ProviderChoice>>> {
     let names = list_in_variable(environment, "CLOUDCTL_PROVIDER")?;
@@ -346,6 +378,10 @@ fn non_empty<T: Clone>(values: &[T]) -> Option<Vec<T>> {
         [] => None,
         values => Some(values.to_vec()),
     }
+}
+
+fn text_in_flag(value: &Option<String>, flag: &'static str) -> Setting<String> {
+    Setting::from_source(value.clone(), Source::Flag(flag))
 }
 
 /// The text in a variable. Values from `$(…)` in a shell and from CI files can have white space around them.

@@ -24,24 +24,26 @@ impl fmt::Debug for SourcedValue {
 }
 
 impl SourcedValue {
+    /// A value with its source.
+    pub fn new(value: impl Into<String>, source: impl Into<String>) -> Self {
+        Self {
+            value: value.into(),
+            source: source.into(),
+        }
+    }
+
     /// Reads an environment variable, without white space around its value; `None` if nothing is left.
     pub fn from_variable(environment: &Environment, name: &str) -> Option<Self> {
         let exact = Self::from_untrimmed_variable(environment, name)?;
         match exact.value.trim() {
             "" => None,
-            trimmed => Some(Self {
-                value: trimmed.to_owned(),
-                source: exact.source,
-            }),
+            trimmed => Some(Self::new(trimmed, exact.source)),
         }
     }
 
     /// Reads an environment variable with white space, for a variable that an SDK reads itself.
     pub fn from_untrimmed_variable(environment: &Environment, name: &str) -> Option<Self> {
-        Some(Self {
-            value: environment.get(name)?.to_owned(),
-            source: format!("{VARIABLE}{name}"),
-        })
+        Some(Self::new(environment.get(name)?, format!("{VARIABLE}{name}")))
     }
 
     /// The name of the variable that the value is from, if it is from one.
@@ -53,9 +55,6 @@ impl SourcedValue {
 impl Setting<String> {
     /// The value with its source, if it is set.
     pub fn sourced_value(&self) -> Option<SourcedValue> {
-        Some(SourcedValue {
-            value: self.value.clone()?,
-            source: self.source.to_string(),
-        })
+        Some(SourcedValue::new(self.value.clone()?, self.source.to_string()))
     }
 }

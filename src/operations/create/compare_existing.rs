@@ -6,7 +6,7 @@ use super::placement_search::PlacementRules;
 use crate::catalog::{Catalog, DEFAULT_IMAGE, image_alias};
 use crate::cloud::{
     Architecture, Error, ErrorKind, Fingerprint, Gpu, Instance, InstanceName, InstanceRef, InstanceSpec, InstanceState,
-    LabelChanges, Labels, MachineType, Provider, Result, SshKey, format_duration, join_with_and,
+    LabelChanges, Labels, MachineType, Provider, Result, SetupValue, SshKey, format_duration, join_with_and,
 };
 
 /// Checks that the existing instance is what the create would make: it has the fingerprint of the same spec, or has the
@@ -213,36 +213,11 @@ impl Comparison<'_> {
                 let machine_type = existing.machine_type.as_deref();
                 (machine_type != Some(requested)).then(|| format_difference(field, machine_type, requested))
             }
-            "image" => {
-                let requested = spec.image.as_deref()?;
-                let image = existing.image.as_deref();
-                let image_at_creation = match self.was_created_with(field) {
-                    true => image,
-                    false => Some(DEFAULT_IMAGE),
-                };
-                if image == Some(requested) || image_at_creation == Some(requested) {
-                    return None;
-                }
-                Some(format_difference(field, image_at_creation, requested))
-            }
-            "label" => {
-                if self.find_label_changes().is_empty() {
-                    return None;
-                }
-                let labels = format_labels(&existing.labels);
-                Some(format_difference(field, Some(&labels), &format_labels(&spec.labels)))
-            }
-            "spot" => (!existing.spot).then(|| format_difference(field, Some("no"), "yes")),
-            "protect" => match existing.protected {
-                Some(true) => None,
-                Some(false) => Some(format_difference(field, Some("no"), "yes")),
-                None => Some(format_difference(field, None, "yes")),
-            },
-            "no-public-ip" => match &existing.public_ip {
-                Some(_) => Some(format_difference(field, Some("no"), "yes")),
-                None if existing.state == InstanceState::Running => None,
-                None => Some(format_difference(field, None, "yes")),
-            },
+            "image" => self.describe_image_difference(spec.image.as_deref()?),
+            "label" => self.describe_label_difference(),
+            "spot" => describe_switch_difference(field, Some(existing.spot)),
+            "protect" => describe_switch_difference(field, existing.protected),
+            "no-public-ip" => describe_switch_difference(field, lacks_public_ip(existing)),
             "ttl" => {
                 let requested = spec.ttl?;
                 if existing.ttl == Some(requested) {
@@ -252,13 +227,7 @@ impl Comparison<'_> {
                 Some(format_difference(field, Some(&ttl), &format_duration(requested)))
             }
             "cpus" | "memory" | "arch" | "gpu" => self.describe_requirement_difference(field),
-            "ssh-key" => match spec.ssh_key.as_ref()? {
-                SshKey::Name(name) => self.describe_setup_difference(field, std::slice::from_ref(name)),
-                SshKey::PublicKey(key) => match self.key_label(key) {
-                    Some(label) => self.describe_setup_difference(field, &[label]),
-                    None => Some(format!("{field} differs")),
-                },
-            },
+            "ssh-key" => self.describe_ssh_key_difference(spec.ssh_key.as_ref()?),
             "disk" => {
                 let size = spec.disk_gib.map(|size| format!("{size} GiB"));
                 self.describe_setup_difference(field, size.as_slice())
@@ -268,68 +237,114 @@ impl Comparison<'_> {
             "subnet" => self.describe_setup_difference(field, spec.subnet.as_slice()),
             "identity" => self.describe_setup_difference(field, spec.identity.as_slice()),
             "firewall" => self.describe_setup_difference(field, &spec.firewalls),
-            "open" => {
-                let rules: Vec<_> = spec.ingress_rules.iter().map(ToString::to_string).collect();
-                // The listing does not have the rules.
-                let rules_at_creation = match self.was_created_with(field) {
-                    true => None,
-                    false => Some("none"),
-                };
-                Some(format_difference(field, rules_at_creation, &rules.join(",")))
-            }
+            "open" => Some(self.describe_ingress_rule_difference()),
             // User data and native options are not shown.
             _ => Some(format!("{field} differs")),
         }
     }
 
+    fn describe_image_difference(&self, requested: &str) -> Option<String> {
+        let image = self.existing.image.as_deref();
+        let image_at_creation = match self.was_created_with("image") {
+            true => image,
+            false => Some(DEFAULT_IMAGE),
+        };
+        if image == Some(requested) || image_at_creation == Some(requested) {
+            return None;
+        }
+        Some(format_difference("image", image_at_creation, requested))
+    }
+
+    fn describe_label_difference(&self) -> Option<String> {
+        if self.find_label_changes().is_empty() {
+            return None;
+        }
+        let labels = format_labels(&self.existing.labels);
+        let requested_labels = format_labels(&self.spec.labels);
+        Some(format_difference("label", Some(&labels), &requested_labels))
+    }
+
+    fn describe_ssh_key_difference(&self, requested: &SshKey) -> Option<String> {
+        match requested {
+            SshKey::Name(name) => self.describe_setup_difference("ssh-key", std::slice::from_ref(name)),
+            SshKey::PublicKey(key) => match self.key_label(key) {
+                Some(label) => self.describe_setup_difference("ssh-key", &[label]),
+                None => Some("ssh-key differs".to_owned()),
+            },
+        }
+    }
+
+    fn describe_ingress_rule_difference(&self) -> String {
+        let requested_rules: Vec<_> = self.spec.ingress_rules.iter().map(ToString::to_string).collect();
+        // The listing does not have the rules.
+        let rules_at_creation = match self.was_created_with("open") {
+            true => None,
+            false => Some("none"),
+        };
+        format_difference("open", rules_at_creation, &requested_rules.join(","))
+    }
+
     /// The difference in a field that was set then and is not set now, so that its default is requested; `None` if the
     /// instance has the default.
     fn describe_difference_from_default(&self, field: &str) -> Option<String> {
+        if self.has_default(field) {
+            return None;
+        }
         let existing = self.existing;
-        let (value, default) = match field {
-            "type" | "cpus" | "memory" | "arch" | "gpu" if self.has_default_type() => return None,
-            // The requirements are compared by themselves.
-            "type" if !self.spec.requirements.is_empty() => return None,
+        let (existing_text, default_text) = match field {
             "type" => (existing.machine_type.clone(), self.default_type().map(str::to_owned)),
             "cpus" => (self.cpus().map(|cpus| cpus.to_string()), None),
             "memory" => (self.memory_gib().map(|memory| format!("{memory} GiB")), None),
             "arch" => (existing.architecture.map(|architecture| architecture.to_string()), None),
-            "image" => {
-                let mut with_default = self.spec.clone();
-                with_default.image = Some(DEFAULT_IMAGE.to_owned());
-                if !self.differs_in(&with_default, field) {
-                    return None;
-                }
-                (existing.image.clone(), Some(DEFAULT_IMAGE.to_owned()))
-            }
+            "image" => (existing.image.clone(), Some(DEFAULT_IMAGE.to_owned())),
             "ssh-key" => {
-                let value = self.setup_text(field);
-                let Some(default_key) = &self.spec.default_ssh_key else {
-                    return Some(format_default_difference(field, value, Some("none".to_owned())));
+                let default_text = match &self.spec.default_ssh_key {
+                    Some(default_key) => self.key_label(default_key),
+                    None => Some("none".to_owned()),
                 };
-                let mut with_default = self.spec.clone();
-                with_default.ssh_key = Some(SshKey::PublicKey(default_key.clone()));
-                if !self.differs_in(&with_default, field) {
-                    return None;
-                }
-                let default = self.key_label(default_key);
-                if default.is_some() && default == value {
-                    return None;
-                }
-                (value, default)
+                (self.setup_text(field), default_text)
             }
-            "spot" if !existing.spot => return None,
-            "protect" if existing.protected == Some(false) => return None,
-            "no-public-ip" if existing.public_ip.is_some() => return None,
             "spot" | "protect" | "no-public-ip" => (Some("yes".to_owned()), Some("no".to_owned())),
-            "label" if existing.labels.is_empty() => return None,
             "label" => (Some(format_labels(&existing.labels)), Some("none".to_owned())),
-            "ttl" => (Some(format_duration(existing.ttl?)), Some("never".to_owned())),
+            "ttl" => (existing.ttl.map(format_duration), Some("never".to_owned())),
             // User data and native options are not shown.
             "user-data" | "native" => (None, None),
             _ => (self.setup_text(field), None),
         };
-        Some(format_default_difference(field, value, default))
+        Some(format_default_difference(field, existing_text, default_text))
+    }
+
+    /// Whether the instance is known to have the default of a field.
+    fn has_default(&self, field: &str) -> bool {
+        let existing = self.existing;
+        match field {
+            // The requirements are compared by themselves.
+            "type" => self.has_default_type() || !self.spec.requirements.is_empty(),
+            "cpus" | "memory" | "arch" | "gpu" => self.has_default_type(),
+            "image" => {
+                let mut spec_with_default = self.spec.clone();
+                spec_with_default.image = Some(DEFAULT_IMAGE.to_owned());
+                !self.differs_in(&spec_with_default, field)
+            }
+            "ssh-key" => self.has_default_ssh_key(),
+            "spot" => !existing.spot,
+            "protect" => existing.protected == Some(false),
+            "no-public-ip" => existing.public_ip.is_some(),
+            "label" => existing.labels.is_empty(),
+            "ttl" => existing.ttl.is_none(),
+            _ => false,
+        }
+    }
+
+    fn has_default_ssh_key(&self) -> bool {
+        let Some(default_key) = &self.spec.default_ssh_key else {
+            return false;
+        };
+        let mut spec_with_default = self.spec.clone();
+        spec_with_default.ssh_key = Some(SshKey::PublicKey(default_key.clone()));
+        let default_label = self.key_label(default_key);
+        let shows_default = default_label.is_some() && default_label == self.setup_text("ssh-key");
+        shows_default || !self.differs_in(&spec_with_default, "ssh-key")
     }
 
     /// The changes that give the instance the requested labels. An instance that was created without labels may have
@@ -426,12 +441,9 @@ impl Comparison<'_> {
 
     /// Compares a field that the driver lists in [`Instance::setup`]: a list of values, each in several spellings.
     fn describe_setup_difference(&self, field: &str, requested: &[String]) -> Option<String> {
-        let is_same = |values: &Vec<Vec<String>>| {
-            let has_value = |word: &String| values.iter().any(|spellings| spellings.contains(word));
-            let is_requested = |spellings: &Vec<String>| spellings.iter().any(|word| requested.contains(word));
-            requested.iter().all(has_value) && values.iter().all(is_requested)
-        };
-        if self.existing.setup.get(field).is_some_and(is_same) {
+        if let Some(values) = self.existing.setup.get(field)
+            && are_same_values(values, requested)
+        {
             return None;
         }
         let requested_text = requested.join(",");
@@ -449,11 +461,11 @@ impl Comparison<'_> {
     /// The values of such a field for a message, each in its first spelling.
     fn setup_text(&self, field: &str) -> Option<String> {
         let values = self.existing.setup.get(field)?.iter();
-        let words: Vec<&str> = values
-            .filter_map(|spellings| spellings.first())
+        let first_spellings: Vec<&str> = values
+            .filter_map(|value| value.spellings.first())
             .map(String::as_str)
             .collect();
-        (!words.is_empty()).then(|| words.join(","))
+        (!first_spellings.is_empty()).then(|| first_spellings.join(","))
     }
 
     fn cpus(&self) -> Option<u32> {
@@ -470,57 +482,110 @@ impl Comparison<'_> {
         }
     }
 
+    fn architecture(&self) -> Option<Architecture> {
+        match self.existing.architecture {
+            Some(architecture) => Some(architecture),
+            None => Some(self.machine_type()?.architecture),
+        }
+    }
+
     fn machine_type(&self) -> Option<MachineType> {
         look_up_machine_type(self.existing, self.catalog)
     }
 
-    /// Compares what the instance has, as far as that is known, with a requirement.
+    /// The difference between what the instance has, as far as that is known, and a requirement.
     fn describe_requirement_difference(&self, field: &str) -> Option<String> {
-        let (existing, requirements) = (self.existing, &self.spec.requirements);
-        let (is_met, existing_text, required_text) = match field {
-            "cpus" => {
-                let (cpus, required) = (self.cpus(), requirements.cpus?);
-                let is_met = cpus.is_some_and(|cpus| cpus >= required);
-                (is_met, cpus.map(|cpus| cpus.to_string()), required.to_string())
-            }
-            "memory" => {
-                let (memory, required) = (self.memory_gib(), requirements.memory_gib?);
-                let is_met = memory.is_some_and(|memory| memory >= required);
-                let memory_text = memory.map(|memory| format!("{memory} GiB"));
-                (is_met, memory_text, format!("{required} GiB"))
-            }
-            "arch" => {
-                let required = requirements.architecture?;
-                let architecture = match existing.architecture {
-                    Some(architecture) => Some(architecture),
-                    None => self.machine_type().map(|machine| machine.architecture),
-                };
-                let text = architecture.map(|architecture| architecture.to_string());
-                (architecture == Some(required), text, required.to_string())
-            }
-            _ => {
-                let required = requirements.gpu.as_ref()?;
-                let machine = self.machine_type();
-                let is_known = existing.attached_gpu.is_some() || machine.is_some();
-                let gpu = existing
-                    .attached_gpu
-                    .clone()
-                    .or(machine.and_then(|machine| machine.gpu));
-                let has_enough = |gpu: &Gpu| gpu.kind == required.kind && gpu.count >= required.count;
-                let is_met = gpu.as_ref().is_some_and(has_enough);
-                let gpu_text = gpu.map_or_else(|| "none".to_owned(), |gpu| gpu.to_string());
-                (is_met, is_known.then_some(gpu_text), required.to_string())
-            }
-        };
-        match existing_text {
+        let comparison = self.compare_requirement(field)?;
+        let required_text = comparison.required_text;
+        match comparison.existing_text {
             // A machine that was created without the requirement meets it if it has enough.
-            Some(_) if is_met && !self.was_created_with(field) => None,
-            Some(existing) if is_met => Some(format!(
+            Some(_) if comparison.is_met && !self.was_created_with(field) => None,
+            Some(existing) if comparison.is_met => Some(format!(
                 "{field} is {existing}, which satisfies {required_text}, but the VM was created with a different --{field}"
             )),
             existing => Some(format_difference(field, existing.as_deref(), &required_text)),
         }
     }
+
+    /// Compares the instance with a requirement; `None` if there is no such requirement.
+    fn compare_requirement(&self, field: &str) -> Option<RequirementComparison> {
+        let requirements = &self.spec.requirements;
+        Some(match field {
+            "cpus" => {
+                let (cpus, required) = (self.cpus(), requirements.cpus?);
+                RequirementComparison {
+                    is_met: cpus.is_some_and(|cpus| cpus >= required),
+                    existing_text: cpus.map(|cpus| cpus.to_string()),
+                    required_text: required.to_string(),
+                }
+            }
+            "memory" => {
+                let (memory, required) = (self.memory_gib(), requirements.memory_gib?);
+                RequirementComparison {
+                    is_met: memory.is_some_and(|memory| memory >= required),
+                    existing_text: memory.map(|memory| format!("{memory} GiB")),
+                    required_text: format!("{required} GiB"),
+                }
+            }
+            "arch" => {
+                let (architecture, required) = (self.architecture(), requirements.architecture?);
+                RequirementComparison {
+                    is_met: architecture == Some(required),
+                    existing_text: architecture.map(|architecture| architecture.to_string()),
+                    required_text: required.to_string(),
+                }
+            }
+            _ => self.compare_gpu(requirements.gpu.as_ref()?),
+        })
+    }
+
+    fn compare_gpu(&self, required: &Gpu) -> RequirementComparison {
+        let machine_type = self.machine_type();
+        let attached_gpu = &self.existing.attached_gpu;
+        let is_known = attached_gpu.is_some() || machine_type.is_some();
+        let gpu_of_type = machine_type.and_then(|machine_type| machine_type.gpu);
+        let gpu = attached_gpu.clone().or(gpu_of_type);
+        let has_enough = |gpu: &Gpu| gpu.kind == required.kind && gpu.count >= required.count;
+        let is_met = gpu.as_ref().is_some_and(has_enough);
+        let gpu_text = gpu.map_or_else(|| "none".to_owned(), |gpu| gpu.to_string());
+        RequirementComparison {
+            is_met,
+            existing_text: is_known.then_some(gpu_text),
+            required_text: required.to_string(),
+        }
+    }
+}
+
+struct RequirementComparison {
+    is_met: bool,
+    /// What the instance has, if that is known.
+    existing_text: Option<String>,
+    required_text: String,
+}
+
+/// The difference in a requested field that is on or off, or unknown.
+fn describe_switch_difference(field: &str, is_on: Option<bool>) -> Option<String> {
+    match is_on {
+        Some(true) => None,
+        Some(false) => Some(format_difference(field, Some("no"), "yes")),
+        None => Some(format_difference(field, None, "yes")),
+    }
+}
+
+/// Whether the instance was created without a public address. One that does not run has none in any case.
+fn lacks_public_ip(instance: &Instance) -> Option<bool> {
+    match &instance.public_ip {
+        Some(_) => Some(false),
+        None if instance.state == InstanceState::Running => Some(true),
+        None => None,
+    }
+}
+
+/// Whether an instance has all requested values and no others.
+fn are_same_values(existing: &[SetupValue], requested: &[String]) -> bool {
+    let exists = |word: &String| existing.iter().any(|value| value.spellings.contains(word));
+    let is_requested = |value: &SetupValue| value.spellings.iter().any(|word| requested.contains(word));
+    requested.iter().all(exists) && existing.iter().all(is_requested)
 }
 
 fn format_difference(field: &str, existing: Option<&str>, requested: &str) -> String {

@@ -92,9 +92,6 @@ pub(super) async fn find_by_name(scopes: &[SearchScope], names: &[InstanceName])
 }
 
 /// Finds all instances that have these names: an unmanaged instance takes its name, too.
-///
-/// # Errors
-/// As [`find_by_name`].
 pub(super) async fn find_by_name_with_unmanaged(scopes: &[SearchScope], names: &[InstanceName]) -> Result<NameIndex> {
     list_names(scopes, names, false).await
 }

@@ -167,7 +167,6 @@ struct Alternatives {
     too_expensive: Option<Offer>,
 }
 
-/// Looks for the offers of one location.
 pub(super) struct OfferSearch<'a> {
     provider: &'a Arc<dyn Provider>,
     location: &'a Location,

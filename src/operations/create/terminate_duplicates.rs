@@ -30,13 +30,11 @@ pub(super) async fn remove_duplicates(
     };
     let mut remaining = Vec::new();
     for instance in created {
-        remaining.push(match find_older_duplicate(&instance, &index) {
-            Some(older) => {
-                let was_listed = index.contains(&instance.reference);
-                terminate_newer(search_scopes, instance, was_listed, older, shutdown).await
-            }
+        let result = match find_older_duplicate(&instance, &index) {
+            Some(older) => keep_older(older, &instance, search_scopes, &index, shutdown).await,
             None => Ok(instance),
-        });
+        };
+        remaining.push(result);
     }
     remaining
 }
@@ -49,23 +47,23 @@ async fn list_until_visible(
     shutdown: &Shutdown,
 ) -> Option<NameIndex> {
     let names: Vec<_> = created.iter().filter_map(parse_name).collect();
-    let mut last = None;
+    let mut latest_index = None;
     for listing in 1..=MAX_LISTINGS {
-        let find = find_by_name(search_scopes, &names);
-        let Ok(index) = shutdown.run_until_signal(find).await else {
+        let Ok(index) = shutdown.run_until_signal(find_by_name(search_scopes, &names)).await else {
             break;
         };
-        let shows_all = created.iter().all(|instance| index.contains(&instance.reference));
-        last = Some(index);
-        let pause = async {
-            tokio::time::sleep(PAUSE).await;
-            Ok(())
-        };
-        if shows_all || listing == MAX_LISTINGS || shutdown.run_until_signal(pause).await.is_err() {
+        let lists_all_created = created.iter().all(|instance| index.contains(&instance.reference));
+        latest_index = Some(index);
+        if lists_all_created || listing == MAX_LISTINGS || shutdown.run_until_signal(pause()).await.is_err() {
             break;
         }
     }
-    last
+    latest_index
+}
+
+async fn pause() -> Result<()> {
+    tokio::time::sleep(PAUSE).await;
+    Ok(())
 }
 
 fn parse_name(instance: &Instance) -> Option<InstanceName> {
@@ -75,54 +73,67 @@ fn parse_name(instance: &Instance) -> Option<InstanceName> {
 /// The oldest other instance of the name, if it is older than this one.
 fn find_older_duplicate(created: &Instance, index: &NameIndex) -> Option<Instance> {
     let name = parse_name(created)?;
-    let is_same = |other: &Instance| other.reference == created.reference;
+    let is_created = |listed: &Instance| listed.reference == created.reference;
     // All runs must compare the same times: those of the listing, if it has them.
-    let listed = index.managed(&name).iter().find(|other| is_same(other));
-    let creation = |instance: &Instance| (instance.created_at, instance.reference.to_string());
-    let others = index.alive(&name).into_iter().filter(|other| !is_same(other));
-    let oldest = others.min_by_key(|other| creation(other))?;
-    if creation(oldest) >= creation(listed.unwrap_or(created)) {
+    let created_as_listed = index.managed(&name).iter().find(|listed| is_created(listed));
+    let others = index.alive(&name).into_iter().filter(|listed| !is_created(listed));
+    let oldest_other = others.min_by_key(|other| order_of_creation(other))?;
+    if order_of_creation(oldest_other) >= order_of_creation(created_as_listed.unwrap_or(created)) {
         return None;
     }
-    Some(oldest.clone())
+    Some(oldest_other.clone())
 }
 
-/// Terminates the instance that this run created, and gives the older one. If the call answers that the instance does
-/// not exist, it is gone only if it was listed before: otherwise the cloud does not show it yet.
-async fn terminate_newer(
-    search_scopes: &[SearchScope],
-    newer: Instance,
-    was_listed: bool,
+/// Two instances of the same time are in the order of their references, which every run sees alike.
+fn order_of_creation(instance: &Instance) -> (Option<Timestamp>, String) {
+    (instance.created_at, instance.reference.to_string())
+}
+
+/// Terminates the newer instance, which this run created, and gives the older one.
+async fn keep_older(
     older: Instance,
+    newer: &Instance,
+    search_scopes: &[SearchScope],
+    index: &NameIndex,
     shutdown: &Shutdown,
 ) -> Result<Instance> {
-    let name = newer.name.as_deref().unwrap_or_default();
-    let termination = terminate_if_new(search_scopes, &newer, was_listed);
-    let error = match shutdown.finish_in_grace_period(termination).await {
+    let termination = terminate_just_created(newer, search_scopes, index);
+    match shutdown.finish_in_grace_period(termination).await {
         Some(Ok(())) => {
             tracing::info!(older = %older.reference, newer = %newer.reference, "terminated the newer duplicate");
-            return Ok(older);
+            Ok(older)
         }
-        Some(Err(error)) => {
-            let message = format!(
-                "two VMs are called {name}: {} and {}, which could not be terminated: {error}",
-                older.reference, newer.reference
-            );
-            Error::new(ErrorKind::Ambiguous, message)
-                .with_hint(format!("terminate one of them: cloudctl terminate {}", newer.reference))
-        }
-        None => {
-            let message = format!(
-                "two VMs are called {name}, and it is not known whether {} was terminated",
-                newer.reference
-            );
-            Error::new(ErrorKind::UnknownOutcome, message)
-        }
-    };
-    Err(error.naming(&newer.reference).with_leftover(&newer.reference))
+        Some(Err(error)) => Err(two_instances_error(&older, newer, &error)),
+        None => Err(unknown_termination_error(newer)),
+    }
 }
 
-async fn terminate_if_new(search_scopes: &[SearchScope], instance: &Instance, was_listed: bool) -> Result<()> {
+fn two_instances_error(older: &Instance, newer: &Instance, termination_error: &Error) -> Error {
+    let name = newer.name.as_deref().unwrap_or_default();
+    let message = format!(
+        "two VMs are called {name}: {} and {}, which could not be terminated: {termination_error}",
+        older.reference, newer.reference
+    );
+    Error::new(ErrorKind::Ambiguous, message)
+        .with_hint(format!("terminate one of them: cloudctl terminate {}", newer.reference))
+        .naming(&newer.reference)
+        .with_leftover(&newer.reference)
+}
+
+fn unknown_termination_error(newer: &Instance) -> Error {
+    let name = newer.name.as_deref().unwrap_or_default();
+    let message = format!(
+        "two VMs are called {name}, and it is not known whether {} was terminated",
+        newer.reference
+    );
+    Error::new(ErrorKind::UnknownOutcome, message)
+        .naming(&newer.reference)
+        .with_leftover(&newer.reference)
+}
+
+/// Terminates an instance that this run created. If the call answers that the instance does not exist, it is gone only
+/// if it was listed before: otherwise the cloud does not show it yet.
+async fn terminate_just_created(instance: &Instance, search_scopes: &[SearchScope], index: &NameIndex) -> Result<()> {
     let mut providers = search_scopes.iter().map(|(provider, _)| provider);
     let Some(provider) = providers.find(|provider| provider.kind() == instance.provider) else {
         return Err(Error::new(ErrorKind::Refused, "its cloud is not available"));
@@ -134,6 +145,7 @@ async fn terminate_if_new(search_scopes: &[SearchScope], instance: &Instance, wa
     let outcomes = provider
         .apply(InstanceAction::Terminate, targets, &BatchTracker::uninterrupted())
         .await;
+    let was_listed = index.contains(&instance.reference);
     for outcome in outcomes {
         match outcome.result {
             Err(error) if error.kind() == ErrorKind::NotFound && was_listed => {}

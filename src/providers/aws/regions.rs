@@ -28,10 +28,7 @@ pub(super) async fn resolve_location(clients: &Clients, region: Option<&str>, zo
         if let Some(problem) = find_region_problem(clients, region).await? {
             return Err(problem);
         }
-        return Ok(Location {
-            region: region.to_owned(),
-            zone: None,
-        });
+        return Ok(Location::in_region(region));
     };
     let zone_region = region_of_zone(zone).ok_or_else(|| unknown_zone_error(zone))?;
     if let Some(region) = region
@@ -54,10 +51,7 @@ pub(super) async fn resolve_location(clients: &Clients, region: Option<&str>, zo
         }
     })
     .await?;
-    Ok(Location {
-        region: zone_region,
-        zone: Some(zone.to_owned()),
-    })
+    Ok(Location::in_zone(zone_region, zone))
 }
 
 /// Lists the regions that the account has enabled.
@@ -221,7 +215,7 @@ pub(super) async fn find_candidate_zones(client: &Client, spec: &InstanceSpec) -
         return Ok(vec![spec.location.clone()]);
     }
     let machine_type = images::choose_machine_type(client, region, spec).await?;
-    let (zones, with_type) = future::try_join(
+    let (zones, zones_with_type) = future::try_join(
         list_zones(client, region),
         find_zones_with_type(client, region, machine_type),
     )
@@ -231,13 +225,13 @@ pub(super) async fn find_candidate_zones(client: &Client, spec: &InstanceSpec) -
             && zone.state() == Some(&AvailabilityZoneState::Available)
             && zone.zone_type().is_none_or(|kind| kind == "availability-zone")
     };
-    let usable = zones.iter().filter(takes_instances);
-    let mut names: Vec<&str> = usable.filter_map(AvailabilityZone::zone_name).collect();
-    names.retain(|zone| with_type.contains(*zone));
+    let usable_zones = zones.iter().filter(takes_instances);
+    let mut names: Vec<&str> = usable_zones.filter_map(AvailabilityZone::zone_name).collect();
+    names.retain(|zone| zones_with_type.contains(*zone));
     if network::needs_explicit_subnet(spec) {
         let subnets = network::list_subnets(client, region, vec![network::subnet_filter(spec)]).await?;
-        let with_subnets: HashSet<&str> = subnets.iter().filter_map(Subnet::availability_zone).collect();
-        names.retain(|zone| with_subnets.contains(zone));
+        let zones_with_subnets: HashSet<&str> = subnets.iter().filter_map(Subnet::availability_zone).collect();
+        names.retain(|zone| zones_with_subnets.contains(zone));
     }
     if names.is_empty() {
         return Err(
@@ -248,11 +242,8 @@ pub(super) async fn find_candidate_zones(client: &Client, spec: &InstanceSpec) -
     }
     names.sort_unstable();
     spec.name.rotate_by_hash(&mut names);
-    let location = |zone: &str| Location {
-        region: region.clone(),
-        zone: Some(zone.to_owned()),
-    };
-    Ok(names.into_iter().map(location).collect())
+    let to_location = |zone: &str| Location::in_zone(region, zone);
+    Ok(names.into_iter().map(to_location).collect())
 }
 
 #[cfg(test)]

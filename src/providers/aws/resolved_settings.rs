@@ -1,4 +1,4 @@
-//! What AWS's own settings come to in this run, for `context show`.
+//! The values of AWS's own settings in this run, for `context show`.
 
 use super::api::retry::ReadRetryLimit;
 use super::configuration::Configuration;
@@ -19,66 +19,52 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     let connection = Connection::from_configuration(&configuration)?;
     let retry_limit = ReadRetryLimit::from_configuration(&configuration)?;
     let profile = &configuration.profile;
-    let resolved = |name, located| ResolvedSetting::new(name, located, "not set");
     let region = match settings.cloud_setting(ProviderKind::Aws, REGION).sourced_value() {
         Some(region) => Some(region),
         None => configuration.region()?,
     };
     let region_for_global_calls =
         choose_region_for_global_calls(settings, region.as_ref().map(|region| region.value.as_str()));
-    let (source, origin) = match CredentialSource::from_configuration(&configuration) {
-        Ok(source) => {
-            let origin = source.origin(&configuration);
-            (Some(source.to_string()), origin)
-        }
-        Err(error) => (None, error.message().to_owned()),
-    };
-    let proxy = |proxy: Option<Proxy>| {
-        proxy.map(|proxy| SourcedValue {
-            value: proxy.address(),
-            source: proxy.source,
-        })
-    };
-    let authorities = connection.authorities.map(|authorities| SourcedValue {
-        value: authorities.file,
-        source: authorities.source,
-    });
+    let https_proxy = connection.https_proxy.map(describe_proxy);
+    let http_proxy = connection.http_proxy.map(describe_proxy);
+    let authorities = connection
+        .authorities
+        .map(|authorities| SourcedValue::new(authorities.file, authorities.source));
     let files = configuration.files.looked_in.join(", ");
     Ok(vec![
-        ResolvedSetting {
-            name: "aws.profile",
-            value: Some(profile.name.clone()),
-            source: profile.source.clone(),
-        },
-        ResolvedSetting {
-            name: "aws.files",
-            value: (!files.is_empty()).then_some(files),
-            source: "looked in".to_owned(),
-        },
-        resolved("aws.region", region),
-        ResolvedSetting {
-            name: "aws.region_of_other_calls",
-            value: Some(region_for_global_calls),
-            source: "for calls that are about no region".to_owned(),
-        },
-        ResolvedSetting {
-            name: "aws.credentials",
-            value: source,
-            source: origin,
-        },
-        resolved("aws.endpoint", endpoints.ec2),
-        resolved("aws.endpoint_sts", endpoints.sts),
-        resolved("aws.endpoint_pricing", endpoints.pricing),
-        resolved("aws.fips", endpoints.use_fips),
-        resolved("aws.dual_stack", endpoints.use_dual_stack),
-        resolved("aws.ca_bundle", authorities),
-        resolved("aws.proxy_https", proxy(connection.https_proxy)),
-        resolved("aws.proxy_http", proxy(connection.http_proxy)),
-        resolved("aws.no_proxy", connection.no_proxy_setting),
-        ResolvedSetting {
-            name: "aws.retries",
-            value: Some(retry_limit.to_string()),
-            source: retry_limit.source,
-        },
+        ResolvedSetting::with_source("aws.profile", Some(profile.name.clone()), profile.source.clone()),
+        ResolvedSetting::with_source("aws.files", (!files.is_empty()).then_some(files), "looked in"),
+        ResolvedSetting::or_not_set("aws.region", region),
+        ResolvedSetting::with_source(
+            "aws.region_of_other_calls",
+            Some(region_for_global_calls),
+            "for calls that are about no region",
+        ),
+        describe_credentials(&configuration),
+        ResolvedSetting::or_not_set("aws.endpoint", endpoints.ec2),
+        ResolvedSetting::or_not_set("aws.endpoint_sts", endpoints.sts),
+        ResolvedSetting::or_not_set("aws.endpoint_pricing", endpoints.pricing),
+        ResolvedSetting::or_not_set("aws.fips", endpoints.use_fips),
+        ResolvedSetting::or_not_set("aws.dual_stack", endpoints.use_dual_stack),
+        ResolvedSetting::or_not_set("aws.ca_bundle", authorities),
+        ResolvedSetting::or_not_set("aws.proxy_https", https_proxy),
+        ResolvedSetting::or_not_set("aws.proxy_http", http_proxy),
+        ResolvedSetting::or_not_set("aws.no_proxy", connection.no_proxy_setting),
+        ResolvedSetting::with_source("aws.retries", Some(retry_limit.to_string()), retry_limit.source),
     ])
+}
+
+fn describe_credentials(configuration: &Configuration) -> ResolvedSetting {
+    match CredentialSource::from_configuration(configuration) {
+        Ok(credentials) => ResolvedSetting::with_source(
+            "aws.credentials",
+            Some(credentials.to_string()),
+            credentials.origin(configuration),
+        ),
+        Err(error) => ResolvedSetting::with_source("aws.credentials", None, error.message().to_owned()),
+    }
+}
+
+fn describe_proxy(proxy: Proxy) -> SourcedValue {
+    SourcedValue::new(proxy.address(), proxy.source)
 }

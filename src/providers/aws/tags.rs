@@ -19,7 +19,6 @@ const MAX_TAGS: usize = 50;
 const MAX_KEY_CHARACTERS: usize = 128;
 const MAX_VALUE_CHARACTERS: usize = 256;
 
-/// The tags of a new instance and its disk.
 pub(super) fn build_tags(spec: &InstanceSpec, generation: u32) -> Labels {
     // The user's own `Name` has priority: cloudctl goes by its own label.
     let mut tags = Labels::from([(TAG_NAME.to_owned(), spec.name.to_string())]);
@@ -28,7 +27,6 @@ pub(super) fn build_tags(spec: &InstanceSpec, generation: u32) -> Labels {
     tags
 }
 
-/// Converts tags for the SDK.
 pub(super) fn to_ec2_tags(tags: &Labels) -> Vec<Tag> {
     tags.iter()
         .map(|(key, value)| Tag::builder().key(key).value(value).build())
@@ -144,10 +142,7 @@ mod tests {
 
     #[test]
     fn tags_mark_instance_and_keep_users_name_tag() {
-        let location = Location {
-            region: "us-east-1".into(),
-            zone: None,
-        };
+        let location = Location::in_region("us-east-1");
         let mut spec = InstanceSpec::new("web-1".parse().unwrap(), location);
         spec.labels.insert("env".into(), "ci".into());
         spec.ttl = Some(std::time::Duration::from_secs(7_200));

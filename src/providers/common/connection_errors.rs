@@ -8,7 +8,7 @@ use rustls::{AlertDescription, CertificateError, Error as TlsError};
 use super::certificates::{describe_certificate_error, is_authority_certificate};
 
 /// An error and its causes. The error inside an `io::Error` comes after it: `source` leaves it out.
-pub(in crate::providers) fn links<'e>(
+pub(in crate::providers) fn error_chain<'e>(
     error: &'e (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |link: &&'e (dyn StdError + 'static)| {
@@ -37,7 +37,7 @@ pub(in crate::providers) fn io_reason(kind: IoErrorKind, server: &str) -> Option
 
 /// Says whether a proxy answered with HTTP status 407. The type of hyper-util's error for this is not public.
 pub(in crate::providers) fn asks_for_proxy_password(error: &(dyn StdError + 'static)) -> bool {
-    links(error).any(|link| link.to_string() == "tunnel error: proxy authorization required")
+    error_chain(error).any(|link| link.to_string() == "tunnel error: proxy authorization required")
 }
 
 /// Why there is no TLS connection.

@@ -1,6 +1,7 @@
 //! Addresses of servers and proxies that users set: checks them, and shows them without passwords.
 
 use http::Uri;
+use http::uri::Authority;
 
 use crate::cloud::{may_be_secret, quoted};
 
@@ -17,16 +18,19 @@ pub(in crate::providers) fn is_host(host: &str) -> bool {
 }
 
 /// Whether only a valid port, or nothing, follows the host.
-pub(in crate::providers) fn has_valid_port(authority: &str, host: &str) -> bool {
-    let behind_user = authority.rsplit_once('@').map_or(authority, |(_, behind)| behind);
-    match behind_user.strip_prefix(host) {
-        Some("") => true,
-        Some(rest) => {
-            let port = rest.strip_prefix(':').and_then(|port| port.parse::<u16>().ok());
-            port.is_some_and(|port| port > 0)
-        }
-        None => false,
+pub(in crate::providers) fn has_valid_or_no_port(authority: &Authority) -> bool {
+    let text = authority.as_str();
+    let without_user = text.rsplit_once('@').map_or(text, |(_, after_user)| after_user);
+    let Some(port_with_colon) = without_user.strip_prefix(authority.host()) else {
+        return false;
+    };
+    if port_with_colon.is_empty() {
+        return true;
     }
+    let port = port_with_colon
+        .strip_prefix(':')
+        .and_then(|port| port.parse::<u16>().ok());
+    port.is_some_and(|port| port > 0)
 }
 
 /// An address for messages: quoted, without user and password.

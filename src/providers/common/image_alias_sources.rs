@@ -24,7 +24,6 @@ impl ImageSource {
     }
 }
 
-/// Finds the source of an alias.
 pub(crate) fn find_source(sources: &'static [ImageSource], alias: &str) -> Option<&'static ImageSource> {
     sources.iter().find(|source| source.alias == alias)
 }

@@ -38,7 +38,6 @@ pub(crate) fn read_options<T: DeserializeOwned>(cloud: ProviderKind, native: &BT
     parse("options", json!(native))
 }
 
-/// Lists the fields of a struct.
 fn field_names<T: DeserializeOwned>() -> &'static [&'static str] {
     let mut names: &'static [&'static str] = &[];
     // It fails, because the recorder has no values.

@@ -31,7 +31,6 @@ impl Backoff {
     }
 }
 
-/// The limits of the retries of one call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RetryPolicy {
     /// The call is given up after this time. Waiting for the rate limiter does not count.
@@ -46,7 +45,6 @@ pub(crate) struct RetryPolicy {
     pub(crate) throttled_backoff: Backoff,
 }
 
-/// How an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AttemptResult {
     /// The cloud refused the call; the same call would be refused again.
@@ -65,12 +63,9 @@ pub(crate) enum AttemptResult {
     RetryNow,
 }
 
-/// A failed attempt.
 #[derive(Debug)]
 pub(crate) struct FailedAttempt<E> {
-    /// The error.
     pub(crate) error: E,
-    /// How it failed.
     pub(crate) result: AttemptResult,
     /// How long the cloud asks to wait before the next attempt.
     pub(crate) retry_after: Option<Duration>,
@@ -79,7 +74,6 @@ pub(crate) struct FailedAttempt<E> {
 /// A call that failed, and what its attempts may have done.
 #[derive(Debug)]
 pub(crate) struct CallFailure<E> {
-    /// The error of the last attempt.
     pub(crate) error: E,
     /// Whether an attempt got no answer, so that it may still take effect.
     pub(crate) unanswered: bool,
@@ -110,7 +104,7 @@ where
     Attempt: Future<Output = Result<T, FailedAttempt<E>>>,
 {
     let started_at = Instant::now();
-    let mut queued = Duration::ZERO;
+    let mut time_queued = Duration::ZERO;
     let (mut unanswered, mut server_error) = (false, false);
     let mut failures = 0_u32;
     let mut attempt = 0_u32;
@@ -121,24 +115,17 @@ where
         {
             let queued_at = Instant::now();
             limiter.acquire().await;
-            queued += queued_at.elapsed();
+            time_queued += queued_at.elapsed();
         }
-        let failed = match send(attempt).await {
-            Ok(answer) => {
-                if let Some(limiter) = limiter {
-                    limiter.on_accepted();
-                }
-                return Ok(answer);
-            }
+        let answer = send(attempt).await;
+        let is_throttled = matches!(&answer, Err(failed) if failed.result == AttemptResult::Throttled);
+        if let Some(limiter) = limiter {
+            update_limiter(limiter, is_throttled);
+        }
+        let failed = match answer {
+            Ok(answer) => return Ok(answer),
             Err(failed) => failed,
         };
-        let is_throttled = failed.result == AttemptResult::Throttled;
-        if let Some(limiter) = limiter {
-            match is_throttled {
-                true => limiter.on_throttled(),
-                false => limiter.on_accepted(),
-            }
-        }
         unanswered |= matches!(
             failed.result,
             AttemptResult::Unanswered | AttemptResult::UnansweredForGood
@@ -147,20 +134,25 @@ where
         if failed.result == AttemptResult::RetryNow {
             continue;
         }
-        failures += u32::from(!is_throttled);
-        let backoff = match is_throttled {
-            true => policy.throttled_backoff,
-            false => policy.backoff,
+        if !is_throttled {
+            failures += 1;
+        }
+        let backoff = if is_throttled {
+            policy.throttled_backoff
+        } else {
+            policy.backoff
         };
         let pause = backoff.pause(attempt).max(failed.retry_after.unwrap_or_default());
-        let deadline = match failed.result {
-            AttemptResult::NotSent if !unanswered && !server_error => policy.unsent_deadline,
-            _ => policy.deadline,
+        let was_never_sent = failed.result == AttemptResult::NotSent && !unanswered && !server_error;
+        let deadline = if was_never_sent {
+            policy.unsent_deadline
+        } else {
+            policy.deadline
         };
-        let left = (deadline + queued).saturating_sub(started_at.elapsed());
+        let time_left = (deadline + time_queued).saturating_sub(started_at.elapsed());
         let is_final = matches!(failed.result, AttemptResult::Refused | AttemptResult::UnansweredForGood);
         let is_blocked = is_throttled && limiter.is_some_and(RateLimiter::is_blocked);
-        if is_final || is_blocked || failures >= policy.max_attempts || pause >= left {
+        if is_final || is_blocked || failures >= policy.max_attempts || pause >= time_left {
             return Err(CallFailure {
                 error: failed.error,
                 unanswered,
@@ -168,6 +160,14 @@ where
             });
         }
         sleep(pause).await;
+    }
+}
+
+fn update_limiter(limiter: &RateLimiter, is_throttled: bool) {
+    if is_throttled {
+        limiter.on_throttled();
+    } else {
+        limiter.on_accepted();
     }
 }
 

@@ -5,7 +5,9 @@ use std::error::Error as StdError;
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls::Error as TlsError;
 
-use crate::providers::common::connection_errors::{TlsProblem, asks_for_proxy_password, io_reason, links, tls_problem};
+use crate::providers::common::connection_errors::{
+    TlsProblem, asks_for_proxy_password, error_chain, io_reason, tls_problem,
+};
 
 /// Why there was no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,74 +28,90 @@ const TRUST_HINT: &str =
 const REPLACE_HINT: &str =
     "install a server certificate that is not a CA certificate (CA:FALSE), and set SSL_CERT_FILE to its authority's";
 
+impl Cause {
+    fn temporary(text: String) -> Self {
+        Self {
+            text,
+            hint: None,
+            permanent: false,
+        }
+    }
+}
+
 /// Finds why a request had no answer; `None` if the error is not one of the network.
 pub(crate) fn find_cause(error: &(dyn StdError + 'static)) -> Option<Cause> {
-    let request = links(error).find_map(|link| link.downcast_ref::<reqwest::Error>())?;
-    let url = request.url()?;
+    let request_error = error_chain(error).find_map(|link| link.downcast_ref::<reqwest::Error>())?;
+    let url = request_error.url()?;
     let host = url.host_str()?;
     let server = match url.port_or_known_default() {
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
     };
+    if let Some(tls_error) = error_chain(request_error).find_map(|link| link.downcast_ref::<TlsError>()) {
+        return Some(describe_tls_error(tls_error, &server));
+    }
     let proxy = proxy_for(url.as_str());
-    let next = proxy
-        .as_ref()
-        .map_or_else(|| server.clone(), |proxy| format!("the proxy {proxy}"));
-    let network = |text: String| {
-        Some(Cause {
-            text,
-            hint: None,
-            permanent: false,
-        })
+    let peer = match &proxy {
+        Some(proxy) => format!("the proxy {proxy}"),
+        None => server.clone(),
     };
-    if let Some(tls) = links(request).find_map(|link| link.downcast_ref::<TlsError>()) {
-        return Some(describe_tls_error(tls, &server));
+    let io_errors = error_chain(request_error).filter_map(|link| link.downcast_ref::<std::io::Error>());
+    let innermost_io_error = io_errors.last();
+    if let Some(text) = innermost_io_error.and_then(|error| io_reason(error.kind(), &peer)) {
+        return Some(Cause::temporary(text));
     }
-    let io = links(request)
-        .filter_map(|link| link.downcast_ref::<std::io::Error>())
-        .last();
-    if let Some(reason) = io.and_then(|io| io_reason(io.kind(), &next)) {
-        return network(reason);
+    if request_error.is_decode() {
+        return Some(Cause::temporary(format!("{server} returned an unexpected response")));
     }
-    if request.is_decode() {
-        return network(format!("{server} returned an unexpected response"));
-    }
-    if request.is_timeout() {
-        return network(format!("there was no answer from {next} in time"));
+    if request_error.is_timeout() {
+        let text = format!("there was no answer from {peer} in time");
+        return Some(Cause::temporary(text));
     }
     // A system error has a number. The look-up of a name fails without one, and comes first.
-    if request.is_connect() && io.is_some_and(|io| io.raw_os_error().is_none()) {
-        // An address needs no look-up, so the server redirected the call to another address.
-        if proxy.is_none() && url.domain().is_none() {
-            return network(format!(
-                "{server} redirected the request to an address that cannot be reached"
-            ));
-        }
-        let name = match &proxy {
-            Some(proxy) => format!("the name of the proxy {proxy}"),
-            None => format!("the name {host}"),
-        };
-        return network(format!("{name} does not resolve"));
+    let has_no_system_error = innermost_io_error.is_some_and(|error| error.raw_os_error().is_none());
+    if request_error.is_connect() && has_no_system_error {
+        return Some(describe_failed_lookup(url, &server, proxy.as_deref()));
     }
-    match &proxy {
-        Some(proxy) if asks_for_proxy_password(request) => Some(Cause {
+    if let Some(proxy) = proxy
+        && let Some(cause) = describe_proxy_refusal(request_error, &proxy, &server)
+    {
+        return Some(cause);
+    }
+    Some(Cause::temporary(format!("incomplete response from {peer}")))
+}
+
+/// Describes that the name of the proxy or the server was not found.
+fn describe_failed_lookup(url: &reqwest::Url, server: &str, proxy: Option<&str>) -> Cause {
+    Cause::temporary(match (proxy, url.domain()) {
+        (Some(proxy), _) => format!("the name of the proxy {proxy} does not resolve"),
+        (None, Some(domain)) => format!("the name {domain} does not resolve"),
+        // An address needs no look-up, so the server redirected the call to another address.
+        (None, None) => format!("{server} redirected the request to an address that cannot be reached"),
+    })
+}
+
+/// Describes why a proxy that was reached made no tunnel; `None` if it made one.
+fn describe_proxy_refusal(request_error: &reqwest::Error, proxy: &str, server: &str) -> Option<Cause> {
+    if asks_for_proxy_password(request_error) {
+        return Some(Cause {
             text: format!(
                 "the proxy {proxy} asks for a user and a password for {server}, or does not take those it got"
             ),
             hint: Some("set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT, or add the host to NO_PROXY".to_owned()),
             permanent: true,
-        }),
-        // The proxy was reached and refused the tunnel.
-        Some(proxy) if request.is_connect() => Some(Cause {
+        });
+    }
+    if request_error.is_connect() {
+        return Some(Cause {
             text: format!(
                 "the proxy {proxy} did not connect to {server}: {}",
-                last_message(request)
+                last_message(request_error)
             ),
             hint: Some("check HTTPS_PROXY, and the user and password in it, or add the host to NO_PROXY".to_owned()),
             permanent: false,
-        }),
-        _ => network(format!("incomplete response from {next}")),
+        });
     }
+    None
 }
 
 /// Says whether the same request would fail in the same way again.
@@ -132,7 +150,7 @@ fn proxy_for(url: &str) -> Option<String> {
 }
 
 fn last_message(error: &(dyn StdError + 'static)) -> String {
-    links(error)
+    error_chain(error)
         .last()
         .map(|link| format_message(&link.to_string()))
         .unwrap_or_default()

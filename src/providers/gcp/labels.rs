@@ -16,9 +16,6 @@ const MAX_LENGTH: usize = 63;
 const MAX_COUNT: usize = 64;
 
 /// Builds the labels of a new instance: the user's and the management labels.
-///
-/// # Errors
-/// `InvalidSpec` with the label and the closest valid one.
 pub(super) fn build_labels(spec: &InstanceSpec, generation: u32) -> Result<Labels> {
     check_label_texts(&spec.labels)?;
     let mut labels = spec.labels.clone();
@@ -30,9 +27,6 @@ pub(super) fn build_labels(spec: &InstanceSpec, generation: u32) -> Result<Label
 
 /// Checks label changes, and how many labels each target would have. A key that Compute Engine does not take is on no
 /// instance, so it can be removed.
-///
-/// # Errors
-/// `InvalidSpec` with the label and the closest valid one, or with the target and its limit.
 pub(super) fn check_label_changes(changes: &LabelChanges, targets: &[Instance]) -> Result<()> {
     check_label_texts(&changes.to_set)?;
     for target in targets {
@@ -63,9 +57,6 @@ fn check_label_texts(labels: &Labels) -> Result<()> {
 }
 
 /// Checks network tags, by which firewall rules select instances. Tags that open ports are reserved for cloudctl.
-///
-/// # Errors
-/// `InvalidSpec` naming the tag.
 pub(super) fn check_network_tags(tags: &[String]) -> Result<()> {
     if let Some(tag) = tags.iter().find(|tag| !is_resource_name(tag)) {
         return Err(Error::invalid(format!("invalid network tag {} for gcp", quoted(tag)))

@@ -16,6 +16,7 @@ mod labels;
 mod native_options;
 mod network;
 mod regions;
+mod resolved_settings;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -42,7 +43,7 @@ pub(super) const DRIVER: Driver = Driver {
     connect: |settings, _clock| Arc::new(Gcp::new(settings)),
     has_credentials,
     cloud_tool_settings: gcloud_settings::GCLOUD_SETTINGS,
-    resolved_settings: credentials::resolved_settings::resolved_settings,
+    resolved_settings: resolved_settings::resolved_settings,
     offline_catalog: Some(&catalog::built_in_catalog::CATALOG),
 };
 
@@ -168,10 +169,7 @@ impl Locations for Gcp {
             create::request::machine_type_to_use(spec),
         )
         .await?;
-        let to_location = |zone| Location {
-            region: spec.location.region.clone(),
-            zone: Some(zone),
-        };
+        let to_location = |zone| Location::in_zone(spec.location.region.clone(), zone);
         Ok(zones.into_iter().map(to_location).collect())
     }
 }

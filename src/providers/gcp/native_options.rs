@@ -7,7 +7,6 @@ use serde::Deserialize;
 use crate::cloud::{Error, InstanceSpec, ProviderKind, Result};
 use crate::providers::common::native_options::{read_flag, read_list, read_map, read_options};
 
-/// All native options.
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct Options {
@@ -76,9 +75,6 @@ pub(super) enum OnHostMaintenance {
 
 impl Options {
     /// Reads the options of a spec and checks them against its other fields.
-    ///
-    /// # Errors
-    /// `InvalidSpec` with the option that is unknown, of a wrong type, or contradicts the spec.
     pub(super) fn from_spec(spec: &InstanceSpec) -> Result<Self> {
         let options: Self = read_options(ProviderKind::Gcp, &spec.native)?;
         options.check_against(spec)?;

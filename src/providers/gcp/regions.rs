@@ -85,10 +85,7 @@ fn find_location(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) 
     }
     let Some(zone) = zone else {
         let region = region.ok_or_else(|| Error::invalid("neither a region nor a zone is given"))?;
-        return Ok(Location {
-            region: region.to_owned(),
-            zone: None,
-        });
+        return Ok(Location::in_region(region));
     };
     let Some(entry) = zones.iter().find(|entry| entry.name == zone) else {
         if let Some(first) = zones.iter().find(|entry| entry.region == zone) {
@@ -105,10 +102,7 @@ fn find_location(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) 
         return Err(Error::invalid(format!("the zone {zone} is not in the region {region}"))
             .with_hint(format!("leave the region out, or use {}", entry.region)));
     }
-    Ok(Location {
-        region: entry.region.clone(),
-        zone: Some(entry.name.clone()),
-    })
+    Ok(Location::in_zone(entry.region.clone(), entry.name.clone()))
 }
 
 #[cfg(test)]

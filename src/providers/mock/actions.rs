@@ -16,7 +16,6 @@ use crate::cloud::{
 };
 use crate::providers::common::batch_calls::{IndexedResults, group_by_location, outcomes_in_order};
 
-/// A change of an existing instance.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Change<'a> {
     /// Apply an action.
@@ -28,7 +27,6 @@ pub(super) enum Change<'a> {
 }
 
 impl Change<'_> {
-    /// Returns the verb of the change.
     fn as_str(self) -> &'static str {
         match self {
             Self::Action(action) => action.as_str(),
@@ -61,7 +59,6 @@ pub(super) struct CloudState<'a> {
     pub(super) faults: &'a Result<Faults>,
 }
 
-/// Changes the targets in a region.
 async fn change_in_region(
     cloud: CloudState<'_>,
     change: Change<'_>,
@@ -69,7 +66,7 @@ async fn change_in_region(
     targets: &[(usize, &InstanceRef)],
     tracker: &BatchTracker<'_>,
 ) -> IndexedResults {
-    let changed = async {
+    let change_all = async {
         let faults = cloud.faults.as_ref().map_err(Error::clone)?;
         tracker.start(region, targets.iter().map(|(_, target)| target.id.as_str()))?;
         simulate_call(faults, FaultSite::region(region), change.as_str()).await?;
@@ -77,12 +74,14 @@ async fn change_in_region(
         let now = cloud.clock.now();
         locked.change(|state| {
             state.remove_unlisted(now);
-            let mut change_one =
-                |(index, target): &(usize, &InstanceRef)| (*index, change_instance(state, change, target, faults, now));
-            Ok(targets.iter().map(&mut change_one).collect())
+            let mut results = IndexedResults::new();
+            for (index, target) in targets {
+                results.push((*index, change_instance(state, change, target, faults, now)));
+            }
+            Ok(results)
         })
     };
-    changed
+    change_all
         .await
         .unwrap_or_else(|error: Error| targets.iter().map(|(index, _)| (*index, Err(error.clone()))).collect())
 }
@@ -98,7 +97,7 @@ fn change_instance(
     faults: &Faults,
     now: Timestamp,
 ) -> Result<()> {
-    let address = state.addresses;
+    let next_address = state.addresses;
     let stored = state
         .find_mut(target, now)
         .ok_or_else(|| Error::not_found(target).at(FaultSite::region(&target.scope).location()))?;
@@ -108,30 +107,25 @@ fn change_instance(
             .context(format!("cannot {} {target}", change.as_str()))
             .naming(target));
     }
-    match (change, stored.phase_at(now).state(now)) {
-        (Change::Action(InstanceAction::Terminate), InstanceState::Terminating | InstanceState::Terminated) => {}
-        (Change::Action(InstanceAction::Terminate), _) if stored.protected => {
-            return Err(Error::new(
-                ErrorKind::Protected,
-                format!("{target} is protected against termination"),
-            )
-            .naming(target)
-            .with_code("OperationNotPermitted")
-            .at(site.location()));
-        }
-        (Change::Action(InstanceAction::Terminate), _) => stored.phase = Phase::Terminated { at: now },
-        (_, current @ (InstanceState::Terminating | InstanceState::Terminated)) => {
-            return Err(wrong_state(stored, change, current));
-        }
-        (Change::Action(InstanceAction::Protect), _) => stored.protected = true,
-        (Change::Action(InstanceAction::Unprotect), _) => stored.protected = false,
-        (Change::Ttl(ttl), _) => {
+    let current_state = stored.phase_at(now).state(now);
+    let action = match change {
+        Change::Action(InstanceAction::Terminate) => return terminate(stored, target, current_state, now),
+        _ if current_state.is_gone() => return Err(wrong_state(stored, change, current_state)),
+        Change::Ttl(ttl) => {
             check_ttl(ttl)?;
-            stored.set_ttl(ttl)?;
+            return stored.set_ttl(ttl);
         }
-        (Change::Labels(changes), _) => changes.apply_to(&mut stored.labels),
-        (Change::Action(InstanceAction::Start), InstanceState::Pending | InstanceState::Running) => {}
-        (Change::Action(InstanceAction::Start), InstanceState::Stopped) => {
+        Change::Labels(changes) => {
+            changes.apply_to(&mut stored.labels);
+            return Ok(());
+        }
+        Change::Action(action) => action,
+    };
+    match (action, current_state) {
+        (InstanceAction::Protect, _) => stored.protected = true,
+        (InstanceAction::Unprotect, _) => stored.protected = false,
+        (InstanceAction::Start, InstanceState::Pending | InstanceState::Running) => {}
+        (InstanceAction::Start, InstanceState::Stopped) => {
             if let Some(error) = faults.no_capacity_error(site) {
                 return Err(error.context(format!("cannot start {target}")).naming(target));
             }
@@ -139,15 +133,37 @@ fn change_instance(
             stored.booted_at = now;
             // As on the real clouds, the previous address is not kept.
             if stored.public_ip.is_some() {
-                stored.public_ip = Some(public_address(address));
+                stored.public_ip = Some(public_address(next_address));
                 state.take_address_number();
             }
         }
-        (Change::Action(InstanceAction::Stop), InstanceState::Stopping | InstanceState::Stopped) => {}
-        (Change::Action(InstanceAction::Stop), InstanceState::Running) => stored.phase = Phase::Stopped { at: now },
-        (Change::Action(InstanceAction::Reboot), InstanceState::Running) => stored.booted_at = now,
-        (_, current) => return Err(wrong_state(stored, change, current)),
+        (InstanceAction::Stop, InstanceState::Stopping | InstanceState::Stopped) => {}
+        (InstanceAction::Stop, InstanceState::Running) => stored.phase = Phase::Stopped { at: now },
+        (InstanceAction::Reboot, InstanceState::Running) => stored.booted_at = now,
+        (_, current_state) => return Err(wrong_state(stored, change, current_state)),
     }
+    Ok(())
+}
+
+fn terminate(
+    stored: &mut StoredInstance,
+    target: &InstanceRef,
+    current_state: InstanceState,
+    now: Timestamp,
+) -> Result<()> {
+    if current_state.is_gone() {
+        return Ok(());
+    }
+    if stored.protected {
+        return Err(Error::new(
+            ErrorKind::Protected,
+            format!("{target} is protected against termination"),
+        )
+        .naming(target)
+        .with_code("OperationNotPermitted")
+        .at(FaultSite::zone(&stored.region, &stored.zone).location()));
+    }
+    stored.phase = Phase::Terminated { at: now };
     Ok(())
 }
 

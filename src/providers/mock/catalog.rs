@@ -3,16 +3,11 @@
 use crate::catalog::{DEFAULT_IMAGE, IMAGE_ALIASES, ImageAlias, image_alias, sort_aliases_by_similarity};
 use crate::cloud::{self, Architecture, Error, Gpu, MachineRequirements, ProviderKind, Result, quoted};
 
-/// A machine type.
 #[derive(Debug, PartialEq)]
 pub(super) struct MachineType {
-    /// Its name.
     pub(super) name: &'static str,
-    /// Virtual CPUs.
     pub(super) cpus: u32,
-    /// Memory in GiB.
     pub(super) memory_gib: f64,
-    /// Instruction set.
     pub(super) architecture: Architecture,
     /// The number of GPUs, all of [`GPU_KIND`].
     pub(super) gpus: u32,
@@ -66,7 +61,6 @@ impl MachineType {
         if spot { self.price * SPOT_FACTOR } else { self.price }
     }
 
-    /// Converts the machine type.
     pub(super) fn to_machine_type(&self) -> cloud::MachineType {
         cloud::MachineType {
             name: self.name.to_owned(),
@@ -83,7 +77,6 @@ impl MachineType {
     }
 }
 
-/// Returns every machine type.
 pub(super) fn list_machine_types() -> Vec<cloud::MachineType> {
     MACHINE_TYPES.iter().map(MachineType::to_machine_type).collect()
 }
@@ -94,9 +87,6 @@ pub(super) fn find_machine_type(name: &str) -> Option<&'static MachineType> {
 }
 
 /// Selects the named machine type, or the default one, and checks that it meets the requirements.
-///
-/// # Errors
-/// `InvalidSpec` with the name and the types that exist.
 pub(super) fn select_machine_type(
     name: Option<&str>,
     requirements: &MachineRequirements,
@@ -116,21 +106,16 @@ pub(super) fn select_machine_type(
     .with_hint("leave the machine type out to get the cheapest one that fits"))
 }
 
-/// An image.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Image {
     /// The id, `img-<alias>-<architecture>`.
     pub(super) id: String,
-    /// The alias of the image.
     pub(super) alias: &'static str,
     /// The size of its disk in GiB, which is the smallest disk for the image.
     pub(super) disk_gib: u32,
 }
 
 /// Selects the image of an alias or an id, or the default one, and checks that it runs on `machine`.
-///
-/// # Errors
-/// `InvalidSpec` for an unknown image, and for one that the machine type cannot run.
 pub(super) fn select_image(requested: Option<&str>, machine: &MachineType) -> Result<Image> {
     let name = requested.unwrap_or(DEFAULT_IMAGE);
     let architecture = machine.architecture;
@@ -171,7 +156,6 @@ fn parse_image_id(id: &str) -> Option<(&'static ImageAlias, Architecture)> {
     exists_for(alias, architecture).then_some((alias, architecture))
 }
 
-/// Returns every image.
 pub(super) fn list_images() -> Vec<cloud::Image> {
     let image = |alias: &ImageAlias, architecture| cloud::Image {
         provider: ProviderKind::Mock,
@@ -211,9 +195,6 @@ const DISK_TYPES: [&str; 2] = ["ssd", "standard"];
 const MAX_DISK_GIB: u32 = 64 * 1024;
 
 /// Selects the named disk type, or the default one.
-///
-/// # Errors
-/// `InvalidSpec` with the name and the types that exist.
 pub(super) fn select_disk_type(requested: Option<&str>) -> Result<&'static str> {
     let name = requested.unwrap_or(DISK_TYPES[0]);
     DISK_TYPES.into_iter().find(|known| *known == name).ok_or_else(|| {
@@ -223,9 +204,6 @@ pub(super) fn select_disk_type(requested: Option<&str>) -> Result<&'static str> 
 }
 
 /// Selects the size of the boot disk in GiB: the one in the spec, or that of the image.
-///
-/// # Errors
-/// `InvalidSpec` for a disk that is too small for the image, or larger than any cloud has.
 pub(super) fn select_disk_gib(requested: Option<u32>, image: &Image) -> Result<u32> {
     let size = requested.unwrap_or(image.disk_gib);
     if size < image.disk_gib || size > MAX_DISK_GIB {

@@ -23,7 +23,6 @@ use crate::providers::common::spec_limits::{
     check_count, check_label_count, check_label_lengths, check_size, split_public_key,
 };
 
-/// The only network.
 pub(super) const NETWORK: &str = "default";
 /// As on EC2. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html>
 const MAX_USER_DATA_BYTES: usize = 16 * 1024;
@@ -52,12 +51,12 @@ pub(super) fn create(
     let count_before = state.instances.len();
     let mut created = Vec::new();
     for name in spec.instance_names()? {
-        let one = InstanceSpec {
+        let single_spec = InstanceSpec {
             name,
             members: None,
             ..spec.clone()
         };
-        match create_one(state, &one, resolved, generation, faults, now) {
+        match create_one(state, &single_spec, resolved, generation, faults, now) {
             Ok(outcome) => created.extend(outcome.into_instances()),
             Err(error) => {
                 state.instances.truncate(count_before);
@@ -65,10 +64,10 @@ pub(super) fn create(
             }
         }
     }
-    Ok(match created.is_empty() {
-        true => CreateOutcome::TokenAlreadyUsed,
-        false => CreateOutcome::Created(created),
-    })
+    if created.is_empty() {
+        return Ok(CreateOutcome::TokenAlreadyUsed);
+    }
+    Ok(CreateOutcome::Created(created))
 }
 
 /// Creates one instance, unless its token or its name exists already.
@@ -181,19 +180,13 @@ fn planned_end(fails_to_boot: bool, boot: Duration, spec: &InstanceSpec, resolve
 /// A spec with every name looked up, every default filled in and every limit checked.
 #[derive(Debug)]
 pub(super) struct ResolvedSpec {
-    /// The region.
     pub(super) region: &'static str,
     /// The zone, chosen if none was given.
     pub(super) zone: &'static str,
-    /// The machine type.
     pub(super) machine: &'static MachineType,
-    /// The image.
     pub(super) image: Image,
-    /// Boot disk in GiB.
     pub(super) disk_gib: u32,
-    /// The type of the boot disk.
     pub(super) disk_type: &'static str,
-    /// The subnet.
     pub(super) subnet: String,
     /// The key to log in with: a name, or a public key.
     pub(super) ssh_key: Option<String>,
@@ -203,9 +196,6 @@ pub(super) struct ResolvedSpec {
 
 impl ResolvedSpec {
     /// Resolves a spec.
-    ///
-    /// # Errors
-    /// `InvalidSpec` with the value that this cloud does not have or accept.
     pub(super) fn resolve(spec: &InstanceSpec) -> Result<Self> {
         let (region, zone) = select_region_and_zone(spec)?;
         let machine = catalog::select_machine_type(spec.machine_type_to_use(), &spec.requirements)?;
@@ -250,22 +240,15 @@ impl ResolvedSpec {
             .cycle()
             .skip(first)
             .take(if is_bound { 1 } else { all.len() });
-        let location = |zone: &&str| Location {
-            region: self.region.to_owned(),
-            zone: Some((*zone).to_owned()),
-        };
-        zones.map(location).collect()
+        let to_location = |zone: &&str| Location::in_zone(self.region, *zone);
+        zones.map(to_location).collect()
     }
 
-    /// Makes the preview.
     pub(super) fn into_preview(self, spec: &InstanceSpec) -> LaunchPreview {
         LaunchPreview {
             provider: ProviderKind::Mock,
             name: spec.name.clone(),
-            location: Location {
-                region: self.region.to_owned(),
-                zone: Some(self.zone.to_owned()),
-            },
+            location: Location::in_zone(self.region, self.zone),
             machine_type: self.machine.name.to_owned(),
             cpus: Some(self.machine.cpus),
             memory_gib: Some(self.machine.memory_gib),
@@ -397,7 +380,6 @@ fn select_ssh_key(spec: &InstanceSpec) -> Result<Option<String>> {
     Ok(Some(key.to_owned()))
 }
 
-/// The native options of the mock.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Options {

@@ -39,9 +39,7 @@ pub(super) struct Fault {
 /// The region and zone of a call, as far as they are known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct FaultSite<'a> {
-    /// The region.
     pub(super) region: Option<&'a str>,
-    /// The zone.
     pub(super) zone: Option<&'a str>,
 }
 
@@ -54,7 +52,6 @@ impl<'a> FaultSite<'a> {
         }
     }
 
-    /// Means a zone.
     pub(super) fn zone(region: &'a str, zone: &'a str) -> Self {
         Self {
             region: Some(region),
@@ -112,15 +109,11 @@ impl Fault {
     }
 }
 
-/// The injected faults.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<Fault>);
 
 impl Faults {
     /// Parses the value of `CLOUDCTL_MOCK`.
-    ///
-    /// # Errors
-    /// `InvalidSpec` with the unknown or malformed fault, and the known ones.
     pub(super) fn parse(text: Option<&str>) -> Result<Self> {
         text.unwrap_or_default()
             .split(',')
@@ -193,7 +186,6 @@ impl Faults {
         Some(error.at(site.location()))
     }
 
-    /// Returns the error that makes a start fail.
     pub(super) fn no_capacity_error(&self, site: FaultSite<'_>) -> Option<Error> {
         let fault = self.faults_at(site).find(|fault| fault.effect == Effect::Capacity)?;
         let message = format!(
@@ -260,9 +252,6 @@ pub(crate) const KNOWN: [&str; 10] = [
 const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Parses one fault.
-///
-/// # Errors
-/// `InvalidSpec` with the fault and the known ones.
 pub(crate) fn parse(text: &str) -> Result<Fault> {
     let (head, location) = match text.split_once('@') {
         Some((head, location)) => (head, Some(location)),
@@ -277,7 +266,27 @@ pub(crate) fn parse(text: &str) -> Result<Fault> {
         ("unreachable", Some(value), None) => (None, Some(value)),
         _ => (value, location),
     };
-    let effect = match (name, value) {
+    let message = format!("invalid fault {} in CLOUDCTL_MOCK", quoted(text));
+    let Some(effect) = parse_effect(name, value) else {
+        return Err(Error::invalid(message).with_hint(format!(
+            "use {}; each can end in @region or @zone, to happen only there",
+            KNOWN.join(", ")
+        )));
+    };
+    if let Some(location) = location
+        && regions::find_region_of_zone(location).is_err()
+    {
+        regions::find_region(location).map_err(|error| error.context(message))?;
+    }
+    Ok(Fault {
+        effect,
+        location: location.map(str::to_owned),
+        text: text.to_owned(),
+    })
+}
+
+fn parse_effect(name: &str, value: Option<&str>) -> Option<Effect> {
+    match (name, value) {
         ("capacity", None) => Some(Effect::Capacity),
         ("quota", None) => Some(Effect::Quota),
         ("unreachable", None) => Some(Effect::Unreachable),
@@ -287,30 +296,14 @@ pub(crate) fn parse(text: &str) -> Result<Fault> {
         ("boot-failure", None) => Some(Effect::BootFailure),
         ("latency", Some(value)) => parse_time(value).map(Effect::Latency),
         ("slow-boot", Some(value)) => parse_time(value).map(Effect::SlowBoot),
-        ("throttle", Some(value)) => value
-            .parse()
-            .ok()
-            .filter(|part| (0.0..=1.0).contains(part))
-            .map(Effect::Throttle),
+        ("throttle", Some(value)) => {
+            let probability: f64 = value.parse().ok()?;
+            (0.0..=1.0)
+                .contains(&probability)
+                .then_some(Effect::Throttle(probability))
+        }
         _ => None,
-    };
-    let invalid = format!("invalid fault {} in CLOUDCTL_MOCK", quoted(text));
-    let Some(effect) = effect else {
-        return Err(Error::invalid(invalid).with_hint(format!(
-            "use {}; each can end in @region or @zone, to happen only there",
-            KNOWN.join(", ")
-        )));
-    };
-    if let Some(location) = location
-        && regions::find_region_of_zone(location).is_err()
-    {
-        regions::find_region(location).map_err(|error| error.context(invalid))?;
     }
-    Ok(Fault {
-        effect,
-        location: location.map(str::to_owned),
-        text: text.to_owned(),
-    })
 }
 
 /// Parses `200ms`, `30s`, `2m`.

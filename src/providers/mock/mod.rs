@@ -49,7 +49,6 @@ pub(super) const DRIVER: Driver = Driver {
     offline_catalog: None,
 };
 
-/// The driver of the mock cloud.
 pub(super) struct Mock {
     store: Store,
     clock: Arc<dyn Clock>,

@@ -9,7 +9,6 @@ use crate::cloud::{
 /// A region and its zones, in order.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Region {
-    /// The region's name.
     pub(super) name: &'static str,
     /// Its zones' full names.
     pub(super) zones: &'static [&'static str],
@@ -35,9 +34,6 @@ pub(super) const REGIONS: &[Region] = &[
 pub(super) const DEFAULT_REGION: &str = "us-east-1";
 
 /// Finds a region.
-///
-/// # Errors
-/// `InvalidSpec` with the name and the regions that exist.
 pub(super) fn find_region(name: &str) -> Result<&'static Region> {
     REGIONS.iter().find(|region| region.name == name).ok_or_else(|| {
         if let Some(region) = REGIONS.iter().find(|region| region.zones.contains(&name)) {
@@ -51,9 +47,6 @@ pub(super) fn find_region(name: &str) -> Result<&'static Region> {
 }
 
 /// Finds the region of a zone.
-///
-/// # Errors
-/// `InvalidSpec` with the name and the zones that exist.
 pub(super) fn find_region_of_zone(zone: &str) -> Result<&'static Region> {
     REGIONS
         .iter()
@@ -69,9 +62,6 @@ pub(super) fn find_region_of_zone(zone: &str) -> Result<&'static Region> {
 }
 
 /// Resolves the region and zone that a user typed.
-///
-/// # Errors
-/// `InvalidSpec` for an unknown region or zone, a zone outside the region, or neither.
 pub(super) fn resolve_location(region_name: Option<&str>, zone: Option<&str>) -> Result<Location> {
     let region = match (region_name, zone) {
         (Some(name), None) => find_region(name)?,

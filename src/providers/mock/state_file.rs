@@ -17,7 +17,6 @@ use crate::cloud::{Error, ErrorKind, Result, path_text, quoted, redact_parser_me
 /// How long a change waits for changes of other processes.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The file.
 #[derive(Debug)]
 pub(super) struct Store {
     path: Option<PathBuf>,

@@ -1,7 +1,6 @@
 //! The content of the mock cloud's file: the instances and their addresses, as JSON that a person can read and edit.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,11 +10,10 @@ use serde_json::json;
 use super::catalog;
 use super::instance_phase::Phase;
 use crate::cloud::{
-    Error, ErrorKind, ExpiryEnforcer, Instance, InstanceRef, InstanceState, LABEL_TTL, Labels, NativeName, Ownership,
-    ProviderKind, RESERVED_PREFIX, Result, format_duration, key_fingerprint,
+    Error, ErrorKind, ExpiryEnforcer, Instance, InstanceRef, InstanceSetup, InstanceState, LABEL_TTL, Labels,
+    NativeName, Ownership, ProviderKind, RESERVED_PREFIX, Result, SetupValue, format_duration, key_fingerprint,
 };
 
-/// The account of all instances.
 pub(super) const ACCOUNT: &str = "mock";
 /// The version of the file that this cloudctl reads and writes.
 pub(super) const SCHEMA: &str = "cloudctl-mock/1";
@@ -42,38 +40,26 @@ impl Default for State {
     }
 }
 
-/// One instance.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StoredInstance {
     /// The id: `m-` and 16 hexadecimal digits.
     pub(super) id: String,
-    /// Its name.
     pub(super) name: String,
     /// The token of the call that created it.
     pub(super) token: String,
-    /// The region it is in.
     pub(super) region: String,
-    /// The zone it is in.
     pub(super) zone: String,
-    /// Machine type.
     pub(super) machine_type: String,
-    /// Id of its image.
     pub(super) image: String,
-    /// Boot disk in GiB.
     pub(super) disk_gib: u32,
-    /// Type of the boot disk.
     pub(super) disk_type: String,
-    /// Network.
     pub(super) network: String,
-    /// Subnet.
     pub(super) subnet: String,
-    /// Firewalls.
     pub(super) firewalls: Vec<String>,
     /// The open ports. Files of versions without ingress rules lack them.
     #[serde(rename = "openings", default, skip_serializing_if = "Vec::is_empty")]
     pub(super) ingress_rules: Vec<String>,
-    /// The identity that it acts as.
     pub(super) identity: Option<String>,
     /// The key to log in with: a name, or a public key.
     pub(super) ssh_key: Option<String>,
@@ -87,9 +73,7 @@ pub(super) struct StoredInstance {
     pub(super) labels: Labels,
     /// The public address that it has while it runs.
     pub(super) public_ip: Option<String>,
-    /// Private address.
     pub(super) private_ip: String,
-    /// When it was created.
     pub(super) created_at: Timestamp,
     /// When it last started to boot.
     pub(super) booted_at: Timestamp,
@@ -104,9 +88,6 @@ pub(super) struct StoredInstance {
 }
 
 /// Computes when an instance expires by its TTL.
-///
-/// # Errors
-/// `InvalidSpec` if the TTL is too long for a timestamp.
 pub(super) fn expiry_time(created_at: Timestamp, ttl: Duration) -> Result<Timestamp> {
     SignedDuration::try_from(ttl)
         .and_then(|ttl| created_at.checked_add(ttl))
@@ -114,7 +95,6 @@ pub(super) fn expiry_time(created_at: Timestamp, ttl: Duration) -> Result<Timest
 }
 
 impl StoredInstance {
-    /// Returns its ref.
     pub(super) fn reference(&self) -> InstanceRef {
         Instance::with_id_only(ProviderKind::Mock, self.region.clone(), self.id.clone()).reference
     }
@@ -138,9 +118,6 @@ impl StoredInstance {
     }
 
     /// Sets its TTL, which counts from its creation.
-    ///
-    /// # Errors
-    /// As [`expiry_time`].
     pub(super) fn set_ttl(&mut self, ttl: Duration) -> Result<()> {
         self.ends_at = Some(expiry_time(self.created_at, ttl)?);
         self.labels.insert(LABEL_TTL.to_owned(), format_duration(ttl));
@@ -152,23 +129,23 @@ impl StoredInstance {
         self.ownership().managed
     }
 
-    /// Reads the management labels.
     fn ownership(&self) -> Ownership {
         Ownership::from_labels(&self.labels, NativeName::Tag(None))
     }
 
     /// Returns the settings of the instance by the flags of `create`.
-    fn setup(&self) -> BTreeMap<&'static str, Vec<Vec<String>>> {
-        let values = |words: &[String]| words.iter().map(|word| vec![word.clone()]).collect();
-        let value = |word: &str| vec![vec![word.to_owned()]];
-        let key_label = |key: &String| key_fingerprint(key).unwrap_or_else(|| key.clone());
-        BTreeMap::from([
-            ("ssh-key", values(self.ssh_key.as_ref().map(key_label).as_slice())),
-            ("disk", value(&format!("{} GiB", self.disk_gib))),
-            ("disk-type", value(&self.disk_type)),
-            ("network", value(&self.network)),
-            ("subnet", value(&self.subnet)),
-            ("firewall", values(&self.firewalls)),
+    fn setup(&self) -> InstanceSetup {
+        let key_label = self
+            .ssh_key
+            .as_ref()
+            .map(|key| key_fingerprint(key).unwrap_or_else(|| key.clone()));
+        InstanceSetup::from([
+            ("ssh-key", key_label.into_iter().map(SetupValue::new).collect()),
+            ("disk", vec![SetupValue::new(format!("{} GiB", self.disk_gib))]),
+            ("disk-type", vec![SetupValue::new(&self.disk_type)]),
+            ("network", vec![SetupValue::new(&self.network)]),
+            ("subnet", vec![SetupValue::new(&self.subnet)]),
+            ("firewall", self.firewalls.iter().map(SetupValue::new).collect()),
         ])
     }
 
@@ -192,7 +169,7 @@ impl StoredInstance {
             architecture: machine.map(|machine| machine.architecture),
             image: Some(self.image.clone()),
             spot: self.spot,
-            public_ip: self.public_ip.clone().filter(|_| has_public_ip),
+            public_ip: if has_public_ip { self.public_ip.clone() } else { None },
             private_ip: (state != InstanceState::Terminated).then(|| self.private_ip.clone()),
             labels: self
                 .labels
@@ -287,7 +264,6 @@ pub(super) fn public_address(number: u32) -> String {
     }
 }
 
-/// Returns a private address.
 pub(super) fn private_address(number: u32) -> String {
     format!(
         "10.{}.{}.{}",

@@ -37,7 +37,6 @@ use crate::settings::Settings;
 
 const BEHAVIOR: fn() -> BehaviorVersion = BehaviorVersion::v2026_01_12;
 
-/// The clients of one run.
 pub(crate) struct Clients {
     settings: Settings,
     clock: ServerTime,
@@ -240,7 +239,6 @@ impl Clients {
         }
     }
 
-    /// The EC2 client of a region.
     pub(crate) async fn ec2(&self, region: &str) -> aws_sdk_ec2::Client {
         let loaded = self.load_once().await;
         let mut clients = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);

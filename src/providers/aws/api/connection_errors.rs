@@ -15,7 +15,9 @@ use rustls::Error as TlsError;
 use crate::cloud::ErrorKind;
 use crate::providers::aws::configuration::proxy_and_certificates;
 use crate::providers::aws::configuration::proxy_and_certificates::{Authorities, Proxy};
-use crate::providers::common::connection_errors::{TlsProblem, asks_for_proxy_password, io_reason, links, tls_problem};
+use crate::providers::common::connection_errors::{
+    TlsProblem, asks_for_proxy_password, error_chain, io_reason, tls_problem,
+};
 
 /// A server as messages show it, such as `127.0.0.1:4566`, and its proxy.
 #[derive(Clone, Debug)]
@@ -56,7 +58,6 @@ fn format_address(uri: &Uri) -> String {
 /// Why there was no response.
 #[derive(Debug)]
 pub(crate) struct Unreachable {
-    /// The reason for messages, with the address.
     pub(crate) reason: String,
     /// The kind of the error, for a call that only reads.
     pub(crate) kind: ErrorKind,
@@ -137,7 +138,7 @@ fn describe_proxy_password(server: &Server) -> (String, String) {
 
 /// Adds the reason to an error. A failure that would repeat is not retried.
 pub(crate) fn add_reason(error: ConnectorError, server: &Server, authorities: Option<&Authorities>) -> ConnectorError {
-    if links(&error).any(|link| link.is::<Unreachable>()) {
+    if error_chain(&error).any(|link| link.is::<Unreachable>()) {
         return error;
     }
     let is_timeout = error.is_timeout();
@@ -164,7 +165,7 @@ pub(crate) fn describe_root_cause(error: &(dyn StdError + 'static)) -> String {
         let status = response.response().status().as_u16();
         return format!("the metadata service answered with HTTP status {status}");
     }
-    let innermost = links(error).last().map(ToString::to_string).unwrap_or_default();
+    let innermost = error_chain(error).last().map(ToString::to_string).unwrap_or_default();
     let text = match find_cause::<ErrorMetadata>(error).map(|metadata| (metadata.code(), metadata.message())) {
         Some((Some(code), Some(message))) => format!("{code}: {message}"),
         Some((Some(text), None) | (None, Some(text))) => text.to_owned(),
@@ -180,7 +181,7 @@ pub(crate) fn describe_root_cause(error: &(dyn StdError + 'static)) -> String {
 
 /// Finds the error of a type among an error and its causes.
 pub(crate) fn find_cause<'a, Wanted: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a Wanted> {
-    links(error).find_map(|link| link.downcast_ref())
+    error_chain(error).find_map(|link| link.downcast_ref())
 }
 
 fn find_reason(error: &ConnectorError, server: &Server, authorities: Option<&Authorities>) -> Unreachable {
@@ -188,7 +189,7 @@ fn find_reason(error: &ConnectorError, server: &Server, authorities: Option<&Aut
     if let Some(tls) = find_cause::<TlsError>(error) {
         return find_tls_reason(tls, server, authorities);
     }
-    if links(error).any(|link| link.is::<ResolveDnsError>()) {
+    if error_chain(error).any(|link| link.is::<ResolveDnsError>()) {
         let name = match &server.proxy {
             Some(proxy) => format!("the name of the proxy {proxy}"),
             None => format!("the name in {}", server.address),

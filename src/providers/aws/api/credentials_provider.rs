@@ -158,18 +158,18 @@ impl RunCredentials {
             None => setting_name(&identity.token_file, "web_identity_token_file"),
             Some(_) => format!("web_identity_token_file ({})", identity.token_file.source),
         };
-        let refused = |why: &str| {
+        let token_file_error = |why: &str| {
             let message = format!(
                 "cannot read the token file {}, which {named} names: {why}",
                 environment.display_path(&path)
             );
             Error::new(ErrorKind::Unauthenticated, message).with_hint(format!("correct {named}, or unset it"))
         };
-        let token = std::fs::read(&path).map_err(|error| refused(&io_reason(&error)))?;
-        let token = String::from_utf8(token).map_err(|_| refused("it is not text"))?;
-        let token = token.trim();
+        let token_bytes = std::fs::read(&path).map_err(|error| token_file_error(&io_reason(&error)))?;
+        let token_text = String::from_utf8(token_bytes).map_err(|_| token_file_error("it is not text"))?;
+        let token = token_text.trim();
         if token.is_empty() {
-            return Err(refused("it is empty"));
+            return Err(token_file_error("it is empty"));
         }
         let region = self.choose_sts_region(&identity.arn.value);
         let answer = self

@@ -14,7 +14,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use super::connection_errors::{Unreachable, describe_root_cause, find_cause};
 use super::server_time::clock_hint;
 use crate::cloud::{Error, ErrorKind, ErrorLocation, ProviderKind};
-use crate::providers::common::connection_errors::links;
+use crate::providers::common::connection_errors::error_chain;
 
 /// The SDK's error for a call with the operation error `E`.
 pub(crate) type SdkError<E> = aws_smithy_runtime_api::client::result::SdkError<E, HttpResponse>;
@@ -305,7 +305,7 @@ fn was_never_sent<E: OperationError>(error: &SdkError<E>) -> bool {
 /// it.
 fn describe_chain<E: OperationError>(error: &SdkError<E>) -> String {
     let mut texts: Vec<String> = Vec::new();
-    for link in links(error) {
+    for link in error_chain(error) {
         let text = link.to_string();
         if texts.last().is_none_or(|last| !last.contains(&text)) {
             texts.push(text);
@@ -314,7 +314,6 @@ fn describe_chain<E: OperationError>(error: &SdkError<E>) -> String {
     texts.join(": ")
 }
 
-/// The causes of an error, as text.
 #[derive(Debug)]
 struct Cause(String);
 

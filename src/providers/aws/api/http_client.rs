@@ -32,7 +32,7 @@ use super::connection_errors::Server;
 use super::retry::ATTEMPT_TIMEOUT;
 use super::server_time;
 use super::server_time::ServerTime;
-use super::xml_sanitizer::sanitize;
+use super::xml_sanitizer::repair_if_invalid;
 use crate::providers::aws::configuration::proxy_and_certificates::{Connection, Proxy};
 
 /// Some servers begin a text with it; the parsers do not expect it.
@@ -142,7 +142,7 @@ impl Inner {
             return Err(connection_errors::proxy_password_error(server));
         }
         if let Some(request_date) = request_date {
-            self.clock.record(request_date, &mut response);
+            self.clock.update_and_annotate(&mut response, request_date);
         }
         let collected = ByteStream::new(response.take_body()).collect().await;
         let mut body = collected
@@ -151,8 +151,8 @@ impl Inner {
         if body.starts_with(BYTE_ORDER_MARK) {
             body = body.slice(BYTE_ORDER_MARK.len()..);
         }
-        if let Some(sanitized) = sanitize(&body) {
-            body = sanitized.into();
+        if let Some(repaired) = repair_if_invalid(&body) {
+            body = repaired.into();
         }
         if is_truncated(&body) {
             return Err(ConnectorError::io("the answer was cut short".into()));
@@ -287,7 +287,10 @@ mod tests {
                 format!("<AResponse></AResponse>{section}</AResponse>"),
                 format!("{section}<AResponse></AResponse>"),
             ] {
-                assert!(is_truncated(&sanitize(document.as_bytes()).unwrap()), "{document}");
+                assert!(
+                    is_truncated(&repair_if_invalid(document.as_bytes()).unwrap()),
+                    "{document}"
+                );
             }
         }
     }

@@ -181,7 +181,6 @@ fn read_connect_timeout(configuration: &Configuration) -> Result<Duration> {
     }
 }
 
-/// The progress of a call.
 #[derive(Clone, Copy, Debug)]
 struct Progress {
     started_at: Instant,
@@ -286,13 +285,10 @@ const CHANGE_POLICY: RetryPolicy = RetryPolicy {
     },
 };
 
-/// The failure of a changing call.
 pub(crate) struct ChangeFailure<E> {
-    /// The error of the last attempt.
     pub(crate) error: SdkError<E>,
     /// Whether an attempt got no response and may still take effect.
     pub(crate) unanswered: bool,
-    /// Whether an attempt may have taken effect.
     pub(crate) may_have_taken_effect: bool,
 }
 
@@ -421,7 +417,7 @@ mod tests {
         let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::empty());
         let date = Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
         response.headers_mut().insert("date", date);
-        ServerTime::default().record(Timestamp::now() - SignedDuration::from_hours(1), &mut response);
+        ServerTime::default().update_and_annotate(&mut response, Timestamp::now() - SignedDuration::from_hours(1));
         let error = RunInstancesError::generic(ErrorMetadata::builder().code(code).build());
         SdkError::service_error(error, response)
     }

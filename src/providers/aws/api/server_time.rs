@@ -63,8 +63,9 @@ impl ServerTime {
         latest?.now()
     }
 
-    /// Records the date of a response to a request with the date `request_date`, whatever else the response says.
-    pub(crate) fn record(&self, request_date: Timestamp, response: &mut HttpResponse) {
+    /// Sets the clock by the date of a response to a request with the date `request_date`, whatever else the response
+    /// says, and stores in the response how the clocks differ.
+    pub(crate) fn update_and_annotate(&self, response: &mut HttpResponse, request_date: Timestamp) {
         // A response from a cache has an old date.
         let date = match response.headers().get("age") {
             Some(_) => None,
@@ -103,7 +104,7 @@ pub(crate) fn choose_time_source(config: &SdkConfig, clock: &ServerTime) -> Shar
 }
 
 /// The time that requests of this client are dated by.
-pub(crate) fn now(client: &Client) -> Timestamp {
+pub(crate) fn server_time(client: &Client) -> Timestamp {
     let time = client.config().time_source().map(|source| source.now());
     time.and_then(|time| Timestamp::try_from(time).ok())
         .unwrap_or_else(Timestamp::now)
@@ -172,13 +173,13 @@ mod tests {
         assert_eq!(clock.now(), None);
         for minutes in [0, 20, -20, 3] {
             let ahead = SignedDuration::from_mins(minutes);
-            clock.record(Timestamp::now(), &mut response(ahead, None));
+            clock.update_and_annotate(&mut response(ahead, None), Timestamp::now());
             assert!(is_near(clock.clone().now().unwrap(), ahead), "{minutes}");
             let signed = Timestamp::try_from(TimeSource::now(&clock)).unwrap();
             assert!(is_near(signed, ahead), "{minutes}");
         }
         let cached = SignedDuration::from_hours(-5);
-        clock.record(Timestamp::now(), &mut response(cached, Some(("age", "18000"))));
+        clock.update_and_annotate(&mut response(cached, Some(("age", "18000"))), Timestamp::now());
         assert!(is_near(clock.now().unwrap(), SignedDuration::from_mins(3)));
     }
 
@@ -188,7 +189,7 @@ mod tests {
         let ahead = SignedDuration::from_mins(-20);
         let recorded = |requested| {
             let mut response = response(ahead, None);
-            clock.record(requested, &mut response);
+            clock.update_and_annotate(&mut response, requested);
             response
         };
         let refused = recorded(Timestamp::now());

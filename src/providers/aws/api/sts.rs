@@ -8,7 +8,6 @@ use super::retry;
 use super::retry::{ClockSkewRetry, ReadRetryLimit};
 use super::server_time::{ServerTime, choose_time_source};
 
-/// Creates clients of STS.
 #[derive(Clone, Debug)]
 pub(crate) struct StsClients {
     /// The SDK's configuration, without credentials.

@@ -11,7 +11,7 @@ use super::xml_reader::parse_character_reference;
 
 /// Repairs a document, so that one forbidden character in a tag does not hide a whole region; `None` if there is
 /// nothing to repair.
-pub(crate) fn sanitize(body: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn repair_if_invalid(body: &[u8]) -> Option<Vec<u8>> {
     if !body.trim_ascii_start().starts_with(b"<") {
         return None;
     }
@@ -132,13 +132,13 @@ mod tests {
                 "<a>&#x1b;&#8238;\u{fffd}\u{fffd}\u{fffd}</a>",
             ),
         ] {
-            let sanitized = sanitize(document).unwrap();
-            assert_eq!(String::from_utf8(sanitized).unwrap(), expected);
+            let repaired = repair_if_invalid(document).unwrap();
+            assert_eq!(String::from_utf8(repaired).unwrap(), expected);
         }
         for sound in ["<a>na\u{ef}ve \u{202e}&lt;</a>", "", "{\"Token\": \"\u{1b}\"}"] {
-            assert_eq!(sanitize(sound.as_bytes()), None, "{sound:?}");
+            assert_eq!(repair_if_invalid(sound.as_bytes()), None, "{sound:?}");
         }
-        assert_eq!(sanitize(b"\xff"), None);
+        assert_eq!(repair_if_invalid(b"\xff"), None);
         for text in [
             "",
             "a\t\r\nb\u{e9}",
@@ -171,8 +171,8 @@ mod tests {
             ),
             ("<!DOCTYPE a><a><!-- --></a>", "<!DOCTYPE a><a></a>"),
         ] {
-            let sanitized = sanitize(document.as_bytes()).unwrap();
-            assert_eq!(String::from_utf8(sanitized).unwrap(), expected);
+            let repaired = repair_if_invalid(document.as_bytes()).unwrap();
+            assert_eq!(String::from_utf8(repaired).unwrap(), expected);
         }
     }
 }

@@ -124,7 +124,6 @@ fn owner_in(source: &ImageSource, partition: &str) -> Option<&'static str> {
     }
 }
 
-/// An image that can be booted.
 #[derive(Debug)]
 pub(crate) struct ResolvedImage {
     pub(crate) id: String,
@@ -282,7 +281,6 @@ fn resolve_alias(images: &[ec2::Image], pattern: &AliasPattern) -> Option<Image>
     })
 }
 
-/// Finds the image for an id or an alias.
 async fn find_image(client: &Client, region: &str, image_name: &str, architecture: Architecture) -> Result<ec2::Image> {
     if is_image_id(image_name) {
         return get_image(client, region, image_name).await;
@@ -306,7 +304,7 @@ fn is_image_id(text: &str) -> bool {
 }
 
 async fn get_image(client: &Client, region: &str, id: &str) -> Result<ec2::Image> {
-    let not_found = || {
+    let unknown_image_error = || {
         Error::invalid(format!("image {id} does not exist in {region}"))
             .at(ErrorLocation::new(ProviderKind::Aws, region))
             .with_hint("an image id is valid in one region only; an alias such as ubuntu-24.04 is valid in all")
@@ -319,14 +317,14 @@ async fn get_image(client: &Client, region: &str, id: &str) -> Result<ec2::Image
         .send()
         .await;
     let output = answer.map_err(|error| match error.code() {
-        Some(code) if code.starts_with("InvalidAMIID") => with_sdk_details(not_found(), &error),
+        Some(code) if code.starts_with("InvalidAMIID") => with_sdk_details(unknown_image_error(), &error),
         _ => translate(&error, Call::Read, format!("cannot look up image {id}"), region),
     })?;
     let found = output.images.unwrap_or_default();
     let image = found
         .into_iter()
         .find(|image| image.image_id() == Some(id))
-        .ok_or_else(not_found)?;
+        .ok_or_else(unknown_image_error)?;
     match image.state() {
         Some(ImageState::Available) | None => Ok(image),
         Some(state) => Err(Error::invalid(format!("image {id} is {}", state.as_str()))
@@ -356,14 +354,14 @@ async fn find_image_of_alias(
         .at(ErrorLocation::new(ProviderKind::Aws, region))
         .with_hint(format!("use an image id such as ami-0abc…, or one of {others}")));
     };
-    let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
+    let new_filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
     tracing::debug!(operation = "DescribeImages", place = region, alias, "call");
     let answer = client
         .describe_images()
         .owners(owner)
-        .filters(filter("name", pattern))
-        .filters(filter("architecture", architecture.as_str()))
-        .filters(filter("state", "available"))
+        .filters(new_filter("name", pattern))
+        .filters(new_filter("architecture", architecture.as_str()))
+        .filters(new_filter("state", "available"))
         .send()
         .await;
     let output =

@@ -53,7 +53,6 @@ pub(crate) fn guess_architecture(machine_type: &str) -> Architecture {
     }
 }
 
-/// Looks up a machine type.
 pub(crate) async fn find_machine_type(client: &Client, region: &str, name: &str) -> Result<Machine> {
     let unknown_type_error = || {
         Error::invalid(format!("unknown machine type {} in {region}", quoted(name)))
@@ -96,7 +95,6 @@ pub(crate) async fn list_machine_types(client: &Client, region: &str, among: &[S
     Ok(found)
 }
 
-/// Finds the zones that offer a machine type.
 pub(crate) async fn find_zones_with_type(client: &Client, region: &str, machine_type: &str) -> Result<HashSet<String>> {
     tracing::debug!(operation = "DescribeInstanceTypeOfferings", place = region, "call");
     let call = client

@@ -17,7 +17,7 @@ use crate::providers::aws::api::client::Clients;
 use crate::providers::aws::api::error::{Call, translate};
 use crate::providers::aws::api::retry;
 use crate::providers::aws::api::retry::ClockSkewRetry;
-use crate::providers::aws::api::server_time::now;
+use crate::providers::aws::api::server_time::server_time;
 use crate::providers::aws::configuration::partition::Partition;
 
 /// The region whose server has the prices of all regions. Only few regions have one.
@@ -66,6 +66,13 @@ struct Dimension {
     price: BTreeMap<String, String>,
 }
 
+/// What a price is for.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct PriceKey {
+    region: String,
+    machine_type: String,
+}
+
 /// Lists all on-demand prices, from every page of the price list.
 pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<PublishedPrice>> {
     let config = clients.config().await?;
@@ -97,26 +104,17 @@ pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<Publi
         let filter = Filter::builder()
             .r#type(FilterType::TermMatch)
             .field(field)
-            .value(value);
-        let filter = filter
+            .value(value)
             .build()
             .map_err(|error| Error::new(ErrorKind::Internal, format!("{FAILURE_PREFIX}: {error}")))?;
         call = call.filters(filter);
     }
     let mut pages = call.into_paginator().send();
-    let mut prices: BTreeMap<(String, String), f64> = BTreeMap::new();
+    let mut prices: BTreeMap<PriceKey, f64> = BTreeMap::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| translate(&error, Call::Read, FAILURE_PREFIX, PRICE_LIST_REGION))?;
-        for entry in page.price_list() {
-            let entry: Entry = serde_json::from_str(entry).map_err(|error| {
-                Error::new(
-                    ErrorKind::Network,
-                    format!("{FAILURE_PREFIX}: an entry of the list cannot be read"),
-                )
-                .at(ErrorLocation::new(ProviderKind::Aws, PRICE_LIST_REGION))
-                .with_source(error)
-            })?;
-            if let Some((key, usd)) = read_price(&entry) {
+        for entry_text in page.price_list() {
+            if let Some((key, usd)) = read_price(&parse_entry(entry_text)?) {
                 // Of two prices for the same type, the higher one counts: it is better to show too much than too
                 // little.
                 let highest = prices.entry(key).or_insert(usd);
@@ -124,13 +122,13 @@ pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<Publi
             }
         }
     }
-    let price = |((region, machine_type), usd_per_hour)| PublishedPrice {
-        region,
-        machine_type,
+    let published_prices = prices.into_iter().map(|(key, usd_per_hour)| PublishedPrice {
+        region: key.region,
+        machine_type: key.machine_type,
         spot: false,
         usd_per_hour,
-    };
-    Ok(prices.into_iter().map(price).collect())
+    });
+    Ok(published_prices.collect())
 }
 
 /// Finds the current spot price; see [`CatalogSource::spot_price`](crate::cloud::CatalogSource::spot_price). Without a zone
@@ -141,22 +139,31 @@ pub(crate) async fn list_published_prices(clients: &Clients) -> Result<Vec<Publi
 pub(crate) async fn find_spot_price(client: &Client, location: &Location, machine_type: &str) -> Result<Option<f64>> {
     let region = &location.region;
     tracing::debug!(operation = "DescribeSpotPriceHistory", place = region, "call");
-    let call = client
+    let request = client
         .describe_spot_price_history()
         .instance_types(InstanceType::from(machine_type))
         .product_descriptions("Linux/UNIX")
-        .start_time(DateTime::from_secs(now(client).as_second()))
+        .start_time(DateTime::from_secs(server_time(client).as_second()))
         .set_availability_zone(location.zone.clone());
-    let answer: Result<Vec<SpotPrice>, _> = call.into_paginator().items().send().try_collect().await;
-    let history = answer.map_err(|error| {
+    let answer: Result<Vec<SpotPrice>, _> = request.into_paginator().items().send().try_collect().await;
+    let prices_since_now = answer.map_err(|error| {
         let failure_prefix = format!("cannot look up the spot price of {machine_type}");
         translate(&error, Call::Read, failure_prefix, region)
     })?;
-    Ok(highest_price(&history))
+    Ok(find_price_of_dearest_zone(&prices_since_now))
+}
+
+fn parse_entry(text: &str) -> Result<Entry> {
+    serde_json::from_str(text).map_err(|error| {
+        let message = format!("{FAILURE_PREFIX}: an entry of the list cannot be read");
+        Error::new(ErrorKind::Network, message)
+            .at(ErrorLocation::new(ProviderKind::Aws, PRICE_LIST_REGION))
+            .with_source(error)
+    })
 }
 
 /// The key of an entry and its price in US dollars per hour; `None` if it is no plain instance in a region.
-fn read_price(entry: &Entry) -> Option<((String, String), f64)> {
+fn read_price(entry: &Entry) -> Option<(PriceKey, f64)> {
     let attributes = &entry.product.attributes;
     let has_value = |field: &str, value: &str| attributes.get(field).is_none_or(|actual| actual == value);
     let is_plain_linux = PLAIN_LINUX.iter().all(|(field, value)| has_value(field, value));
@@ -167,14 +174,16 @@ fn read_price(entry: &Entry) -> Option<((String, String), f64)> {
     let hourly = dimensions.filter(|dimension| dimension.unit == "Hrs");
     let prices = hourly.filter_map(|dimension| dimension.price.get("USD")?.parse::<f64>().ok());
     let usd = prices.filter(|usd| *usd > 0.0).max_by(f64::total_cmp)?;
-    let region = attributes.get("regionCode")?.clone();
-    let machine_type = attributes.get("instanceType")?.clone();
-    Some(((region, machine_type), usd))
+    let key = PriceKey {
+        region: attributes.get("regionCode")?.clone(),
+        machine_type: attributes.get("instanceType")?.clone(),
+    };
+    Some((key, usd))
 }
 
 /// The highest of the zones' latest prices.
-fn highest_price(history: &[SpotPrice]) -> Option<f64> {
-    let mut latest: HashMap<&str, (i64, f64)> = HashMap::new();
+fn find_price_of_dearest_zone(history: &[SpotPrice]) -> Option<f64> {
+    let mut latest_by_zone: HashMap<&str, (i64, f64)> = HashMap::new();
     for entry in history {
         let Some(Ok(price)) = entry.spot_price().map(str::parse::<f64>) else {
             continue;
@@ -184,12 +193,13 @@ fn highest_price(history: &[SpotPrice]) -> Option<f64> {
         }
         let seconds = entry.timestamp().map_or(i64::MIN, DateTime::secs);
         let zone = entry.availability_zone().unwrap_or_default();
-        let latest_of_zone = latest.entry(zone).or_insert((seconds, price));
-        if seconds > latest_of_zone.0 {
-            *latest_of_zone = (seconds, price);
+        let (latest_seconds, latest_price) = latest_by_zone.entry(zone).or_insert((seconds, price));
+        if seconds > *latest_seconds {
+            (*latest_seconds, *latest_price) = (seconds, price);
         }
     }
-    latest.into_values().map(|(_, price)| price).max_by(f64::total_cmp)
+    let latest_prices = latest_by_zone.into_values().map(|(_seconds, price)| price);
+    latest_prices.max_by(f64::total_cmp)
 }
 
 #[cfg(test)]
@@ -198,7 +208,7 @@ mod tests {
 
     use super::*;
 
-    fn read(attributes: Value, usd: &str) -> Option<((String, String), f64)> {
+    fn read(attributes: Value, usd: &str) -> Option<(PriceKey, f64)> {
         let mut all = json!({"instanceType": "m5.large", "regionCode": "us-east-1", "operatingSystem": "Linux",
             "tenancy": "Shared", "capacitystatus": "Used", "preInstalledSw": "NA", "locationType": "AWS Region"});
         all.as_object_mut()
@@ -213,7 +223,10 @@ mod tests {
 
     #[test]
     fn only_plain_instance_has_price() {
-        let key = ("us-east-1".to_owned(), "m5.large".to_owned());
+        let key = PriceKey {
+            region: "us-east-1".to_owned(),
+            machine_type: "m5.large".to_owned(),
+        };
         assert_eq!(read(json!({}), "0.0960000000"), Some((key, 0.096)));
         assert_eq!(read(json!({}), "0.0000000000"), None);
         for (field, value) in [
@@ -239,7 +252,7 @@ mod tests {
             entry("us-east-1b", 100, "0.0400"),
             entry("us-east-1c", 100, "soon"),
         ];
-        assert_eq!(highest_price(&history), Some(0.05));
-        assert_eq!(highest_price(&[]), None);
+        assert_eq!(find_price_of_dearest_zone(&history), Some(0.05));
+        assert_eq!(find_price_of_dearest_zone(&[]), None);
     }
 }

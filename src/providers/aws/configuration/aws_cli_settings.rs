@@ -6,7 +6,6 @@ use super::{Configuration, invalid_value_error, setting_name};
 use crate::cloud::{Error, Result, quoted};
 use crate::settings::{CloudToolSetting, SettingPlace, SourcedValue, cloud_tool_settings, refuse_unsupported};
 
-/// All settings, by topic.
 pub(in crate::providers) const AWS_CLI_SETTINGS: &[CloudToolSetting] = cloud_tool_settings! {
     Credentials {
         variable "AWS_PROFILE" Honoured "the profile to use; one that does not exist is an error"

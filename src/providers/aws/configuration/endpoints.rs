@@ -6,7 +6,7 @@ use http::Uri;
 
 use super::{Configuration, setting_name};
 use crate::cloud::{Error, Result, quoted};
-use crate::providers::common::endpoint_address::{has_valid_port, is_host, shown_address};
+use crate::providers::common::endpoint_address::{has_valid_or_no_port, is_host, shown_address};
 use crate::settings::SourcedValue;
 
 /// The services that cloudctl calls: the end of their variables' names, and their keys in a `services` section.
@@ -30,16 +30,18 @@ impl Endpoints {
     /// # Errors
     /// `InvalidSpec` that names the setting, for an invalid address or one that another setting excludes.
     pub(crate) fn from_configuration(configuration: &Configuration) -> Result<Self> {
-        let on = |switch: Option<(bool, SourcedValue)>| switch.and_then(|(is_on, setting)| is_on.then_some(setting));
-        let ignored = configuration.switch("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")?;
-        let use_fips = on(configuration.switch("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")?);
-        let use_dual_stack = on(configuration.switch("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")?);
+        let keep_if_on = |switch: Option<(bool, SourcedValue)>| match switch {
+            Some((true, setting)) => Some(setting),
+            Some((false, _)) | None => None,
+        };
+        let ignore_urls =
+            configuration.switch("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")?;
         let mut endpoints = Self {
-            use_fips,
-            use_dual_stack,
+            use_fips: keep_if_on(configuration.switch("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")?),
+            use_dual_stack: keep_if_on(configuration.switch("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")?),
             ..Self::default()
         };
-        if on(ignored).is_some() {
+        if keep_if_on(ignore_urls).is_some() {
             return Ok(endpoints);
         }
         let [ec2, sts, pricing] = SERVICES.map(|(variable, key)| find_endpoint(configuration, variable, key));
@@ -52,18 +54,10 @@ impl Endpoints {
                 check_address(&setting)?;
             }
         }
-        let custom = [&endpoints.ec2, &endpoints.sts, &endpoints.pricing]
-            .into_iter()
-            .flatten()
-            .next();
-        if let Some(custom) = custom {
-            check_is_off(&endpoints.use_fips, "use_fips_endpoint", "FIPS", custom)?;
-            check_is_off(
-                &endpoints.use_dual_stack,
-                "use_dualstack_endpoint",
-                "dual-stack",
-                custom,
-            )?;
+        let custom_addresses = [&endpoints.ec2, &endpoints.sts, &endpoints.pricing];
+        if let Some(first) = custom_addresses.into_iter().flatten().next() {
+            check_is_off(&endpoints.use_fips, "use_fips_endpoint", "FIPS", first)?;
+            check_is_off(&endpoints.use_dual_stack, "use_dualstack_endpoint", "dual-stack", first)?;
         }
         Ok(endpoints)
     }
@@ -145,9 +139,11 @@ fn find_in_services(configuration: &Configuration, key: &str) -> Result<Option<S
         );
         return Err(Error::invalid(message).with_hint(format!("add a section [services {name}]")));
     };
-    Ok(section.get_nested(key, "endpoint_url").map(|setting| SourcedValue {
-        value: setting.value.clone(),
-        source: format!("{}, [services {}]", setting.source, named.value),
+    Ok(section.get_nested(key, "endpoint_url").map(|setting| {
+        SourcedValue::new(
+            setting.value.clone(),
+            format!("{}, [services {}]", setting.source, named.value),
+        )
     }))
 }
 
@@ -198,10 +194,10 @@ pub(crate) fn find_address_problem(text: &str) -> Option<&'static str> {
     if authority.as_str().contains('@') {
         return Some("has a user in it, which no API takes");
     }
-    if uri.host().is_none_or(|host| !is_host(host)) {
+    if !is_host(authority.host()) {
         return Some("names no host");
     }
-    if !has_valid_port(authority.as_str(), authority.host()) {
+    if !has_valid_or_no_port(authority) {
         return Some("has an invalid port");
     }
     if text.contains(['?', '#']) {

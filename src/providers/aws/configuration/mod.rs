@@ -23,7 +23,6 @@ use crate::settings::{Environment, Settings, SourcedValue};
 const PROFILE_VARIABLES: [&str; 2] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
 const DEFAULT_PROFILE: &str = "default";
 
-/// The profile of this run.
 #[derive(Clone, Debug)]
 pub(super) struct Profile {
     pub(super) name: String,
@@ -107,9 +106,11 @@ impl Configuration {
 
     /// A key of the profile of this run.
     pub(super) fn key(&self, name: &str) -> Option<SourcedValue> {
-        self.section()?.get(name).map(|setting| SourcedValue {
-            value: setting.value.clone(),
-            source: format!("{}, [{}]", setting.source, section_name(&self.profile.name)),
+        self.section()?.get(name).map(|setting| {
+            SourcedValue::new(
+                setting.value.clone(),
+                format!("{}, [{}]", setting.source, section_name(&self.profile.name)),
+            )
         })
     }
 
@@ -159,7 +160,6 @@ pub(super) fn setting_name(setting: &SourcedValue, key: &str) -> String {
     }
 }
 
-/// The error for a setting with an invalid value.
 pub(super) fn invalid_value_error(setting: &SourcedValue, key: &str, expected: &str) -> Error {
     let name = setting_name(setting, key);
     Error::invalid(format!("{name} is {}, which is not {expected}", quoted(&setting.value)))

@@ -2,7 +2,6 @@
 //!
 //! <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>
 
-/// A partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Partition {
     /// Its name, as in `arn:aws-cn:…`.
@@ -37,7 +36,6 @@ impl Partition {
         }
     }
 
-    /// The partition of a region.
     pub(crate) fn of_region(region: &str) -> Self {
         let mut partitions = Self::ALL.into_iter();
         let partition = partitions.find(|partition| region.starts_with(partition.region_prefix));

@@ -45,10 +45,7 @@ impl Section {
         let (name, below) = line
             .split_once(['=', ':'])
             .ok_or("an indented line without a key and a value")?;
-        let setting = SourcedValue {
-            value: strip_comment(below).to_owned(),
-            source: source.to_owned(),
-        };
+        let setting = SourcedValue::new(strip_comment(below).to_owned(), source.to_owned());
         self.nested
             .insert((key.to_owned(), name.trim().to_lowercase()), setting);
         Ok(())
@@ -60,7 +57,6 @@ impl Section {
     }
 }
 
-/// The content of both files.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProfileFiles {
     pub(crate) profiles: BTreeMap<String, Section>,

@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject;
 use super::{Configuration, setting_name};
 use crate::cloud::{Error, Result, path_text};
 use crate::providers::common::certificates::has_system_authorities;
-use crate::providers::common::endpoint_address::{has_valid_port, is_host, shown_address, shown_proxy};
+use crate::providers::common::endpoint_address::{has_valid_or_no_port, is_host, shown_address, shown_proxy};
 use crate::settings::{SourcedValue, io_reason};
 
 /// The proxies, the hosts that are reached without a proxy, and the trusted authorities.
@@ -31,7 +31,6 @@ pub(crate) struct Connection {
     ssl_variable_error: Option<Error>,
 }
 
-/// A proxy server.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Proxy {
     /// The address, with user and password if it has them.
@@ -68,17 +67,14 @@ impl Connection {
     /// # Errors
     /// `InvalidSpec` that names the setting, for a proxy with an invalid address or a file without certificates.
     pub(crate) fn from_configuration(configuration: &Configuration) -> Result<Self> {
-        let proxy = |names: [&'static str; 4]| {
-            let set = names.into_iter().find_map(|name| configuration.variable(name));
-            set.as_ref().map(parse_proxy).transpose()
-        };
-        let no_proxy_setting = ["no_proxy", "NO_PROXY"]
-            .into_iter()
-            .find_map(|name| configuration.variable(name));
+        // Lower case has priority, as in the AWS CLI and curl.
+        let find_variable = |names: &[&str]| names.iter().find_map(|name| configuration.variable(name));
+        let http_proxy_setting = find_variable(&["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]);
+        let https_proxy_setting = find_variable(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]);
+        let no_proxy_setting = find_variable(&["no_proxy", "NO_PROXY"]);
         Ok(Self {
-            // Lower case has priority, as in the AWS CLI and curl.
-            http_proxy: proxy(["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])?,
-            https_proxy: proxy(["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])?,
+            http_proxy: http_proxy_setting.as_ref().map(parse_proxy).transpose()?,
+            https_proxy: https_proxy_setting.as_ref().map(parse_proxy).transpose()?,
             no_proxy: NoProxyList::new(no_proxy_setting.as_ref().map_or("", |setting| &setting.value)),
             no_proxy_setting,
             authorities: find_authorities(configuration)?,
@@ -86,7 +82,6 @@ impl Connection {
         })
     }
 
-    /// The same without proxies.
     pub(crate) fn without_proxies(&self) -> Self {
         Self {
             authorities: self.authorities.clone(),
@@ -115,39 +110,49 @@ impl Connection {
         let is_secure = uri.scheme_str() == Some("https");
         let proxy = if is_secure { &self.https_proxy } else { &self.http_proxy };
         let port = uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
-        proxy
-            .as_ref()
-            .filter(|_| !self.no_proxy.includes(uri.host().unwrap_or_default(), port))
+        if self.no_proxy.includes(uri.host().unwrap_or_default(), port) {
+            return None;
+        }
+        proxy.as_ref()
     }
 }
 
+/// Parses a proxy that an environment variable names.
 fn parse_proxy(setting: &SourcedValue) -> Result<Proxy> {
-    let refused = |why: &str| {
-        let shown = shown_address(&setting.value);
-        Error::invalid(format!("{} is {shown}, which {why}", setting_name(setting, "")))
-            .with_hint("write it as http://proxy.example.com:3128, or unset it")
-    };
-    let text = match setting.value.contains("://") {
-        true => setting.value.clone(),
-        false => format!("http://{}", setting.value),
-    };
-    let uri: Uri = text.parse().map_err(|_| refused("is not an address"))?;
-    match uri.scheme_str() {
-        Some("http" | "https") => {}
-        Some(_) => return Err(refused("is a proxy of a kind that cloudctl does not support")),
-        None => return Err(refused("is not an address")),
+    match parse_proxy_address(&setting.value) {
+        Ok(uri) => Ok(Proxy {
+            uri,
+            source: setting.source.clone(),
+        }),
+        Err(problem) => {
+            let variable = setting.variable_name().unwrap_or(&setting.source);
+            let address = shown_address(&setting.value);
+            Err(Error::invalid(format!("{variable} is {address}, which {problem}"))
+                .with_hint("write it as http://proxy.example.com:3128, or unset it"))
+        }
     }
-    let authority = uri.authority().ok_or_else(|| refused("names no host"))?;
+}
+
+/// Parses the address of a proxy, or says what is wrong with it.
+fn parse_proxy_address(address: &str) -> Result<Uri, &'static str> {
+    let address_with_scheme = if address.contains("://") {
+        address.to_owned()
+    } else {
+        format!("http://{address}")
+    };
+    let uri: Uri = address_with_scheme.parse().map_err(|_| "is not an address")?;
+    let scheme = uri.scheme_str().ok_or("is not an address")?;
+    if !matches!(scheme, "http" | "https") {
+        return Err("is a proxy of a kind that cloudctl does not support");
+    }
+    let authority = uri.authority().ok_or("names no host")?;
     if !is_host(authority.host()) {
-        return Err(refused("names no host"));
+        return Err("names no host");
     }
-    if !has_valid_port(authority.as_str(), authority.host()) {
-        return Err(refused("has an invalid port"));
+    if !has_valid_or_no_port(authority) {
+        return Err("has an invalid port");
     }
-    Ok(Proxy {
-        uri,
-        source: setting.source.clone(),
-    })
+    Ok(uri)
 }
 
 /// Finds the authorities that botocore would trust instead of the system's.

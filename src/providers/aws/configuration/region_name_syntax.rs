@@ -34,7 +34,6 @@ pub(crate) fn is_region_name(region: &str) -> bool {
     REGIONS.contains(&region) || regions_of_partition(Partition::of_region(region)).is_empty()
 }
 
-/// The known regions of a partition.
 fn regions_of_partition(partition: Partition) -> Vec<&'static str> {
     let is_of = |region: &&str| Partition::of_region(region) == partition;
     REGIONS.into_iter().filter(is_of).collect()

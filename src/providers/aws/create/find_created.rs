@@ -80,10 +80,12 @@ async fn read_launched(
     let [only] = launched else {
         let ids: Vec<&str> = launched.iter().map(|launched| launched.reference.id.as_str()).collect();
         for attempt in 1..=MAX_SEARCHES {
-            let listed =
-                list::list_matching(client, &spec.location.region, vec![build_filter("instance-id", &ids)]).await;
-            let listed = listed.unwrap_or_default().into_iter();
-            read.extend(listed.map(|instance| (instance.reference.id.clone(), instance)));
+            let filters = vec![build_filter("instance-id", &ids)];
+            if let Ok(instances) = list::list_matching(client, &spec.location.region, filters).await {
+                for instance in instances {
+                    read.insert(instance.reference.id.clone(), instance);
+                }
+            }
             let is_complete = |instance: &&Instance| instance.managed || instance.state.is_gone();
             if read.values().filter(is_complete).count() == launched.len() {
                 return;
@@ -109,49 +111,33 @@ pub(crate) async fn recover(
     let region = &spec.location.region;
     let failure_prefix = format!("cannot create {}", spec.name);
     let error = translate(&failure.error, Call::Change, failure_prefix, region);
-    let mismatch = error.kind() == ErrorKind::AlreadyExists;
-    if !mismatch && !failure.may_have_taken_effect {
+    let spec_differs = error.kind() == ErrorKind::AlreadyExists;
+    if !spec_differs && !failure.may_have_taken_effect {
         return Err(error);
     }
-    let found = match timeout(SEARCH_TIMEOUT, search_by_token(client, spec, token, mismatch)).await {
+    let search = search_by_token(client, spec, token, spec_differs);
+    let search_result = match timeout(SEARCH_TIMEOUT, search).await {
         Ok(Ok(found)) => SearchResult::from_instances(found, spec),
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "it cannot be seen whether an instance was made");
+        Ok(Err(search_error)) => {
+            tracing::debug!(error = %search_error, "it cannot be seen whether an instance was made");
             SearchResult::Unknown
         }
-        Err(_) => SearchResult::Unknown,
+        Err(_elapsed) => SearchResult::Unknown,
     };
-    let with_another_spec = |error: Error| {
-        error
-            .context(format!("{} was requested with another spec", spec.name))
-            .with_hint("repeat it with the same flags as before, or use another name")
-    };
-    match found {
-        // EC2 says that the spec differs. Only the tag shows it, so an instance without the tag is not taken for the
-        // requested one.
-        SearchResult::All(all) | SearchResult::Some(all) if mismatch && !all.iter().all(is_comparable) => {
-            Err(with_leftovers(with_another_spec(error), &all))
+    if spec_differs {
+        return accept_comparable(search_result, error, spec);
+    }
+    match search_result {
+        SearchResult::All(all) => {
+            let is_alive = |found: &Instance| !found.state.is_gone();
+            let was_never_answered = error.kind() == ErrorKind::UnknownOutcome && failure.unanswered;
+            if was_never_answered && all.iter().any(is_alive) {
+                return Err(unanswered_create_error(error, &all, spec));
+            }
+            Ok(all)
         }
-        // The instance has the token, but no response ever said what the call did.
-        SearchResult::All(all)
-            if error.kind() == ErrorKind::UnknownOutcome
-                && failure.unanswered
-                && all.iter().any(|found| !found.state.is_gone()) =>
-        {
-            let message = match (all.as_slice(), &spec.members) {
-                ([found], None) => format!(
-                    "{} exists, but the cloud did not answer any create request",
-                    found.reference
-                ),
-                _ => format!("{} exists, but the cloud did not answer any create request", spec.name),
-            };
-            Err(with_leftovers(error.context(message).with_hint(RUN_AGAIN_HINT), &all))
-        }
-        SearchResult::All(all) => Ok(all),
-        SearchResult::Some(some) if mismatch => Err(with_leftovers(with_another_spec(error), &some)),
         // EC2 launches all members or none: the others exist too, and must not be created again.
         SearchResult::Some(some) => Err(with_leftovers(unknown_outcome_error(error), &some)),
-        SearchResult::Nothing | SearchResult::Unknown if mismatch => Err(with_another_spec(error)),
         // The server ended every attempt, and by now EC2 would list an instance.
         SearchResult::Nothing if !failure.unanswered => Err(match error.kind() {
             ErrorKind::UnknownOutcome => error
@@ -162,6 +148,31 @@ pub(crate) async fn recover(
         }),
         SearchResult::Nothing | SearchResult::Unknown => Err(unknown_outcome_error(error)),
     }
+}
+
+/// Returns the instances of a token that EC2 refuses for another spec. Only the tag shows their spec, so instances
+/// without it are not taken for the requested ones.
+fn accept_comparable(search_result: SearchResult, error: Error, spec: &InstanceSpec) -> Result<Vec<Instance>> {
+    let error = error
+        .context(format!("{} was requested with another spec", spec.name))
+        .with_hint("repeat it with the same flags as before, or use another name");
+    match search_result {
+        SearchResult::All(all) if all.iter().all(is_comparable) => Ok(all),
+        SearchResult::All(found) | SearchResult::Some(found) => Err(with_leftovers(error, &found)),
+        SearchResult::Nothing | SearchResult::Unknown => Err(error),
+    }
+}
+
+/// The error for instances that have the token, although no response ever said what the call did.
+fn unanswered_create_error(error: Error, found: &[Instance], spec: &InstanceSpec) -> Error {
+    let message = match (found, &spec.members) {
+        ([instance], None) => format!(
+            "{} exists, but the cloud did not answer any create request",
+            instance.reference
+        ),
+        _ => format!("{} exists, but the cloud did not answer any create request", spec.name),
+    };
+    with_leftovers(error.context(message).with_hint(RUN_AGAIN_HINT), found)
 }
 
 fn unknown_outcome_error(error: Error) -> Error {
@@ -176,7 +187,6 @@ fn with_leftovers(error: Error, all: &[Instance]) -> Error {
     error.with_leftovers(alive.map(|found| &found.reference))
 }
 
-/// The result of the search for instances.
 enum SearchResult {
     All(Vec<Instance>),
     /// Some members of a group, although EC2 launches all or none.

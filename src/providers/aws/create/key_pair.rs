@@ -59,7 +59,6 @@ impl PublicKey {
     }
 }
 
-/// The name of the key pair that a spec names.
 pub(crate) fn key_pair_name(spec: &InstanceSpec) -> Option<String> {
     match &spec.ssh_key {
         Some(SshKey::Name(name)) => Some(name.clone()),

@@ -18,7 +18,7 @@ use self::request::{Request, idempotency_token};
 use super::api::client::one_attempt_config;
 use super::api::error::{Call, translate};
 use super::api::retry::retry_change;
-use super::api::server_time::now;
+use super::api::server_time::server_time;
 use super::catalog::machine_types::Machine;
 use super::instances::from_api::{launch_failure, spot_reclaim};
 use super::network::security_group;
@@ -70,7 +70,7 @@ pub(super) async fn preview(client: &Client, spec: &InstanceSpec) -> Result<Laun
 /// Creates what the spec names in one call, or finds what this generation of its name created before.
 pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
     let request = Request::resolve(client, spec).await?;
-    let started_at = now(client);
+    let started_at = server_time(client);
     let launched = launch(client, spec, &request, generation).await?;
     let (mut alive, mut failed) = (Vec::new(), None);
     for instance in launched {
@@ -99,16 +99,11 @@ async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generat
     // looked up again. If that gives another id, the same token is sent with other parameters. This is safe in this
     // order: the refusal says that nothing was created with the token.
     let mut was_refused = false;
-    for attempt in 1.. {
-        let mut groups = request.network.groups.clone();
-        let mut ingress_group = None;
-        if let Some(vpc) = &request.network.vpc
-            && !spec.ingress_rules.is_empty()
-        {
-            let group = security_group::ensure_group(client, region, vpc, &spec.ingress_rules).await?;
-            groups.push(group.clone());
-            ingress_group = Some(group);
-        }
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let ingress_group = ensure_ingress_group(client, spec, request).await?;
+        let groups: Vec<String> = request.network.groups.iter().chain(&ingress_group).cloned().collect();
         let mut call = request
             .build_call(client, spec, &groups, generation)
             .client_token(&token);
@@ -123,37 +118,44 @@ async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generat
             Ok(output) => return read_instances_back(client, &output, spec).await,
             Err(failure) => failure,
         };
-        match failure.error.code() {
-            Some("IdempotentInstanceTerminated") => break,
-            code if security_group::is_missing_group_code(code)
-                && !spec.ingress_rules.is_empty()
-                && attempt < GROUP_ATTEMPTS =>
-            {
-                was_refused = true;
-                sleep(Duration::from_secs(1) * attempt).await;
-            }
-            // EC2 remembers the parameters of the refused call, so the token cannot be used any more. Another process
-            // may have used it with success.
-            Some("IdempotentParameterMismatch") if was_refused => {
-                if search_all(client, spec, &token)
-                    .await
-                    .is_ok_and(|found| found.is_empty())
-                {
-                    break;
-                }
-                return recover(client, spec, &token, &failure).await;
-            }
-            _ => {
-                return match (recover(client, spec, &token, &failure).await, ingress_group) {
-                    (Err(error), Some(group)) if is_definite_refusal(error.kind()) => {
-                        Err(security_group::delete_if_unused(client, region, &group, error).await)
-                    }
-                    (outcome, _) => outcome,
-                };
-            }
+        let code = failure.error.code();
+        let lacks_ingress_group = security_group::is_missing_group_code(code) && !spec.ingress_rules.is_empty();
+        if code == Some("IdempotentInstanceTerminated") {
+            return Ok(Vec::new());
         }
+        if lacks_ingress_group && attempt < GROUP_ATTEMPTS {
+            was_refused = true;
+            sleep(Duration::from_secs(1) * attempt).await;
+            continue;
+        }
+        // EC2 remembers the parameters of the refused call, so the token cannot be used any more. Another process may
+        // have used it with success.
+        if code == Some("IdempotentParameterMismatch") && was_refused {
+            let found = search_all(client, spec, &token).await;
+            if found.is_ok_and(|found| found.is_empty()) {
+                return Ok(Vec::new());
+            }
+            return recover(client, spec, &token, &failure).await;
+        }
+        let recovered = recover(client, spec, &token, &failure).await;
+        return match (recovered, ingress_group) {
+            (Err(error), Some(group)) if is_definite_refusal(error.kind()) => {
+                Err(security_group::delete_if_unused(client, region, &group, error).await)
+            }
+            (recovered, _) => recovered,
+        };
     }
-    Ok(Vec::new())
+}
+
+/// Creates the security group for the ingress rules of a spec, or looks it up; `None` if it has none.
+async fn ensure_ingress_group(client: &Client, spec: &InstanceSpec, request: &Request) -> Result<Option<String>> {
+    match &request.network.vpc {
+        Some(vpc) if !spec.ingress_rules.is_empty() => {
+            let group = security_group::ensure_group(client, &spec.location.region, vpc, &spec.ingress_rules);
+            group.await.map(Some)
+        }
+        Some(_) | None => Ok(None),
+    }
 }
 
 /// Whether EC2 says that nothing was created.
@@ -177,13 +179,14 @@ fn check_launched(
     started_at: Timestamp,
 ) -> Result<Option<Instance>> {
     if launched.state.is_gone() {
-        let reason = launched.state_reason.as_deref();
         let is_new = launched
             .created_at
             .is_some_and(|created| created >= started_at - CLOCK_SKEW);
-        return match reason
-            .and_then(|reason| launch_failure(reason).or_else(|| spot_reclaim(reason).filter(|_| is_new)))
-        {
+        let find_failure = |reason| match launch_failure(reason) {
+            None if is_new => spot_reclaim(reason),
+            failure => failure,
+        };
+        return match launched.state_reason.as_deref().and_then(find_failure) {
             Some((kind, code)) => Err(Error::new(
                 kind,
                 format!("ec2 created {} and terminated it at once: {code}", launched.reference),

@@ -55,7 +55,6 @@ pub(crate) struct Request {
     pub(crate) disk_type: VolumeType,
     pub(crate) options: Options,
     pub(crate) user_data: Option<Secret<Vec<u8>>>,
-    /// Whether a timer in the instance ends it.
     pub(crate) has_timer: bool,
 }
 
@@ -66,29 +65,16 @@ impl Request {
         let options = Options::read(&spec.native, &disk_type)?;
         check_spec(spec)?;
         let region = &spec.location.region;
-        let image = spec.image.as_deref();
         let machine_type = images::choose_machine_type(client, region, spec).await?;
-        let zone = async {
-            match &spec.location.zone {
-                Some(zone) => check_zone(client, region, zone).await,
-                None => Ok(()),
-            }
-        };
-        let key = async {
-            match &spec.ssh_key {
-                Some(SshKey::Name(name)) => key_pair::check_key_pair(client, region, name).await.map(Some),
-                _ => Ok(None),
-            }
-        };
-        let ((machine, image), network, (), key) = future::try_join4(
-            images::resolve_machine_and_image(client, region, machine_type, image),
+        let ((machine, image), network, (), key_type) = future::try_join4(
+            images::resolve_machine_and_image(client, region, machine_type, spec.image.as_deref()),
             network::resolve_network(client, spec, machine_type),
-            zone,
-            key,
+            check_requested_zone(client, spec),
+            check_requested_key_pair(client, spec),
         )
         .await?;
         check_requirements(&machine, &spec.requirements)?;
-        check_windows_key(spec, &image, key)?;
+        check_windows_key(spec, &image, key_type)?;
         warn_about_user_data(spec, &image);
         check_disk_gib(spec.disk_gib, image.name.as_ref().unwrap_or(&image.id), image.disk_gib)?;
         // Windows does not run the timer.
@@ -138,8 +124,8 @@ impl Request {
         groups: &[String],
         generation: u32,
     ) -> RunInstancesFluentBuilder {
-        let count = spec.members.as_ref().map_or(1, GroupMembers::len);
-        let count = i32::try_from(count).unwrap_or(i32::MAX);
+        let member_count = spec.members.as_ref().map_or(1, GroupMembers::len);
+        let count = i32::try_from(member_count).unwrap_or(i32::MAX);
         let tags = build_tags(spec, generation);
         let sdk_tags = Some(to_ec2_tags(&tags));
         let tag_specification = |resource| {
@@ -182,10 +168,12 @@ impl Request {
             call = call.instance_initiated_shutdown_behavior(ShutdownBehavior::Terminate);
         }
         if let Some(identity) = &spec.identity {
-            let profile = IamInstanceProfileSpecification::builder();
-            let profile = match identity.starts_with("arn:") {
-                true => profile.arn(identity),
-                false => profile.name(identity),
+            let builder = IamInstanceProfileSpecification::builder();
+            let is_arn = identity.starts_with("arn:");
+            let profile = if is_arn {
+                builder.arn(identity)
+            } else {
+                builder.name(identity)
             };
             call = call.iam_instance_profile(profile.build());
         }
@@ -256,6 +244,23 @@ impl Request {
     }
 }
 
+async fn check_requested_zone(client: &Client, spec: &InstanceSpec) -> Result<()> {
+    match &spec.location.zone {
+        Some(zone) => check_zone(client, &spec.location.region, zone).await,
+        None => Ok(()),
+    }
+}
+
+/// The type of the requested key pair; `None` if no key pair is requested by its name.
+async fn check_requested_key_pair(client: &Client, spec: &InstanceSpec) -> Result<Option<KeyType>> {
+    let Some(SshKey::Name(name)) = &spec.ssh_key else {
+        return Ok(None);
+    };
+    key_pair::check_key_pair(client, &spec.location.region, name)
+        .await
+        .map(Some)
+}
+
 /// Refuses a requested key that Windows does not support: the key encrypts the password, which takes RSA.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html>
 fn check_windows_key(spec: &InstanceSpec, image: &ResolvedImage, key_pair: Option<KeyType>) -> Result<()> {
@@ -273,7 +278,6 @@ fn check_windows_key(spec: &InstanceSpec, image: &ResolvedImage, key_pair: Optio
     Ok(())
 }
 
-/// Warns about user data that the image ignores.
 fn warn_about_user_data(spec: &InstanceSpec, image: &ResolvedImage) {
     let reader = match image.is_windows {
         true => UserDataReader::Ec2Launch,
@@ -369,13 +373,7 @@ mod tests {
     use super::*;
 
     fn spec() -> InstanceSpec {
-        InstanceSpec::new(
-            "web-1".parse().unwrap(),
-            Location {
-                region: "us-east-1".into(),
-                zone: None,
-            },
-        )
+        InstanceSpec::new("web-1".parse().unwrap(), Location::in_region("us-east-1"))
     }
 
     fn refusal(change: impl FnOnce(&mut InstanceSpec)) -> Error {

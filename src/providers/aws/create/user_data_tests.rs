@@ -232,7 +232,6 @@ impl Machine {
         std::fs::read_to_string(self.root.path().join(path)).unwrap_or_default()
     }
 
-    /// Runs the timer to its end.
     fn run(&self, arguments: &[&str]) {
         let start = "PATH=$CLOUDCTL_ROOT/bin:$PATH exec sh \"$CLOUDCTL_ROOT/timer\" \"$@\"";
         let status = Command::new("sh")

@@ -16,7 +16,6 @@ use crate::settings::{Settings, SourcedValue};
 
 const NO_KEYS_HINT: &str = "sign in with `aws configure` or `aws sso login`, or set AWS_PROFILE";
 
-/// One source of credentials.
 #[derive(Clone, Debug)]
 pub(crate) enum CredentialSource {
     Environment,
@@ -336,8 +335,8 @@ pub(crate) fn has_container(configuration: &Configuration) -> Result<bool> {
         TOKEN,
         "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
     ] {
-        let value = configuration.environment.get(name).filter(|_| is_set);
-        if value.is_some_and(|value| value.trim() != value || value.contains(char::is_control)) {
+        let is_invalid = |value: &str| value.trim() != value || value.contains(char::is_control);
+        if is_set && configuration.environment.get(name).is_some_and(is_invalid) {
             let message = format!("{name} has white space around it, or characters that do not belong there");
             return Err(
                 Error::new(ErrorKind::Unauthenticated, message).with_hint(format!("correct {name}, or unset it"))
@@ -405,38 +404,37 @@ fn from_environment_token(configuration: &Configuration, token_file: SourcedValu
     }))
 }
 
+fn find_sso_session<'a>(configuration: &'a Configuration, session: &SourcedValue) -> Result<&'a Section> {
+    configuration.files.sso_sessions.get(&session.value).ok_or_else(|| {
+        let name = quoted(&session.value);
+        let message = format!("{}: the section [sso-session {name}] does not exist", session.source);
+        Error::new(ErrorKind::Unauthenticated, message).with_hint("make it with `aws configure sso`")
+    })
+}
+
 fn from_sso(configuration: &Configuration, name: &str, section: &Section) -> Result<CredentialSource> {
     let session = section.get("sso_session");
-    let shared = match session {
+    let session_section = match session {
+        Some(session) => Some(find_sso_session(configuration, session)?),
         None => None,
-        Some(setting) => match configuration.files.sso_sessions.get(&setting.value) {
-            Some(shared) => Some(shared),
-            None => {
-                let missing = quoted(&setting.value);
-                let message = format!("{}: the section [sso-session {missing}] does not exist", setting.source);
-                return Err(
-                    Error::new(ErrorKind::Unauthenticated, message).with_hint("make it with `aws configure sso`")
-                );
-            }
-        },
     };
-    let required = |key: &str| {
-        let setting = shared.and_then(|shared| shared.get(key)).or_else(|| section.get(key));
-        setting.cloned().ok_or_else(|| {
+    let get_required = |key: &str| {
+        let in_session = session_section.and_then(|session_section| session_section.get(key));
+        in_session.or_else(|| section.get(key)).cloned().ok_or_else(|| {
             let message = format!("the AWS profile {} signs in with SSO, and lacks {key}", quoted(name));
             Error::new(ErrorKind::Unauthenticated, message).with_hint("complete it with `aws configure sso`")
         })
     };
-    let region = required("sso_region")?;
+    let region = get_required("sso_region")?;
     if !is_host_label(&region.value) {
         return Err(invalid_value_error(&region, "sso_region", "a region such as us-east-1"));
     }
     check_single_sign_on(configuration)?;
     Ok(CredentialSource::Sso {
         profile: name.to_owned(),
-        account: required("sso_account_id")?,
-        role: required("sso_role_name")?,
-        start_url: required("sso_start_url")?,
+        account: get_required("sso_account_id")?,
+        role: get_required("sso_role_name")?,
+        start_url: get_required("sso_start_url")?,
         region,
         session: session.map(|setting| setting.value.clone()),
     })

@@ -202,6 +202,29 @@ fn record(tracker: &BatchTracker<'_>, region: &str, batch: &Batch, response: &Re
     }
 }
 
+/// Sends the call for a batch, and gives the outcome of each id.
+async fn send_batch(
+    client: &Client,
+    action: StateChange,
+    region: &str,
+    batch: &Batch,
+    tracker: &BatchTracker<'_>,
+) -> Result<Vec<(String, IdOutcome)>> {
+    if let Err(interrupted) = tracker.start(region, batch.ids.iter().map(String::as_str)) {
+        // The call before this one may have terminated some of them.
+        return Err(match batch.may_have_changed {
+            true => interrupted.with_kind(ErrorKind::UnknownOutcome),
+            false => interrupted,
+        });
+    }
+    let changes = send_call(client, action, region, &batch.ids).await?;
+    let outcomes = batch
+        .ids
+        .iter()
+        .map(|id| (id.clone(), interpret(action, batch, &changes, id)));
+    Ok(outcomes.collect())
+}
+
 /// Applies an action in one region or zone. One missing or protected id fails the call for all ids in it. So a failed
 /// batch is sent again in two halves, until only the ids that fail by themselves are left.
 async fn apply_in_zone(
@@ -221,26 +244,14 @@ async fn apply_in_zone(
         .collect();
     while !batches.is_empty() {
         let calls = batches.into_iter().map(|batch| async move {
-            let response = match tracker.start(region, batch.ids.iter().map(String::as_str)) {
-                Ok(()) => send_call(client, action, region, &batch.ids).await,
-                // The call before this one may have terminated some of them.
-                Err(interrupted) if batch.may_have_changed => Err(interrupted.with_kind(ErrorKind::UnknownOutcome)),
-                Err(interrupted) => Err(interrupted),
-            };
-            let response = response.map(|changes| {
-                let outcomes = batch
-                    .ids
-                    .iter()
-                    .map(|id| (id.clone(), interpret(action, &batch, &changes, id)));
-                outcomes.collect::<Vec<_>>()
-            });
-            record(tracker, region, &batch, &response);
-            (batch, response)
+            let batch_outcomes = send_batch(client, action, region, &batch, tracker).await;
+            record(tracker, region, &batch, &batch_outcomes);
+            (batch, batch_outcomes)
         });
         batches = Vec::new();
-        for (batch, response) in run_concurrently(CONCURRENT_BATCHES, calls).await {
-            match response {
-                Ok(changed) => outcomes.extend(changed),
+        for (batch, batch_outcomes) in run_concurrently(CONCURRENT_BATCHES, calls).await {
+            match batch_outcomes {
+                Ok(batch_outcomes) => outcomes.extend(batch_outcomes),
                 Err(error) if batch.should_be_split(&error) => {
                     let half = batch.ids.len().div_ceil(2);
                     // EC2 terminates the ids of a batch in other zones than the protected ones.

@@ -24,7 +24,6 @@ use crate::providers::aws::api::xml_reader::XmlReader;
 /// The document that the SDK gets instead of one that was read already.
 const EMPTY_RESPONSE_XML: &str = "<DescribeInstancesResponse/>";
 
-/// A page of instances.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
     pub(crate) instances: Vec<Instance>,
@@ -222,17 +221,14 @@ fn read_items<T>(reader: &mut XmlReader<'_>, list: &str, read_item: ElementReade
     Some(items)
 }
 
-/// Reads the text of an element.
 fn read_string(reader: &mut XmlReader<'_>, element: &str) -> Option<String> {
     reader.read_text(element).map(Cow::into_owned)
 }
 
-/// Reads a word of an enum of the SDK.
 fn read_word<T: for<'word> From<&'word str>>(reader: &mut XmlReader<'_>, element: &str) -> Option<T> {
     Some(reader.read_text(element)?.as_ref().into())
 }
 
-/// Reads a number or a truth value.
 fn read_value<T: FromStr>(reader: &mut XmlReader<'_>, element: &str) -> Option<T> {
     reader.read_text(element)?.parse().ok()
 }
@@ -326,7 +322,6 @@ mod tests {
         }
     }
 
-    /// The page as the SDK reads it.
     async fn read_with_sdk(document: &str) -> Page {
         let config = aws_sdk_ec2::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())

@@ -1,7 +1,5 @@
 //! Converts an instance of EC2 to [`Instance`], and says why one is gone.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_ec2::types::{
     self as ec2, ArchitectureValues, InstanceLifecycleType, InstanceMetadataTagsState, InstanceStateName,
     PlatformValues,
@@ -10,8 +8,8 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::cloud::{
-    Architecture, Disk, ErrorKind, ExpiryEnforcer, Instance, InstanceRef, InstanceState, LABEL_MEMBERS, LABEL_NAME,
-    Labels, NativeName, Ownership, ProviderKind, RESERVED_PREFIX,
+    Architecture, Disk, ErrorKind, ExpiryEnforcer, Instance, InstanceRef, InstanceSetup, InstanceState, LABEL_MEMBERS,
+    LABEL_NAME, Labels, NativeName, Ownership, ProviderKind, RESERVED_PREFIX, SetupValue,
 };
 use crate::providers::aws::api::error::kind_of_code;
 use crate::providers::aws::tags::{GROUP_NAME_PREFIX, TAG_NAME};
@@ -30,6 +28,8 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
     };
     let name = ownership.name.clone().or_else(|| tags.get(TAG_NAME).cloned());
     let state = instance.state().and_then(|state| state.name());
+    let is_gone = state.map(state_of).is_some_and(InstanceState::is_gone);
+    let state_reason = instance.state_reason().and_then(|reason| reason.code());
     let primary = instance
         .network_interfaces()
         .iter()
@@ -77,17 +77,12 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
         has_other_price: has_other_price(instance),
         setup: read_setup(instance),
         generation: ownership.generation,
-        state_reason: instance
-            .state_reason()
-            .and_then(|reason| reason.code())
-            .filter(|code| !code.is_empty())
-            .map(str::to_owned),
-        failure: instance
-            .state_reason()
-            .and_then(|reason| reason.code())
-            .filter(|_| state.map(state_of).is_some_and(InstanceState::is_gone))
-            .and_then(|reason| launch_failure(reason).or_else(|| spot_reclaim(reason)))
-            .map(|(kind, _)| kind),
+        state_reason: state_reason.filter(|code| !code.is_empty()).map(str::to_owned),
+        failure: if is_gone {
+            state_reason.and_then(failure_kind)
+        } else {
+            None
+        },
         native: native_fields(instance),
         labels: user_labels(&tags, &[name.as_deref(), group]),
         management_label_count: tags.keys().filter(|key| key.starts_with(RESERVED_PREFIX)).count(),
@@ -98,7 +93,6 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
     })
 }
 
-/// The instance ref of an instance.
 pub(crate) fn instance_ref(region: &str, id: &str) -> InstanceRef {
     InstanceRef {
         provider: ProviderKind::Aws,
@@ -196,14 +190,16 @@ pub(crate) fn spot_reclaim(reason: &str) -> Option<(ErrorKind, &str)> {
     }
 }
 
+fn failure_kind(reason: &str) -> Option<ErrorKind> {
+    let (kind, _code) = launch_failure(reason).or_else(|| spot_reclaim(reason))?;
+    Some(kind)
+}
+
 /// The names of the security groups that cloudctl created for ingress rules.
 fn ingress_groups(instance: &ec2::Instance) -> Vec<String> {
-    let groups = instance.security_groups().iter();
-    let names = groups.filter_map(|group| group.group_name());
-    names
-        .filter(|name| name.starts_with(GROUP_NAME_PREFIX))
-        .map(str::to_owned)
-        .collect()
+    let ingress_groups = instance.security_groups().iter().filter(|group| opens_ports(group));
+    let names = ingress_groups.filter_map(|group| group.group_name());
+    names.map(str::to_owned).collect()
 }
 
 fn read_disks(instance: &ec2::Instance) -> Vec<Disk> {
@@ -249,34 +245,33 @@ fn has_other_price(instance: &ec2::Instance) -> bool {
 }
 
 /// The settings that an instance was created with, by the flags of `create`.
-fn read_setup(instance: &ec2::Instance) -> BTreeMap<&'static str, Vec<Vec<String>>> {
-    let words = |words: &[Option<&str>]| {
-        words
-            .iter()
-            .flatten()
-            .map(|word| (*word).to_owned())
-            .collect::<Vec<_>>()
-    };
+fn read_setup(instance: &ec2::Instance) -> InstanceSetup {
     // Groups for ingress rules belong to `--open`.
-    let is_for_open = |group: &ec2::GroupIdentifier| {
-        group
-            .group_name()
-            .is_some_and(|name| name.starts_with(GROUP_NAME_PREFIX))
-    };
-    let requested_groups = instance.security_groups().iter().filter(|group| !is_for_open(group));
-    let groups = requested_groups.map(|group| words(&[group.group_name(), group.group_id()]));
+    let firewall_groups = instance.security_groups().iter().filter(|group| !opens_ports(group));
     // An instance profile can be given by its ARN or by its name, which is the ARN's last part.
-    let profile = instance.iam_instance_profile().and_then(|profile| profile.arn());
-    let profile_name = profile.map(|arn| arn.rsplit('/').next().unwrap_or(arn));
-    let fields = [
-        ("network", vec![words(&[instance.vpc_id()])]),
-        ("subnet", vec![words(&[instance.subnet_id()])]),
-        ("firewall", groups.collect()),
-        ("ssh-key", vec![words(&[instance.key_name()])]),
-        ("identity", vec![words(&[profile_name, profile])]),
-    ];
-    let has_words = |(_, values): &(_, Vec<Vec<String>>)| values.iter().any(|words| !words.is_empty());
-    fields.into_iter().filter(has_words).collect()
+    let profile_arn = instance.iam_instance_profile().and_then(|profile| profile.arn());
+    let profile_name = profile_arn.map(|arn| arn.rsplit('/').next().unwrap_or(arn));
+    let mut setup = InstanceSetup::from([
+        ("network", vec![SetupValue::from_known([instance.vpc_id()])]),
+        ("subnet", vec![SetupValue::from_known([instance.subnet_id()])]),
+        (
+            "firewall",
+            firewall_groups
+                .map(|group| SetupValue::from_known([group.group_name(), group.group_id()]))
+                .collect(),
+        ),
+        ("ssh-key", vec![SetupValue::from_known([instance.key_name()])]),
+        ("identity", vec![SetupValue::from_known([profile_name, profile_arn])]),
+    ]);
+    setup.retain(|_, values| values.iter().any(|value| !value.spellings.is_empty()));
+    setup
+}
+
+/// Whether cloudctl created a security group for ingress rules.
+fn opens_ports(group: &ec2::GroupIdentifier) -> bool {
+    group
+        .group_name()
+        .is_some_and(|name| name.starts_with(GROUP_NAME_PREFIX))
 }
 
 fn native_fields(instance: &ec2::Instance) -> serde_json::Value {

@@ -70,7 +70,6 @@ pub(crate) async fn find_instance(client: &Client, target: &InstanceRef) -> Resu
         .ok_or_else(|| Error::not_found(target).at(ErrorLocation::new(ProviderKind::Aws, &target.scope)))
 }
 
-/// Reads one instance as EC2 describes it, and its owner.
 pub(crate) async fn describe_instance(
     client: &Client,
     target: &InstanceRef,
@@ -93,7 +92,6 @@ pub(crate) async fn describe_instance(
     Err(Error::not_found(target).at(ErrorLocation::new(ProviderKind::Aws, region)))
 }
 
-/// Reads the console output of an instance.
 pub(crate) async fn console_output(client: &Client, target: &InstanceRef) -> Result<Vec<u8>> {
     let ask = |latest: bool| {
         tracing::debug!(operation = "GetConsoleOutput", place = target.scope, latest, "call");
@@ -141,7 +139,6 @@ pub(crate) async fn list_matching(client: &Client, region: &str, filters: Vec<Fi
     Ok(instances)
 }
 
-/// Converts the instances of one response.
 pub(crate) fn read_instances(output: &DescribeInstancesOutput, region: &str) -> Vec<Instance> {
     let mut instances = Vec::new();
     for reservation in output.reservations() {

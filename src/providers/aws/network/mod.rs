@@ -178,7 +178,6 @@ fn choose_subnet(subnets: Vec<Subnet>, name: &str, public_ip: bool) -> Option<Su
     })
 }
 
-/// Lists the subnets that match filters.
 pub(super) async fn list_subnets(client: &Client, region: &str, filters: Vec<Filter>) -> Result<Vec<Subnet>> {
     tracing::debug!(operation = "DescribeSubnets", place = region, "call");
     let call = client.describe_subnets().set_filters(Some(filters));

@@ -210,7 +210,6 @@ async fn find_group(client: &Client, region: &str, vpc: &str, name: &str) -> Res
     Ok(output.security_groups.unwrap_or_default().into_iter().next())
 }
 
-/// Whether a group has an ingress rule.
 fn has_rule(group: &SecurityGroup, ingress_rule: &IngressRule) -> bool {
     let port = Some(i32::from(ingress_rule.port));
     group.ip_permissions().iter().any(|rule| {

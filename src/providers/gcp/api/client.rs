@@ -23,16 +23,16 @@ use crate::cloud::{Error, ErrorKind, Identity, Location, ProviderKind, Result, p
 use crate::providers::common::certificates::has_system_authorities;
 use crate::providers::common::rate_limit::RateLimiter;
 use crate::providers::gcp::configuration::config_file_keys::{REGION, ZONE};
-use crate::providers::gcp::configuration::effective_settings;
-use crate::providers::gcp::configuration::effective_settings::{QuotaProject, resolve_impersonation, resolve_universe};
 use crate::providers::gcp::configuration::endpoints::GoogleApi;
 use crate::providers::gcp::configuration::gcloud_config::GcloudConfiguration;
 use crate::providers::gcp::configuration::gcloud_settings::check_gcloud_settings;
+use crate::providers::gcp::configuration::resolve_settings;
+use crate::providers::gcp::configuration::resolve_settings::{QuotaProject, resolve_impersonation, resolve_universe};
 use crate::providers::gcp::credentials;
 use crate::providers::gcp::credentials::access_token::BilledCredentials;
 use crate::providers::gcp::credentials::impersonation::ImpersonatedToken;
 use crate::providers::gcp::credentials::metadata_server::MetadataServer;
-use crate::providers::gcp::credentials::resolved_settings::{check_account, check_universe, resolve_project};
+use crate::providers::gcp::credentials::resolve_with_credentials::{check_account, check_universe, resolve_project};
 use crate::providers::gcp::credentials::{CredentialSource, metadata_server};
 use crate::settings::Settings;
 
@@ -82,9 +82,7 @@ struct SdkClients {
 /// A zone that the project can use.
 #[derive(Debug)]
 pub(crate) struct ZoneEntry {
-    /// Its name.
     pub(crate) name: String,
-    /// The region it is in.
     pub(crate) region: String,
     /// Whether it takes new instances.
     pub(crate) is_up: bool,
@@ -220,9 +218,6 @@ impl Client {
     }
 
     /// Returns gcloud's configuration, after refusing settings that cloudctl cannot honour.
-    ///
-    /// # Errors
-    /// `InvalidSpec` that names such a setting, or a file that cannot be read.
     pub(crate) async fn gcloud_config(&self) -> Result<&GcloudConfiguration> {
         let read = || async {
             let gcloud = GcloudConfiguration::read(&self.settings.environment)?;
@@ -247,29 +242,30 @@ impl Client {
     /// # Errors
     /// `Unauthenticated` if there are none; `InvalidSpec` for settings that contradict them.
     pub(crate) async fn credentials(&self) -> Result<&Credentials> {
-        let build = || async {
-            let (gcloud, credential_source) = (self.gcloud_config().await?, self.credential_source().await?);
-            check_account(&self.settings, credential_source)?;
-            let universe = self.universe().await?;
-            let caller = credential_source.to_credentials(&self.settings.environment, universe.as_deref())?;
-            let signer = match resolve_impersonation(gcloud)? {
-                Some(impersonation) => {
-                    let endpoint = self.resolve_endpoint(GoogleApi::IAM_CREDENTIALS).await?;
-                    ImpersonatedToken::new(caller, impersonation, endpoint)?.into()
-                }
-                None => caller,
-            };
-            let billed = match QuotaProject::resolve(&self.settings, gcloud)? {
-                Some(QuotaProject::Named(named)) => named.value,
-                Some(QuotaProject::Current(_)) => self.project().await?.to_owned(),
-                None => match credential_source.quota_project() {
-                    Some(project) => project.to_owned(),
-                    None => return Ok(signer),
-                },
-            };
-            Ok(BilledCredentials::new(signer, QuotaProject::header_value(&billed)?).into())
+        self.credentials.get_or_try_init(|| self.build_credentials()).await
+    }
+
+    async fn build_credentials(&self) -> Result<Credentials> {
+        let (gcloud, credential_source) = (self.gcloud_config().await?, self.credential_source().await?);
+        check_account(&self.settings, credential_source)?;
+        let universe = self.universe().await?;
+        let caller = credential_source.to_credentials(&self.settings.environment, universe.as_deref())?;
+        let signer = match resolve_impersonation(gcloud)? {
+            Some(impersonation) => {
+                let endpoint = self.resolve_endpoint(GoogleApi::IAM_CREDENTIALS).await?;
+                ImpersonatedToken::new(caller, impersonation, endpoint)?.into()
+            }
+            None => caller,
         };
-        self.credentials.get_or_try_init(build).await
+        let billed_project = match QuotaProject::resolve(&self.settings, gcloud)? {
+            Some(QuotaProject::Named(project)) => Some(project.value),
+            Some(QuotaProject::Current(_)) => Some(self.project().await?.to_owned()),
+            None => credential_source.quota_project().map(str::to_owned),
+        };
+        match billed_project {
+            Some(project) => Ok(BilledCredentials::new(signer, QuotaProject::header_value(&project)?).into()),
+            None => Ok(signer),
+        }
     }
 
     /// Returns the universe that the settings or the credentials name.
@@ -285,16 +281,13 @@ impl Client {
             // The metadata server of a Google machine knows its universe.
             None => self.credentials().await?.universe_domain().await,
         };
-        Ok(universe.unwrap_or_else(|| effective_settings::DEFAULT_UNIVERSE.to_owned()))
+        Ok(universe.unwrap_or_else(|| resolve_settings::DEFAULT_UNIVERSE.to_owned()))
     }
 
     /// Returns the address of an API, without its base path and last slash.
-    ///
-    /// # Errors
-    /// `InvalidSpec` for a setting that is not an address.
     pub(crate) async fn resolve_endpoint(&self, api: &GoogleApi) -> Result<String> {
         let (gcloud, universe) = (self.gcloud_config().await?, self.universe().await?);
-        let endpoint = effective_settings::resolve_endpoint(gcloud, api, universe.as_deref())?;
+        let endpoint = resolve_settings::resolve_endpoint(gcloud, api, universe.as_deref())?;
         Ok(endpoint.value)
     }
 

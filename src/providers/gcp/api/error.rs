@@ -19,7 +19,6 @@ use crate::providers::common::retry::AttemptResult;
 use crate::providers::gcp::connection_errors::{find_cause, format_message, is_permanent};
 use crate::providers::gcp::credentials::access_token::TokenError;
 
-/// Classifies the failure of an attempt.
 pub(crate) fn classify(error: &SdkError) -> AttemptResult {
     if let Some(cause) = credentials_error(error) {
         return match cause.is_transient() {
@@ -68,7 +67,6 @@ pub(crate) fn field_at_fault(error: &SdkError) -> Option<&str> {
     find_detail(error, "field")
 }
 
-/// Returns a value from the details of an answer.
 fn find_detail<'e>(error: &'e SdkError, key: &str) -> Option<&'e str> {
     error.status()?.details.iter().find_map(|detail| match detail {
         StatusDetails::ErrorInfo(info) => info.metadata.get(key).map(String::as_str),

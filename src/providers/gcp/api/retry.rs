@@ -87,7 +87,6 @@ impl Client {
             .await
     }
 
-    /// Sends a read once.
     pub(crate) async fn read_once<T, F, S>(&self, attempted: &str, scope: &str, send: S) -> Result<T, ChangeFailure>
     where
         S: Fn() -> F + Send + Sync,

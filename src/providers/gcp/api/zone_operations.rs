@@ -84,10 +84,6 @@ async fn wait_once(client: &Client, zone: &str, name: &str) -> Result<Option<Ope
     Ok(answer.ok())
 }
 
-/// Reads the status of an operation.
-///
-/// # Errors
-/// Those of the call.
 pub(crate) async fn get_operation(client: &Client, zone: &str, name: &str) -> Result<Operation> {
     let project = client.project().await?;
     if zone.is_empty() {
@@ -105,7 +101,6 @@ pub(crate) async fn get_operation(client: &Client, zone: &str, name: &str) -> Re
     get.await
 }
 
-/// Lists the ids of the instances of a zone that are being deleted.
 pub(crate) async fn list_ids_being_deleted(client: &Client, zone: &str) -> Result<BTreeSet<String>> {
     let operations = list_deletions(client, zone, "(operationType = \"delete\") AND (status != \"DONE\")").await?;
     let under_way = operations.into_iter().filter(|operation| !is_done(operation));
@@ -184,18 +179,19 @@ async fn list_deletions(client: &Client, zone: &str, expression: &str) -> Result
 
 async fn list_matching(client: &Client, zone: &str, expression: &str) -> Result<Vec<Operation>> {
     let (project, operations) = (client.project().await?, client.operations().await?);
-    let fetch = |token: Option<String>| {
+    let fetch_page = |token: Option<String>| {
         client.read("list the operations", zone, move || {
-            let call = operations
+            let request = operations
                 .list()
                 .set_project(project)
                 .set_zone(zone)
-                .set_max_results(500_u32);
-            let call = call.set_filter(expression).set_or_clear_page_token(token.clone());
-            with_call_options(call).send()
+                .set_max_results(500_u32)
+                .set_filter(expression)
+                .set_or_clear_page_token(token.clone());
+            with_call_options(request).send()
         })
     };
-    collect_complete_list(fetch, zone).await
+    collect_complete_list(fetch_page, zone).await
 }
 
 /// Says whether an operation belongs to an earlier call with the same request id. The present call began at

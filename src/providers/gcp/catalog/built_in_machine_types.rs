@@ -198,13 +198,11 @@ pub(crate) fn architecture_of_family(family: &str) -> Option<Architecture> {
 /// <https://cloud.google.com/compute/docs/instances/creating-instance-with-custom-machine-type>
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct CustomMachineType<'a> {
-    /// The family that it is of.
     pub(crate) family: &'a str,
     /// Virtual CPUs that the machine sees.
     pub(crate) cpus: u32,
     /// Virtual CPUs that are paid for; fewer for shared cores.
     pub(crate) billed_cpus: f64,
-    /// Memory in GiB.
     pub(crate) memory_gib: f64,
 }
 

@@ -65,14 +65,11 @@ const fn source(
     }
 }
 
-/// An image that exists.
 #[derive(Debug)]
 pub(crate) struct ResolvedImage {
     /// `projects/P/global/images/NAME`.
     pub(crate) path: String,
-    /// The project of the image.
     pub(crate) project: String,
-    /// The name of the image.
     pub(crate) name: String,
     /// The smallest disk for the image, in GiB.
     pub(crate) disk_gib: Option<u32>,
@@ -96,46 +93,51 @@ enum ImageKind {
 }
 
 /// Finds an image. An alias means the newest image for the architecture of the machine type.
-///
-/// # Errors
-/// `InvalidSpec` if there is no such image, or none for that architecture.
 pub(crate) async fn resolve_image(client: &Client, wanted: &str, architecture: Architecture) -> Result<ResolvedImage> {
     let (found, project) = match image_alias(wanted) {
-        Some(_) => {
-            let Some(source) = find_source(IMAGE_SOURCES, wanted) else {
-                return Err(unknown_image_error(wanted, "is not on Compute Engine"));
-            };
-            let Some(family) = source.name_for(architecture) else {
-                return Err(
-                    Error::invalid(format!("the image {wanted} is not available for {architecture}"))
-                        .with_hint("use a machine type of the other architecture, or another image"),
-                );
-            };
-            (
-                find_newest_of_family(client, source.publisher, family).await?,
-                source.publisher,
-            )
-        }
-        None => {
-            let request = parse_image_request(wanted)
-                .ok_or_else(|| unknown_image_error(wanted, "is not the name or path of an image"))?;
-            let project = match request.project {
-                Some(project) => project,
-                None => client.project().await?,
-            };
-            let mut found = None;
-            if request.kind != ImageKind::Family {
-                found = find_image(client, project, request.name).await?;
-            }
-            if found.is_none() && request.kind != ImageKind::Image {
-                found = find_newest_of_family(client, project, request.name).await?;
-            }
-            (found, project)
-        }
+        Some(_) => find_image_of_alias(client, wanted, architecture).await?,
+        None => find_named_image(client, wanted).await?,
     };
     let image = found.ok_or_else(|| unknown_image_error(wanted, "does not exist"))?;
     check_architecture(&image, wanted, architecture)?;
     Ok(to_resolved_image(image, project, wanted))
+}
+
+/// Finds the newest image of an alias, and the project it is in.
+async fn find_image_of_alias(
+    client: &Client,
+    alias: &str,
+    architecture: Architecture,
+) -> Result<(Option<Image>, &'static str)> {
+    let Some(source) = find_source(IMAGE_SOURCES, alias) else {
+        return Err(unknown_image_error(alias, "is not on Compute Engine"));
+    };
+    let Some(family) = source.name_for(architecture) else {
+        return Err(
+            Error::invalid(format!("the image {alias} is not available for {architecture}"))
+                .with_hint("use a machine type of the other architecture, or another image"),
+        );
+    };
+    let image = find_newest_of_family(client, source.publisher, family).await?;
+    Ok((image, source.publisher))
+}
+
+/// Finds the image of a name or path, and the project it is in.
+async fn find_named_image<'a>(client: &'a Client, wanted: &'a str) -> Result<(Option<Image>, &'a str)> {
+    let request = parse_image_request(wanted)
+        .ok_or_else(|| unknown_image_error(wanted, "is not the name or path of an image"))?;
+    let project = match request.project {
+        Some(project) => project,
+        None => client.project().await?,
+    };
+    let mut image = None;
+    if request.kind != ImageKind::Family {
+        image = find_image(client, project, request.name).await?;
+    }
+    if image.is_none() && request.kind != ImageKind::Image {
+        image = find_newest_of_family(client, project, request.name).await?;
+    }
+    Ok((image, project))
 }
 
 /// Refuses an image that is for another architecture.
@@ -154,7 +156,6 @@ fn check_architecture(image: &Image, wanted: &str, architecture: Architecture) -
     .with_hint("use a machine type of the image's architecture, or another image"))
 }
 
-/// Makes the resolved image of an API image.
 pub(crate) fn to_resolved_image(image: Image, project: &str, wanted: &str) -> ResolvedImage {
     let name = image.name.unwrap_or_else(|| last_segment(wanted).to_owned());
     ResolvedImage {
@@ -174,9 +175,6 @@ async fn find_image(client: &Client, project: &str, name: &str) -> Result<Option
 }
 
 /// Finds the newest image of a family; `None` if the family has none.
-///
-/// # Errors
-/// Those of the call.
 pub(crate) async fn find_newest_of_family(client: &Client, project: &str, family: &str) -> Result<Option<Image>> {
     let images = client.images().await?;
     let answer = client.read("look up the image family", NO_ZONE, || {

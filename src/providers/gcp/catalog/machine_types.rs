@@ -248,7 +248,6 @@ const BUILT_IN_GPUS: &[(&str, &str)] = &[
     ("gb200", "a4x-highgpu"),
 ];
 
-/// Converts a machine type of the API.
 pub(crate) fn to_machine_type(api: &ApiMachineType, name: &str) -> MachineType {
     let gpu = api.accelerators.first().and_then(|accelerator| {
         Some(Gpu {
@@ -271,9 +270,6 @@ pub(crate) fn to_machine_type(api: &ApiMachineType, name: &str) -> MachineType {
 
 /// Returns the machine of a new instance with the GPUs that are attached to meet its requirements, and those GPUs as
 /// the API names them in the zone.
-///
-/// # Errors
-/// `InvalidSpec` with the requirements that the machine type does not meet.
 pub(crate) fn with_gpu(
     spec: &InstanceSpec,
     api: &ApiMachineType,

@@ -59,20 +59,17 @@ async fn list_zones(client: &Client, region: &str) -> Result<Vec<String>> {
 
 async fn list_in_zone(client: &Client, zone: &str) -> Result<Vec<ApiMachineType>> {
     let (project, types) = (client.project().await?, client.machine_types().await?);
-    let fetch = |token: Option<String>| {
+    let fetch_page = |token: Option<String>| {
         client.read("list the machine types", zone, move || {
-            let call = types.list().set_project(project).set_zone(zone);
-            let call = call.set_max_results(500_u32).set_or_clear_page_token(token.clone());
-            with_call_options(call).send()
+            let mut request = types.list().set_project(project).set_zone(zone);
+            request = request.set_max_results(500_u32).set_or_clear_page_token(token.clone());
+            with_call_options(request).send()
         })
     };
-    collect_complete_list(fetch, zone).await
+    collect_complete_list(fetch_page, zone).await
 }
 
 /// Lists the newest images of the aliases, which are the same in every region. An alias without an image is left out.
-///
-/// # Errors
-/// Those of the calls.
 pub(super) async fn list_images(client: &Client) -> Result<Vec<Image>> {
     let families = IMAGE_SOURCES.iter().flat_map(|source| {
         let family = move |architecture| Some((source, architecture, source.name_for(architecture)?));

@@ -34,21 +34,25 @@ struct PriceKey {
 /// Lists every price whose description is understood.
 pub(crate) async fn list_published_prices(client: &Client) -> Result<Vec<PublishedPrice>> {
     let endpoint = client.resolve_endpoint(GoogleApi::CLOUD_BILLING).await?;
-    let builder = CloudCatalog::builder().with_credentials(client.credentials().await?.clone());
-    let builder = builder.with_universe_domain(client.universe_or_default().await?);
-    let catalog = builder.with_endpoint(endpoint.clone()).build().await;
-    let catalog = catalog.map_err(|error| client.client_setup_error(&endpoint, error))?;
-    let fetch = |token: Option<String>| {
-        let catalog = &catalog;
-        async move {
-            let token = token.unwrap_or_default();
-            client
-                .read("fetch the prices of Compute Engine", NO_ZONE, || {
-                    let call = catalog.list_skus().set_parent(SERVICE).set_page_size(PAGE_SIZE);
-                    with_call_options(call.set_currency_code("USD").set_page_token(&token)).send()
-                })
-                .await
-        }
+    let catalog_client = &CloudCatalog::builder()
+        .with_credentials(client.credentials().await?.clone())
+        .with_universe_domain(client.universe_or_default().await?)
+        .with_endpoint(endpoint.clone())
+        .build()
+        .await
+        .map_err(|error| client.client_setup_error(&endpoint, error))?;
+    let fetch_page = |token: Option<String>| {
+        // The API takes an empty token for none.
+        let token = token.unwrap_or_default();
+        client.read("fetch the prices of Compute Engine", NO_ZONE, move || {
+            let request = catalog_client
+                .list_skus()
+                .set_parent(SERVICE)
+                .set_page_size(PAGE_SIZE)
+                .set_currency_code("USD")
+                .set_page_token(&token);
+            with_call_options(request).send()
+        })
     };
     let add_page = |prices: &mut Prices, page: ListSkusResponse| {
         for sku in &page.skus {
@@ -56,14 +60,14 @@ pub(crate) async fn list_published_prices(client: &Client) -> Result<Vec<Publish
         }
         Ok(Page::new(page.skus.len(), Some(page.next_page_token)))
     };
-    let prices = collect_all(fetch, add_page).await?;
-    let price = |(key, usd_per_hour): (PriceKey, f64)| PublishedPrice {
+    let prices = collect_all(fetch_page, add_page).await?;
+    let published_prices = prices.into_iter().map(|(key, usd_per_hour)| PublishedPrice {
         region: key.region,
         machine_type: key.sku,
         spot: key.spot,
         usd_per_hour,
-    };
-    Ok(prices.into_iter().map(price).collect())
+    });
+    Ok(published_prices.collect())
 }
 
 fn add_price(prices: &mut Prices, sku: &model::Sku) {
@@ -109,26 +113,37 @@ fn read_hourly_price(sku: &model::Sku) -> Option<f64> {
 /// Netherlands`.
 fn parse_sku(description: &str) -> Option<String> {
     let mut text = description.to_lowercase();
-    for place in [" running in ", " attached to "] {
-        text.truncate(text.find(place).unwrap_or(text.len()));
+    for start_of_place in [" running in ", " attached to "] {
+        text.truncate(text.find(start_of_place).unwrap_or(text.len()));
     }
-    let part = text.strip_prefix("spot ").unwrap_or(&text);
-    let part = part.strip_prefix("preemptible ").unwrap_or(part);
-    if let Some(gpu) = part.strip_suffix(" gpu") {
-        // `nvidia h100 80gb plus` is the GPU of a3-megagpu.
-        let normalized = normalize_gpu_kind(gpu);
-        let kind = match normalized.as_str() {
-            "h100-80gb-mega" | "h100-80gb-plus" | "h100-plus-80gb" => "h100-mega-80gb",
-            kind => kind,
-        };
-        return gpu.starts_with("nvidia ").then(|| Sku::Gpu(kind).to_string());
+    let without_spot = text.strip_prefix("spot ").unwrap_or(&text);
+    let product = without_spot.strip_prefix("preemptible ").unwrap_or(without_spot);
+    if let Some(gpu) = product.strip_suffix(" gpu") {
+        return parse_gpu_sku(gpu);
     }
-    let mut words: Vec<&str> = part.split(' ').collect();
-    match words.as_slice() {
-        ["micro", "instance", "with", "burstable", "cpu"] => return Some(Sku::Whole("f1").to_string()),
-        ["small", "instance", "with", "1", "vcpu"] => return Some(Sku::Whole("g1").to_string()),
-        _ => {}
+    match product {
+        "micro instance with burstable cpu" => Some(Sku::Whole("f1").to_string()),
+        "small instance with 1 vcpu" => Some(Sku::Whole("g1").to_string()),
+        _ => parse_core_or_memory_sku(product),
     }
+}
+
+fn parse_gpu_sku(gpu: &str) -> Option<String> {
+    if !gpu.starts_with("nvidia ") {
+        return None;
+    }
+    let normalized = normalize_gpu_kind(gpu);
+    // `nvidia h100 80gb plus` is the GPU of a3-megagpu.
+    let kind = match normalized.as_str() {
+        "h100-80gb-mega" | "h100-80gb-plus" | "h100-plus-80gb" => "h100-mega-80gb",
+        kind => kind,
+    };
+    Some(Sku::Gpu(kind).to_string())
+}
+
+/// Parses `n2d amd custom instance core` and the like.
+fn parse_core_or_memory_sku(product: &str) -> Option<String> {
+    let mut words: Vec<&str> = product.split(' ').collect();
     let unit = words.pop()?;
     words.retain(|word| !matches!(*word, "instance" | "predefined" | "amd" | "arm"));
     let is_custom = remove_word(&mut words, "custom");

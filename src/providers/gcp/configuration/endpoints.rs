@@ -4,7 +4,6 @@ use super::gcloud_config::{GcloudConfiguration, SourcedValue};
 use crate::cloud::{Error, Result};
 use crate::providers::common::endpoint_address::{is_host, shown_address};
 
-/// An API of Google.
 pub(crate) struct GoogleApi {
     /// Its name in the default address, and in the gcloud property that changes the address.
     pub(crate) name: &'static str,
@@ -30,9 +29,6 @@ impl GoogleApi {
 
 /// Parses the address of an API. Removes the last slash and the base path (`/compute/v1`), which the SDK adds by itself
 /// and gcloud's form (`https://host/compute/v1/`) contains.
-///
-/// # Errors
-/// `InvalidSpec` that names the setting, for text that is not the address of an API.
 pub(crate) fn parse_endpoint(setting: &SourcedValue, api: &GoogleApi) -> Result<String> {
     let SourcedValue { value, source } = setting;
     let endpoint_error = |why: &str| {

@@ -19,7 +19,6 @@ pub(crate) struct GcloudConfiguration {
     properties: BTreeMap<(String, String), FileProperty>,
 }
 
-/// A property that a file sets.
 struct FileProperty {
     value: String,
     path: PathBuf,
@@ -39,9 +38,6 @@ pub(crate) fn config_folder(environment: &Environment) -> Option<PathBuf> {
 
 impl GcloudConfiguration {
     /// Reads the active configuration. Its file need not exist unless a setting names it.
-    ///
-    /// # Errors
-    /// `InvalidSpec` if a named configuration does not exist, a file cannot be read, or a line is not a property.
     pub(crate) fn read(environment: &Environment) -> Result<Self> {
         let mut configuration = Self::from_variables(environment);
         if let Some(path) = find_installation_file(environment) {
@@ -76,10 +72,10 @@ impl GcloudConfiguration {
             return None;
         }
         let file = self.environment.display_path(&property.path);
-        Some(SourcedValue {
-            value: property.value.clone(),
-            source: format!("{file}:{}, [{section}]", property.line),
-        })
+        Some(SourcedValue::new(
+            property.value.clone(),
+            format!("{file}:{}, [{section}]", property.line),
+        ))
     }
 
     /// Returns the value of a property, such as `("compute", "zone")`.
@@ -97,7 +93,6 @@ impl GcloudConfiguration {
     }
 }
 
-/// Returns the name of a property's variable.
 pub(crate) fn variable_name(section: &str, key: &str) -> String {
     format!("CLOUDSDK_{section}_{key}").to_uppercase()
 }

@@ -1,13 +1,13 @@
 //! The settings of gcloud and Google's client libraries that matter for Compute Engine, and what cloudctl does with
 //! each. <https://cloud.google.com/sdk/docs/properties>
 
-use http::uri::{Authority, Uri};
+use http::Uri;
 
-use super::effective_settings::{QuotaProject, resolve_impersonation, resolve_universe};
 use super::endpoints::{GoogleApi, parse_endpoint};
 use super::gcloud_config::{GcloudConfiguration, SourcedValue};
+use super::resolve_settings::{QuotaProject, resolve_impersonation, resolve_universe};
 use crate::cloud::{Error, Result};
-use crate::providers::common::endpoint_address::{has_valid_port, is_host, shown_address};
+use crate::providers::common::endpoint_address::{has_valid_or_no_port, is_host, shown_address};
 use crate::settings::{CloudToolSetting, Environment, SettingPlace, Settings, cloud_tool_settings, refuse_unsupported};
 
 const USE_PROXY_VARIABLES: &str = "set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT instead, which gcloud takes too";
@@ -16,7 +16,6 @@ const NO_CLIENT_CERTIFICATE: &str = "unset it: cloudctl shows no certificate of 
 const TOKEN_SERVER_IN_FILE: &str = "unset it: the credentials file itself names the server that gives tokens";
 const NO_RETRY_SETTING: &str = "unset it: cloudctl tries calls again by itself, for 50 to 60 seconds";
 
-/// All settings, by topic.
 pub(in crate::providers) const GCLOUD_SETTINGS: &[CloudToolSetting] = cloud_tool_settings! {
     Credentials {
         variable "GOOGLE_OAUTH_ACCESS_TOKEN" Honoured "this access token signs; it goes before all other credentials"
@@ -108,9 +107,6 @@ pub(in crate::providers) const GCLOUD_SETTINGS: &[CloudToolSetting] = cloud_tool
 };
 
 /// Checks that no unsupported setting is set, and that proxies and addresses are valid.
-///
-/// # Errors
-/// `InvalidSpec` that names the setting.
 pub(crate) fn check_gcloud_settings(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<()> {
     let environment = &settings.environment;
     refuse_unsupported(GCLOUD_SETTINGS, |setting| {
@@ -148,10 +144,10 @@ fn find_setting(
     if located.variable_name().is_some() {
         return Some(located);
     }
-    Some(SourcedValue {
-        source: format!("{} ({})", setting.name, located.source),
-        value: located.value,
-    })
+    Some(SourcedValue::new(
+        located.value,
+        format!("{} ({})", setting.name, located.source),
+    ))
 }
 
 /// Says whether a value turns a setting off. gcloud's words for no are False, No, Off and 0, in any case.
@@ -207,7 +203,7 @@ fn check_proxy(proxy: &SourcedValue) -> Result<()> {
 }
 
 fn is_proxy_address(uri: &Uri) -> bool {
-    let host = uri.host().unwrap_or_default();
-    let authority = uri.authority().map_or("", Authority::as_str);
-    is_host(host) && has_valid_port(authority, host) && matches!(uri.scheme_str(), None | Some("http" | "https"))
+    let Some(authority) = uri.authority() else { return false };
+    let has_supported_scheme = matches!(uri.scheme_str(), None | Some("http" | "https"));
+    has_supported_scheme && is_host(authority.host()) && has_valid_or_no_port(authority)
 }

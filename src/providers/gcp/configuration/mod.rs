@@ -2,7 +2,7 @@
 //! files by itself; Google's reads only credentials.
 
 pub(super) mod config_file_keys;
-pub(super) mod effective_settings;
 pub(super) mod endpoints;
 pub(super) mod gcloud_config;
 pub(super) mod gcloud_settings;
+pub(super) mod resolve_settings;

@@ -201,7 +201,6 @@ impl GroupCreate<'_> {
     }
 }
 
-/// Makes the outcome of the members that exist.
 fn to_outcome(alive: Vec<Instance>) -> CreateOutcome {
     match alive.is_empty() {
         true => CreateOutcome::TokenAlreadyUsed,
@@ -340,9 +339,6 @@ fn is_changing(instance: &Instance) -> bool {
 }
 
 /// Builds the call for instances with these names, all or none, which are like `body`.
-///
-/// # Errors
-/// `InvalidSpec` for what several instances cannot share.
 fn build_body(body: model::Instance, names: &[InstanceName]) -> Result<BulkInsertInstanceResource> {
     if let Some(hostname) = &body.hostname {
         return Err(Error::invalid(format!(

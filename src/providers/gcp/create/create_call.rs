@@ -105,7 +105,6 @@ impl CreateCall<'_> {
         Err(self.name_taken_error("that name"))
     }
 
-    /// Makes the outcome of an instance that exists.
     pub(crate) async fn to_outcome(&self, api: model::Instance) -> Result<CreateOutcome> {
         let id = api.id;
         let instance = match to_instance_with_state(self.client, api).await {
@@ -209,7 +208,6 @@ impl CreateCall<'_> {
         }
     }
 
-    /// Returns the refs of API instances.
     pub(crate) fn instance_refs(&self, instances: &[model::Instance]) -> Vec<InstanceRef> {
         let named = instances.iter().filter_map(|api| Some((api.name.as_deref()?, api.id?)));
         named.map(|(name, id)| self.instance_ref(name, id)).collect()

@@ -129,7 +129,7 @@ impl CreateCall<'_> {
     ) -> Error {
         let since = parse_time(operation.insert_time.as_ref());
         let timeout = CLEANUP_TIMEOUT.saturating_sub(start.elapsed());
-        let disks = disks::left_by_failed_create(self.client, &self.request.zone, names, since, timeout).await;
+        let disks = disks::find_leftover_disks(self.client, &self.request.zone, names, since, timeout).await;
         error.with_leftovers(
             disks
                 .iter()
@@ -300,7 +300,6 @@ impl CreateCall<'_> {
         }
     }
 
-    /// Makes the created instance from the request.
     pub(crate) fn assume_created(&self, name: &str, id: Option<u64>, operation: &Operation) -> Result<Instance> {
         let api = self
             .request

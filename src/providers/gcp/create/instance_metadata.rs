@@ -40,9 +40,6 @@ const OS_LOGIN_KEY: &str = "enable-oslogin";
 
 /// Builds the metadata of a new instance. `image_project` is the project of its image, `ssh_keys` the value of that
 /// key.
-///
-/// # Errors
-/// `InvalidSpec` for user data that is not text, is too long, or is of a kind that the image does not run.
 pub(crate) fn build_metadata(
     spec: &InstanceSpec,
     options: &Options,

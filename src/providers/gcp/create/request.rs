@@ -8,6 +8,7 @@ use google_cloud_compute_v1::model::{
     AdvancedMachineFeatures, AttachedDisk, AttachedDiskInitializeParams, CustomerEncryptionKey, Instance, MachineType,
     Scheduling, ServiceAccount, ShieldedInstanceConfig, Tags,
 };
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::instance_metadata::{build_metadata, select_ssh_keys};
@@ -29,21 +30,20 @@ pub(crate) const DEFAULT_MACHINE_TYPE: &str = "e2-small";
 /// The scope of everything that IAM grants. Scopes are an older mechanism that only reduces permissions.
 const ALL_SCOPES: &str = "https://www.googleapis.com/auth/cloud-platform";
 
+/// The version of what a request id depends on.
+const ID_VERSION: &str = "cloudctl-2";
+
 /// A create call, ready to be sent.
 pub(crate) struct Request {
     /// What the call would create.
     pub(crate) preview: LaunchPreview,
-    /// The project of the call.
     pub(crate) project: String,
-    /// The zone of the call.
     pub(crate) zone: String,
     /// The id of this call: equal in every repetition of it, and in no other call.
     pub(crate) request_id: String,
     /// The instance; for a group, everything that its members share.
     pub(crate) body: Instance,
-    /// The firewall rules that open its ports.
     pub(crate) firewall_rules: Option<FirewallRules>,
-    /// Its machine type.
     pub(crate) machine_type: MachineType,
 }
 
@@ -68,8 +68,8 @@ pub(crate) async fn prepare_request(client: &Client, spec: &InstanceSpec, genera
     let zones = client.list_candidate_zones(&spec.location, &spec.name).await?;
 
     let type_name = machine_type_to_use(spec);
-    let (zone, machine_type) = machine_types::find_in_first_zone(client, &zones, type_name).await?;
-    let (machine, accelerator) = with_gpu(spec, &machine_type, type_name, &zone)?;
+    let (zone, api_machine_type) = machine_types::find_in_first_zone(client, &zones, type_name).await?;
+    let (machine, accelerator) = with_gpu(spec, &api_machine_type, type_name, &zone)?;
     let wanted_image = spec.image.as_deref().unwrap_or(DEFAULT_IMAGE);
     let (image, ssh_keys) = tokio::try_join!(
         images::resolve_image(client, wanted_image, machine.architecture),
@@ -79,12 +79,7 @@ pub(crate) async fn prepare_request(client: &Client, spec: &InstanceSpec, genera
         .disk_type
         .as_deref()
         .unwrap_or_else(|| machine_types::default_disk_type(type_name));
-    let migrates = accelerator.is_none() && !machine_types::cannot_migrate(&machine_type, type_name);
-    let mut tags = spec.firewalls.clone();
-    if let Some(rules) = &firewall_rules {
-        tags.push(rules.tag.clone());
-    }
-
+    let migrates = accelerator.is_none() && !machine_types::cannot_migrate(&api_machine_type, type_name);
     let body = Instance::new()
         .set_name(spec.name.as_str())
         .set_machine_type(format!("zones/{zone}/machineTypes/{type_name}"))
@@ -96,50 +91,61 @@ pub(crate) async fn prepare_request(client: &Client, spec: &InstanceSpec, genera
         .set_service_accounts(account)
         .set_deletion_protection(spec.protected)
         .set_or_clear_metadata(build_metadata(spec, &options, &image.project, ssh_keys)?)
-        .set_or_clear_tags((!tags.is_empty()).then(|| Tags::new().set_items(tags)))
-        .set_or_clear_can_ip_forward(options.can_ip_forward)
-        .set_or_clear_min_cpu_platform(options.min_cpu_platform.clone())
-        .set_or_clear_hostname(options.hostname.clone())
-        .set_or_clear_shielded_instance_config(
-            options
-                .shielded_secure_boot
-                .map(|on| ShieldedInstanceConfig::new().set_enable_secure_boot(on)),
-        )
-        .set_or_clear_advanced_machine_features(
-            options
-                .nested_virtualization
-                .map(|on| AdvancedMachineFeatures::new().set_enable_nested_virtualization(on)),
-        );
-    let call = if spec.members.is_some() { "bulkInsert" } else { "insert" };
-    let request_id = derive_request_id(call, &project, &zone, spec, generation, &body);
+        .set_or_clear_tags(build_network_tags(spec, firewall_rules.as_ref()));
+    let body = with_native_options(body, &options);
+    let api_method = if spec.members.is_some() { "bulkInsert" } else { "insert" };
+    let request_id = derive_request_id(api_method, &project, &zone, spec, generation, &body);
+    let preview = LaunchPreview {
+        provider: ProviderKind::Gcp,
+        name: spec.name.clone(),
+        location: Location::in_zone(spec.location.region.clone(), zone.clone()),
+        machine_type: type_name.to_owned(),
+        cpus: api_machine_type.guest_cpus.map(|_| machine.cpus),
+        memory_gib: api_machine_type.memory_mb.map(|_| machine.memory_gib),
+        gpu: machine.gpu,
+        architecture: Some(machine.architecture),
+        image: image.path,
+        image_name: Some(image.name),
+        disk_gib: spec.disk_gib.or(image.disk_gib),
+        disk_type: disk_type.to_owned(),
+        spot: spec.spot,
+        price_usd_per_hour: None,
+        ttl: spec.ttl,
+    };
     Ok(Request {
-        preview: LaunchPreview {
-            provider: ProviderKind::Gcp,
-            name: spec.name.clone(),
-            location: Location {
-                region: spec.location.region.clone(),
-                zone: Some(zone.clone()),
-            },
-            machine_type: type_name.to_owned(),
-            cpus: machine_type.guest_cpus.map(|_| machine.cpus),
-            memory_gib: machine_type.memory_mb.map(|_| machine.memory_gib),
-            gpu: machine.gpu,
-            architecture: Some(machine.architecture),
-            image: image.path,
-            image_name: Some(image.name),
-            disk_gib: spec.disk_gib.or(image.disk_gib),
-            disk_type: disk_type.to_owned(),
-            spot: spec.spot,
-            price_usd_per_hour: None,
-            ttl: spec.ttl,
-        },
+        preview,
         request_id,
         project,
         zone,
         body,
         firewall_rules,
-        machine_type,
+        machine_type: api_machine_type,
     })
+}
+
+fn build_network_tags(spec: &InstanceSpec, firewall_rules: Option<&FirewallRules>) -> Option<Tags> {
+    let mut tags = spec.firewalls.clone();
+    if let Some(rules) = firewall_rules {
+        tags.push(rules.tag.clone());
+    }
+    if tags.is_empty() {
+        return None;
+    }
+    Some(Tags::new().set_items(tags))
+}
+
+fn with_native_options(body: Instance, options: &Options) -> Instance {
+    let shielded_config = options
+        .shielded_secure_boot
+        .map(|on| ShieldedInstanceConfig::new().set_enable_secure_boot(on));
+    let machine_features = options
+        .nested_virtualization
+        .map(|on| AdvancedMachineFeatures::new().set_enable_nested_virtualization(on));
+    body.set_or_clear_can_ip_forward(options.can_ip_forward)
+        .set_or_clear_min_cpu_platform(options.min_cpu_platform.clone())
+        .set_or_clear_hostname(options.hostname.clone())
+        .set_or_clear_shielded_instance_config(shielded_config)
+        .set_or_clear_advanced_machine_features(machine_features)
 }
 
 /// Returns the machine type of a spec, or the default one.
@@ -166,23 +172,30 @@ pub(crate) fn machine_type_to_use(spec: &InstanceSpec) -> &str {
 ///
 /// An instance of an earlier version, whose ids depended on the name only, is found by its name in the same way.
 fn derive_request_id(
-    call: &str,
+    api_method: &str,
     project: &str,
     zone: &str,
     spec: &InstanceSpec,
     generation: u32,
     body: &Instance,
 ) -> String {
-    let members = spec.members.as_ref().map(ToString::to_string).unwrap_or_default();
+    let name = &spec.name;
+    let members = match &spec.members {
+        Some(members) => members.to_string(),
+        None => String::new(),
+    };
     // JSON objects have sorted keys, so every process hashes the same text.
-    let body = serde_json::to_value(body).unwrap_or_default();
-    let text = format!(
-        "cloudctl-2\n{call}\n{project}\n{zone}\n{}\n{members}\n{generation}\n{body}",
-        spec.name
-    );
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&Sha256::digest(text)[..16]);
-    uuid::Builder::from_sha1_bytes(bytes).into_uuid().to_string()
+    let body_json = serde_json::to_value(body).unwrap_or(Value::Null);
+    let text = format!("{ID_VERSION}\n{api_method}\n{project}\n{zone}\n{name}\n{members}\n{generation}\n{body_json}");
+    let digest = Sha256::digest(text);
+    let mut id_bytes = [0; 16];
+    id_bytes.copy_from_slice(&digest[..16]);
+    // UUIDs of hashes other than SHA-1 have no version of their own.
+    uuid::Builder::from_bytes(id_bytes)
+        .with_variant(uuid::Variant::RFC4122)
+        .with_version(uuid::Version::Sha1)
+        .into_uuid()
+        .to_string()
 }
 
 fn build_boot_disk(
@@ -233,9 +246,6 @@ fn build_service_account(spec: &InstanceSpec, options: &Options) -> Result<Optio
 
 /// Builds the scheduling of a new instance: spot capacity, run limit, and host maintenance. `migrates` says whether
 /// such a machine can move to another host while it runs.
-///
-/// # Errors
-/// `InvalidSpec` if the options ask to migrate and the machine cannot.
 pub(crate) fn build_scheduling(
     spec: &InstanceSpec,
     options: &Options,
@@ -279,13 +289,7 @@ pub(crate) mod tests {
 
     /// A spec with only a name and a region.
     pub(in crate::providers::gcp) fn spec(name: &str) -> InstanceSpec {
-        InstanceSpec::new(
-            name.parse().unwrap(),
-            Location {
-                region: "us-central1".into(),
-                zone: None,
-            },
-        )
+        InstanceSpec::new(name.parse().unwrap(), Location::in_region("us-central1"))
     }
 
     fn image() -> ResolvedImage {

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::cloud::{Error, Result, may_be_secret};
-use crate::providers::common::connection_errors::links;
+use crate::providers::common::connection_errors::error_chain;
 use crate::providers::gcp::connection_errors::{Cause, find_cause, format_message};
 
 /// How long to wait for a token. The SDK itself has no limit.
@@ -218,7 +218,7 @@ impl CredentialsProvider for RenewedToken {
 
 /// Says whether a server answered, so that it was reached.
 fn was_answered(error: &CredentialsError) -> bool {
-    links(error).any(|link| {
+    error_chain(error).any(|link| {
         let status_of_request = link.downcast_ref::<reqwest::Error>().and_then(reqwest::Error::status);
         let status_of_sdk = link
             .downcast_ref::<google_cloud_gax::error::Error>()
@@ -230,7 +230,9 @@ fn was_answered(error: &CredentialsError) -> bool {
 /// Finds the answer of a token server, as one line. The SDK keeps the body of the answer in its own message, or in an
 /// error of its HTTP layer.
 fn find_error_text(error: &CredentialsError) -> Option<String> {
-    links(error).filter_map(find_body).find_map(|body| error_text(&body))
+    error_chain(error)
+        .filter_map(find_body)
+        .find_map(|body| error_text(&body))
 }
 
 fn find_body(error: &(dyn std::error::Error + 'static)) -> Option<Value> {
@@ -243,15 +245,11 @@ fn find_body(error: &(dyn std::error::Error + 'static)) -> Option<Value> {
 }
 
 /// Builds the HTTP client for a server that gives tokens.
-///
-/// # Errors
-/// `InvalidSpec` if no connection can be prepared.
 pub(crate) fn build_http_client(builder: reqwest::ClientBuilder, server: &str) -> Result<reqwest::Client> {
     let client = builder.build();
     client.map_err(|error| Error::invalid(format!("cannot prepare the connection to {server}")).with_source(error))
 }
 
-/// The answer of a server to a request for a token.
 pub(crate) struct TokenAnswer {
     pub(crate) status: u16,
     body: Option<Value>,
@@ -355,7 +353,6 @@ impl TokenError {
         }
     }
 
-    /// Makes the error for an HTTP status.
     pub(crate) fn from_status(status: u16, text: String) -> Self {
         match status {
             408 | 429 | 500.. => Self::transient(text),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::cloud::{Error, ErrorKind, Result, Secret, may_be_secret, path_text, quoted};
 use crate::providers::gcp::configuration::gcloud_config::SourcedValue;
@@ -62,7 +62,6 @@ const UNSUPPORTED_TYPE: &str = "gdch_service_account";
 
 /// A credentials file that has been checked.
 pub(crate) struct CredentialsFile {
-    /// Its name, as messages show it.
     pub(crate) name: String,
     /// What names the file: a variable, a line of a file, or its own name.
     pub(crate) source: String,
@@ -80,7 +79,6 @@ pub(crate) fn is_content(value: &str) -> bool {
     may_be_secret(value) || looks_like_base64(value)
 }
 
-/// Makes the error for a missing file that a setting names.
 pub(crate) fn missing_file_error(setting: &SourcedValue) -> Error {
     let SourcedValue { value, source } = setting;
     let name = setting.variable_name().unwrap_or(source);
@@ -339,6 +337,8 @@ fn parse_file_type(json: &Value, file_error: &dyn Fn(&str, &str) -> Error) -> Re
     })
 }
 
+const CREATE_AGAIN_HINT: &str = "download or create the file again";
+
 /// The fields that are URLs.
 const URL_FIELDS: [&str; 4] = [
     "token_uri",
@@ -356,79 +356,117 @@ fn check_fields(
     environment: &Environment,
     file_error: &dyn Fn(&str, &str) -> Error,
 ) -> Result<()> {
-    let again_hint = "download or create the file again";
     let Some(object) = json.as_object_mut() else {
-        return Err(file_error(&format!("has a {prefix:?} that is no object"), again_hint));
+        return Err(file_error(
+            &format!("has a {prefix:?} that is no object"),
+            CREATE_AGAIN_HINT,
+        ));
     };
     for (key, value) in object.iter_mut() {
-        let Value::String(text) = value else { continue };
-        if key == "private_key" {
-            // A key that passed through a shell or a secret store may have escaped line ends.
-            if !text.trim().contains('\n') && text.contains("\\n") {
-                *text = text.replace("\\n", "\n");
+        if let Value::String(text) = value {
+            clean_text(key, text);
+            if let Some(problem) = find_text_problem(key, text, prefix) {
+                return Err(file_error(&problem, CREATE_AGAIN_HINT));
             }
-            continue;
-        }
-        *text = text.trim().to_owned();
-        let is_url_field = URL_FIELDS.contains(&key.as_str());
-        if text.chars().any(char::is_control) {
-            let why = format!("has a line end or another control character in \"{prefix}{key}\"");
-            return Err(file_error(&why, again_hint));
-        }
-        let is_http = |url: &reqwest::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
-        if is_url_field && !text.is_empty() && !reqwest::Url::parse(text).as_ref().is_ok_and(is_http) {
-            return Err(file_error(
-                &format!("has a \"{prefix}{key}\" that is no URL"),
-                again_hint,
-            ));
         }
     }
     for field in file_type.required_fields() {
-        let is_there = match object.get(*field) {
-            Some(Value::String(text)) => !text.trim().is_empty(),
-            Some(Value::Object(_)) => matches!(*field, "credential_source" | "source_credentials"),
-            _ => false,
-        };
-        if !is_there {
+        if !has_field(object, field) {
             return Err(file_error(
                 &format!("has no \"{prefix}{field}\", which {} needs", file_type.name()),
-                again_hint,
+                CREATE_AGAIN_HINT,
             ));
         }
     }
     match file_type {
         FileType::ServiceAccount => {
             let key = object.get("private_key").and_then(Value::as_str).unwrap_or_default();
-            if !key.contains("-----BEGIN") || !key.contains("PRIVATE KEY-----") {
-                let why = format!("has a \"{prefix}private_key\" that is no PEM key");
-                return Err(file_error(&why, again_hint));
-            }
-            if !is_complete_key(key) {
-                let why = format!("has a \"{prefix}private_key\" that is broken or cut short");
-                return Err(file_error(&why, again_hint));
-            }
-        }
-        FileType::ExternalAccount => check_credential_source(object.get("credential_source"), environment, file_error)?,
-        FileType::ImpersonatedServiceAccount => {
-            if let Some(inner) = object.get_mut("source_credentials") {
-                let inside = |why: &str, hint: &str| file_error(&format!("(in source_credentials) {why}"), hint);
-                let file_type = parse_file_type(inner, &inside)?;
-                if file_type == FileType::ImpersonatedServiceAccount {
-                    let why = "has source_credentials of the type impersonated_service_account";
-                    return Err(file_error(why, "list the service accounts in between in \"delegates\""));
-                }
-                if file_type == FileType::WorkforceUser {
-                    let why = "has source_credentials of the type external_account_authorized_user";
-                    let hint = "name the login's own file, and the service account in \
-                                  CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT";
-                    return Err(file_error(why, hint));
-                }
-                check_fields(inner, file_type, "source_credentials.", environment, file_error)?;
+            match find_key_problem(key) {
+                Some(problem) => Err(file_error(
+                    &format!("has a \"{prefix}private_key\" that is {problem}"),
+                    CREATE_AGAIN_HINT,
+                )),
+                None => Ok(()),
             }
         }
-        FileType::AuthorizedUser | FileType::WorkforceUser => {}
+        FileType::ExternalAccount => check_credential_source(object.get("credential_source"), environment, file_error),
+        FileType::ImpersonatedServiceAccount => match object.get_mut("source_credentials") {
+            Some(source) => check_source_credentials(source, environment, file_error),
+            None => Ok(()),
+        },
+        FileType::AuthorizedUser | FileType::WorkforceUser => Ok(()),
     }
-    Ok(())
+}
+
+/// Removes white space around text. A key that passed through a shell or a secret store may have escaped line ends.
+fn clean_text(key: &str, text: &mut String) {
+    if key != "private_key" {
+        *text = text.trim().to_owned();
+    } else if !text.trim().contains('\n') && text.contains("\\n") {
+        *text = text.replace("\\n", "\n");
+    }
+}
+
+fn find_text_problem(key: &str, text: &str, prefix: &str) -> Option<String> {
+    if key == "private_key" {
+        return None;
+    }
+    if text.chars().any(char::is_control) {
+        return Some(format!(
+            "has a line end or another control character in \"{prefix}{key}\""
+        ));
+    }
+    let is_http_url = || {
+        let url = reqwest::Url::parse(text);
+        url.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    };
+    if URL_FIELDS.contains(&key) && !text.is_empty() && !is_http_url() {
+        return Some(format!("has a \"{prefix}{key}\" that is no URL"));
+    }
+    None
+}
+
+/// Whether a required field has a value of its type.
+fn has_field(object: &Map<String, Value>, field: &str) -> bool {
+    match object.get(field) {
+        Some(Value::String(text)) => !text.trim().is_empty(),
+        Some(Value::Object(_)) => matches!(field, "credential_source" | "source_credentials"),
+        Some(_) | None => false,
+    }
+}
+
+fn find_key_problem(key: &str) -> Option<&'static str> {
+    if !key.contains("-----BEGIN") || !key.contains("PRIVATE KEY-----") {
+        return Some("no PEM key");
+    }
+    if !is_complete_key(key) {
+        return Some("broken or cut short");
+    }
+    None
+}
+
+/// Checks the credentials that may act as the service account of a file.
+fn check_source_credentials(
+    source: &mut Value,
+    environment: &Environment,
+    file_error: &dyn Fn(&str, &str) -> Error,
+) -> Result<()> {
+    let source_error = |why: &str, hint: &str| file_error(&format!("(in source_credentials) {why}"), hint);
+    let file_type = parse_file_type(source, &source_error)?;
+    match file_type {
+        FileType::ImpersonatedServiceAccount => Err(file_error(
+            "has source_credentials of the type impersonated_service_account",
+            "list the service accounts in between in \"delegates\"",
+        )),
+        FileType::WorkforceUser => Err(file_error(
+            "has source_credentials of the type external_account_authorized_user",
+            "name the login's own file, and the service account in \
+             CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT",
+        )),
+        FileType::ServiceAccount | FileType::AuthorizedUser | FileType::ExternalAccount => {
+            check_fields(source, file_type, "source_credentials.", environment, file_error)
+        }
+    }
 }
 
 /// Checks where an external account gets its first token. <https://google.aip.dev/auth/4117>
@@ -438,8 +476,7 @@ fn check_credential_source(
     file_error: &dyn Fn(&str, &str) -> Error,
 ) -> Result<()> {
     let Some(source) = source else { return Ok(()) };
-    let text = |key: &str| source.get(key).and_then(Value::as_str);
-    let is_aws = text("environment_id").is_some_and(|id| id.starts_with("aws"));
+    let find_text = |key: &str| source.get(key).and_then(Value::as_str);
     if source.get("executable").is_some() {
         if environment.get("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES") != Some("1") {
             return Err(file_error(
@@ -449,7 +486,7 @@ fn check_credential_source(
         }
         return Ok(());
     }
-    if let Some(file) = text("file") {
+    if let Some(file) = find_text("file") {
         let shown = format!("names {} in credential_source.file", path_text(file));
         return match std::fs::metadata(file) {
             Ok(metadata) if metadata.is_file() => Ok(()),
@@ -463,8 +500,10 @@ fn check_credential_source(
             )),
         };
     }
-    match text("url") {
-        _ if is_aws => Ok(()),
+    if find_text("environment_id").is_some_and(|id| id.starts_with("aws")) {
+        return Ok(());
+    }
+    match find_text("url") {
         Some(url) if reqwest::Url::parse(url).is_ok() => Ok(()),
         Some(_) => Err(file_error(
             "has a \"credential_source.url\" that is no URL",

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::access_token::{TokenAnswer, TokenCache, TokenError, build_http_client, debug_without_fields};
 use crate::cloud::Result;
-use crate::providers::gcp::configuration::effective_settings::Impersonation;
+use crate::providers::gcp::configuration::resolve_settings::Impersonation;
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const LIFETIME: Duration = Duration::from_secs(3600);
@@ -28,8 +28,6 @@ pub(crate) struct ImpersonatedToken {
 }
 
 impl ImpersonatedToken {
-    /// # Errors
-    /// `InvalidSpec` if no connection can be prepared.
     pub(crate) fn new(caller: Credentials, impersonation: Impersonation, endpoint: String) -> Result<Self> {
         Ok(Self {
             caller,

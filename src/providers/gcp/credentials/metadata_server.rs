@@ -28,7 +28,6 @@ pub(crate) fn is_available(environment: &Environment) -> bool {
             .is_ok_and(|name| name.trim() == "Google Compute Engine")
 }
 
-/// The connection to the metadata server.
 #[derive(Clone, Debug)]
 pub(crate) struct MetadataServer {
     host: String,
@@ -36,8 +35,6 @@ pub(crate) struct MetadataServer {
 }
 
 impl MetadataServer {
-    /// # Errors
-    /// `InvalidSpec` if the variable for its address does not name a host.
     pub(crate) fn new(environment: &Environment) -> Result<Self> {
         let set = |variable| Some((variable, environment.get(variable)?.trim()));
         let (variable, host) = set("GCE_METADATA_HOST")
@@ -93,7 +90,6 @@ impl MetadataServer {
     }
 }
 
-/// Tokens of the metadata server.
 pub(crate) struct MetadataToken {
     server: MetadataServer,
     universe: Option<String>,

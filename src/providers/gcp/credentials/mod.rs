@@ -13,7 +13,7 @@ pub(super) mod access_token;
 pub(super) mod credentials_file;
 pub(super) mod impersonation;
 pub(super) mod metadata_server;
-pub(super) mod resolved_settings;
+pub(super) mod resolve_with_credentials;
 pub(super) mod workforce;
 
 use google_cloud_auth::credentials::{Credentials, external_account, impersonated, service_account, user_account};
@@ -85,7 +85,6 @@ pub(super) fn find_credentials(
     Ok(None)
 }
 
-/// Makes the error for missing credentials.
 pub(super) fn missing_credentials_error() -> Error {
     Error::new(ErrorKind::Unauthenticated, "no Google Cloud credentials found").with_hint(HOW_TO_LOG_IN)
 }
@@ -114,7 +113,6 @@ fn check_token(token: &str, source: String) -> Result<CredentialSource> {
     Ok(CredentialSource::Token(headers, source))
 }
 
-/// Reads the token in a file that a setting names.
 fn read_token_file(setting: &SourcedValue, environment: &Environment) -> Result<CredentialSource> {
     let path = &environment.expand_path(&setting.value);
     let shown = credentials_file::describe_setting(setting);
@@ -174,13 +172,9 @@ impl CredentialSource {
     pub(super) fn project(&self) -> Option<SourcedValue> {
         let Self::File(file) = self else { return None };
         let value = file.text("project_id").or_else(|| file.text("quota_project_id"))?;
-        Some(SourcedValue {
-            value: value.to_owned(),
-            source: file.source.clone(),
-        })
+        Some(SourcedValue::new(value.to_owned(), file.source.clone()))
     }
 
-    /// Returns the universe that the credentials name.
     pub(super) fn universe(&self) -> Option<&str> {
         let Self::File(file) = self else { return None };
         file.text("universe_domain")
@@ -205,18 +199,12 @@ impl CredentialSource {
     /// Describes the credentials and where they were found, without a secret.
     pub(super) fn description(&self) -> SourcedValue {
         match self {
-            Self::Token(_, source) => SourcedValue {
-                value: "access token".to_owned(),
-                source: source.clone(),
-            },
-            Self::File(file) => SourcedValue {
-                value: format!("{} in {}", file.file_type.name(), file.name),
-                source: file.source.clone(),
-            },
-            Self::MetadataServer => SourcedValue {
-                value: "service account of this machine".to_owned(),
-                source: "metadata server".to_owned(),
-            },
+            Self::Token(_, source) => SourcedValue::new("access token", source.clone()),
+            Self::File(file) => SourcedValue::new(
+                format!("{} in {}", file.file_type.name(), file.name),
+                file.source.clone(),
+            ),
+            Self::MetadataServer => SourcedValue::new("service account of this machine", "metadata server"),
         }
     }
 }

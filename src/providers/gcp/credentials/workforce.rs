@@ -25,9 +25,6 @@ pub(crate) struct WorkforceToken {
 
 impl WorkforceToken {
     /// Creates the provider from a credentials file.
-    ///
-    /// # Errors
-    /// `InvalidSpec` if no connection can be prepared.
     pub(crate) fn new(file: &CredentialsFile) -> Result<Self> {
         let text = |key| file.text(key).unwrap_or_default().to_owned();
         Ok(Self {

@@ -57,10 +57,9 @@ pub(crate) async fn start_change<'a>(
     being_deleted: bool,
     tracker: &BatchTracker<'_>,
 ) -> Result<Option<StartedChange<'a>>> {
-    let call = match select_call(action, &api, being_deleted) {
-        Ok(Some(call)) => call,
-        Ok(None) => return Ok(None),
-        Err(why) => return Err(refusal_error(action, target, &why)),
+    let selected = select_call(action, &api, being_deleted);
+    let Some(call) = selected.map_err(|reason| refusal_error(action, target, &reason))? else {
+        return Ok(None);
     };
     let (Some(name), Some(id)) = (api.name, api.id) else {
         let message = "Compute Engine described an instance without a name";
@@ -79,7 +78,7 @@ pub(crate) async fn start_change<'a>(
         .await;
     let failure_prefix = format!("cannot {attempted}");
     match answer {
-        Ok(operation) if operation.target_id.is_some_and(|hit| hit != id) => {
+        Ok(operation) if operation.target_id.is_some_and(|changed_id| changed_id != id) => {
             Err(wrong_instance_error(action.as_str(), target, &operation))
         }
         Ok(operation) => Ok(Some(StartedChange {
@@ -117,39 +116,45 @@ async fn recover_failed_call(
     if !is_uncertain && !refused_for_state {
         return Err(error);
     }
-    let mut reads = 0;
-    let next_call = loop {
-        let next_call = match get_by_ref(client, target).await {
-            Ok(api) => {
-                let being_deleted = is_being_deleted(client, &target.scope, &api).await;
-                Ok(select_call(action, &api, being_deleted))
-            }
-            Err(error) => Err(error),
-        };
-        reads += 1;
-        // A deletion that ends between the two reads shows in neither.
-        let may_be_going =
-            action == InstanceAction::Terminate && refused_for_state && matches!(next_call, Ok(Ok(Some(_))));
-        if !may_be_going || reads == MAX_READS {
-            break next_call;
-        }
-        tokio::time::sleep(READ_PAUSE).await;
-    };
-    let next_call = match next_call {
-        Ok(next_call) => next_call,
+    let selected = match reselect_call(client, target, action, refused_for_state).await {
+        Ok(selected) => selected,
         Err(gone) if gone.kind() == ErrorKind::NotFound && action == InstanceAction::Terminate => return Ok(()),
         Err(gone) if gone.kind() == ErrorKind::NotFound => return Err(gone),
         Err(_) if is_uncertain => return Err(error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target)),
         Err(_) => return Err(error),
     };
-    match next_call {
-        // A reboot leaves no trace.
-        Ok(None) if action != InstanceAction::Reboot => Ok(()),
-        Err(why) if refused_for_state => Err(refusal_error(action, target, &why)),
-        _ if failure.unanswered || action == InstanceAction::Reboot && failure.server_error => {
+    // A reboot leaves no trace.
+    let is_reboot = action == InstanceAction::Reboot;
+    match selected {
+        Ok(None) if !is_reboot => Ok(()),
+        Err(reason) if refused_for_state => Err(refusal_error(action, target, &reason)),
+        Ok(_) | Err(_) if failure.unanswered || is_reboot && failure.server_error => {
             Err(error.with_kind(ErrorKind::UnknownOutcome).with_leftover(target))
         }
-        _ => Err(error),
+        Ok(_) | Err(_) => Err(error),
+    }
+}
+
+/// Selects the call that the action needs after a failed one.
+async fn reselect_call(
+    client: &Client,
+    target: &InstanceRef,
+    action: InstanceAction,
+    refused_for_state: bool,
+) -> Result<Result<Option<ApiCall>, String>> {
+    let mut reads = 0;
+    loop {
+        let api = get_by_ref(client, target).await?;
+        let being_deleted = is_being_deleted(client, &target.scope, &api).await;
+        let selected = select_call(action, &api, being_deleted);
+        reads += 1;
+        // A deletion that ends between the two reads shows in neither.
+        let seems_alive = matches!(selected, Ok(Some(_)));
+        let may_be_going = action == InstanceAction::Terminate && refused_for_state && seems_alive;
+        if !may_be_going || reads == MAX_READS {
+            return Ok(selected);
+        }
+        tokio::time::sleep(READ_PAUSE).await;
     }
 }
 
@@ -232,11 +237,12 @@ pub(crate) fn select_call(
         InstanceAction::Terminate => Ok(Some(ApiCall::Delete)),
         _ if being_deleted => Err("it is being deleted".to_owned()),
         InstanceAction::Protect | InstanceAction::Unprotect => {
-            let wanted = action == InstanceAction::Protect;
-            match api.deletion_protection == Some(true) {
-                current if current == wanted => Ok(None),
-                _ => Ok(Some(ApiCall::Protect(wanted))),
+            let is_protected = api.deletion_protection == Some(true);
+            let should_be_protected = action == InstanceAction::Protect;
+            if is_protected == should_be_protected {
+                return Ok(None);
             }
+            Ok(Some(ApiCall::Protect(should_be_protected)))
         }
         InstanceAction::Start => match status {
             Some(Status::Terminated | Status::Stopped) => Ok(Some(ApiCall::Start)),

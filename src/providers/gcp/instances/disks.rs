@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::list::{MAX_FILTER_TERMS, find_by_name};
 use crate::cloud::{Disk, Instance, InstanceName, NativeName, OrphanedDisk, Ownership, Result};
 use crate::providers::gcp::api::client::{Client, with_call_options};
-use crate::providers::gcp::api::pagination::collect_complete_list;
+use crate::providers::gcp::api::pagination::{PAGE_SIZE, collect_complete_list};
 use crate::providers::gcp::api::resource_name::last_segment;
 use crate::providers::gcp::api::timestamp::parse_time;
 use crate::providers::gcp::api::zone_operations;
@@ -27,9 +27,6 @@ const CONCURRENT_ZONES: usize = 10;
 const MAX_CREATION_GAP: SignedDuration = SignedDuration::from_mins(5);
 
 /// Finds the disks of terminated instances that still exist. Waits for those that are deleted with their instance.
-///
-/// # Errors
-/// Those of any call.
 pub(crate) async fn find_orphaned_disks(client: &Client, gone: &[Instance]) -> Result<Vec<OrphanedDisk>> {
     let mut zones: BTreeMap<&str, Vec<(&Instance, &Disk)>> = BTreeMap::new();
     for instance in gone {
@@ -48,26 +45,33 @@ pub(crate) async fn find_orphaned_disks(client: &Client, gone: &[Instance]) -> R
     Ok(found.into_iter().flatten().collect())
 }
 
-async fn find_in_zone(client: &Client, zone: &str, mut wanted: Vec<(&Instance, &Disk)>) -> Result<Vec<OrphanedDisk>> {
+async fn find_in_zone(
+    client: &Client,
+    zone: &str,
+    mut candidates: Vec<(&Instance, &Disk)>,
+) -> Result<Vec<OrphanedDisk>> {
     let (start, mut pause) = (Instant::now(), FIRST_PAUSE);
-    let left = loop {
+    let existing_disks = loop {
         // Right after many changes the rate limit may refuse another call.
         client.rate_limiter.acquire().await;
-        let names: Vec<_> = wanted.iter().map(|(_, disk)| disk.id.as_str()).collect();
-        let found = list_by_names(client, zone, &names).await?;
-        wanted.retain(|(_, disk)| found.contains_key(&disk.id));
-        let may_go = |(instance, disk): &(&Instance, &Disk)| {
-            disk.deleted_with_instance && found.get(&disk.id).is_some_and(|api| !is_used_by_other(api, instance))
+        let names: Vec<_> = candidates.iter().map(|(_, disk)| disk.id.as_str()).collect();
+        let existing_disks = list_by_names(client, zone, &names).await?;
+        candidates.retain(|(_, disk)| existing_disks.contains_key(&disk.id));
+        let may_be_deleted_soon = |(instance, disk): &(&Instance, &Disk)| {
+            disk.deleted_with_instance
+                && existing_disks
+                    .get(&disk.id)
+                    .is_some_and(|api| !is_used_by_other(api, instance))
         };
-        if !wanted.iter().any(may_go) || start.elapsed() + pause > DELETION_TIMEOUT {
-            break found;
+        if !candidates.iter().any(may_be_deleted_soon) || start.elapsed() + pause > DELETION_TIMEOUT {
+            break existing_disks;
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(MAX_PAUSE);
     };
     let mut orphaned = Vec::new();
-    for (instance, disk) in wanted {
-        if let Some(api) = left.get(&disk.id)
+    for (instance, disk) in candidates {
+        if let Some(api) = existing_disks.get(&disk.id)
             && disk_belonged_to_instance(client, zone, api, instance).await?
         {
             orphaned.push(OrphanedDisk {
@@ -81,42 +85,43 @@ async fn find_in_zone(client: &Client, zone: &str, mut wanted: Vec<(&Instance, &
 
 /// Lists the disks with these names that a failed create call left. The call was sent at `since`. Waits until they are
 /// deleted, for `timeout` at most.
-pub(crate) async fn left_by_failed_create(
+pub(crate) async fn find_leftover_disks(
     client: &Client,
     zone: &str,
     names: &[InstanceName],
     since: Option<Timestamp>,
     timeout: Duration,
 ) -> Vec<String> {
-    let (start, names) = (
-        Instant::now(),
-        names.iter().map(InstanceName::as_str).collect::<Vec<_>>(),
-    );
-    let mut pause = FIRST_PAUSE;
+    let (start, mut pause) = (Instant::now(), FIRST_PAUSE);
+    let names: Vec<&str> = names.iter().map(InstanceName::as_str).collect();
     loop {
-        let found = match list_by_names(client, zone, &names).await {
-            Ok(found) => found,
+        let existing_disks = match list_by_names(client, zone, &names).await {
+            Ok(disks) => disks,
             Err(error) => {
                 tracing::debug!(%error, "no disks could be looked for");
                 return Vec::new();
             }
         };
-        let is_left = |(name, disk): &(String, model::Disk)| {
-            let labels = disk.labels.clone().into_iter().collect();
-            let made_by_us = Ownership::from_labels(&labels, NativeName::Resource(name)).managed;
-            let created_by_call = match (creation_time(disk), since) {
-                (Some(created), Some(since)) => created.duration_since(since).abs() < MAX_CREATION_GAP,
-                _ => true,
-            };
-            made_by_us && created_by_call && disk.users.is_empty()
-        };
-        let left: Vec<String> = found.into_iter().filter(is_left).map(|(name, _)| name).collect();
-        if left.is_empty() || start.elapsed() + pause > timeout {
-            return left;
+        let unused_disks = existing_disks.into_iter().filter(|(_, disk)| disk.users.is_empty());
+        let disks_of_call = unused_disks.filter(|(name, disk)| was_created_by_call(name, disk, since));
+        let leftover_names: Vec<String> = disks_of_call.map(|(name, _)| name).collect();
+        if leftover_names.is_empty() || start.elapsed() + pause > timeout {
+            return leftover_names;
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(MAX_PAUSE);
     }
+}
+
+/// Whether cloudctl created a disk, and, as far as both times are known, around the time of a call.
+fn was_created_by_call(name: &str, disk: &model::Disk, sent_at: Option<Timestamp>) -> bool {
+    let labels = disk.labels.clone().into_iter().collect();
+    let is_managed = Ownership::from_labels(&labels, NativeName::Resource(name)).managed;
+    let is_of_that_time = match (creation_time(disk), sent_at) {
+        (Some(created_at), Some(sent_at)) => created_at.duration_since(sent_at).abs() < MAX_CREATION_GAP,
+        (None, _) | (_, None) => true,
+    };
+    is_managed && is_of_that_time
 }
 
 /// Says whether a disk with the right name belonged to the instance that is gone.
@@ -156,26 +161,39 @@ fn creation_time(disk: &model::Disk) -> Option<Timestamp> {
 
 /// Lists the disks of a zone that have one of these names, by name, in one listing.
 async fn list_by_names(client: &Client, zone: &str, names: &[&str]) -> Result<BTreeMap<String, model::Disk>> {
-    let (project, disks) = (client.project().await?, client.disks().await?);
+    let (project, disks_client) = (client.project().await?, client.disks().await?);
     let names: BTreeSet<&str> = names.iter().copied().collect();
-    let terms = names.iter().map(|name| format!("(name = \"{name}\")"));
-    let expression = &(names.len() <= MAX_FILTER_TERMS).then(|| terms.collect::<Vec<_>>().join(" OR "));
-    let fetch = |token: Option<String>| {
+    let filter = &build_name_filter(&names);
+    let fetch_page = |token: Option<String>| {
         client.read("list the disks", zone, move || {
-            let call = disks
+            let request = disks_client
                 .list()
                 .set_project(project)
                 .set_zone(zone)
-                .set_max_results(500_u32);
-            let call = call
-                .set_or_clear_filter(expression.clone())
+                .set_max_results(PAGE_SIZE)
+                .set_or_clear_filter(filter.clone())
                 .set_or_clear_page_token(token.clone());
-            with_call_options(call).send()
+            with_call_options(request).send()
         })
     };
-    let disks = collect_complete_list(fetch, zone).await?.into_iter();
-    let by_name = disks.filter_map(|disk| Some((disk.name.clone()?, disk)));
-    Ok(by_name.filter(|(name, _)| names.contains(name.as_str())).collect())
+    let mut disks_by_name = BTreeMap::new();
+    for disk in collect_complete_list(fetch_page, zone).await? {
+        if let Some(name) = &disk.name
+            && names.contains(name.as_str())
+        {
+            disks_by_name.insert(name.clone(), disk);
+        }
+    }
+    Ok(disks_by_name)
+}
+
+/// A filter of the API for disks with these names; `None` if they are too many for a filter.
+fn build_name_filter(names: &BTreeSet<&str>) -> Option<String> {
+    if names.len() > MAX_FILTER_TERMS {
+        return None;
+    }
+    let terms: Vec<_> = names.iter().map(|name| format!("(name = \"{name}\")")).collect();
+    Some(terms.join(" OR "))
 }
 
 #[cfg(test)]

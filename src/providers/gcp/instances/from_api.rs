@@ -1,7 +1,5 @@
 //! Converts an instance of the API.
 
-use std::collections::BTreeMap;
-
 use google_cloud_compute_v1::model::attached_disk::Architecture as DiskArchitecture;
 use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::scheduling::ProvisioningModel;
@@ -10,8 +8,8 @@ use serde_json::json;
 
 use super::max_run_duration::find_expiry;
 use crate::cloud::{
-    Architecture, Disk, Error, ErrorKind, Gpu, Instance, InstanceRef, InstanceState, Labels, NativeName, Ownership,
-    ProviderKind, RESERVED_PREFIX, Result, key_fingerprint, normalize_gpu_kind,
+    Architecture, Disk, Error, ErrorKind, Gpu, Instance, InstanceRef, InstanceSetup, InstanceState, Labels, NativeName,
+    Ownership, ProviderKind, RESERVED_PREFIX, Result, SetupValue, key_fingerprint, normalize_gpu_kind,
 };
 use crate::providers::gcp::api::resource_name::{last_segment, region_of};
 use crate::providers::gcp::api::timestamp::parse_time;
@@ -141,7 +139,6 @@ fn to_state(status: Option<&Status>) -> InstanceState {
     }
 }
 
-/// Adds the data of the machine type.
 pub(crate) fn with_machine_type(mut instance: Instance, machine_type: &MachineType) -> Instance {
     instance.cpus = machine_type.guest_cpus.and_then(|cpus| cpus.try_into().ok());
     instance.memory_gib = machine_type.memory_mb.map(|memory| f64::from(memory) / 1024.0);
@@ -193,35 +190,32 @@ fn has_other_price(api: &model::Instance) -> bool {
 }
 
 /// Returns the settings of the instance by the flags of `create`.
-fn read_setup(api: &model::Instance, project: &str) -> BTreeMap<&'static str, Vec<Vec<String>>> {
+fn read_setup(api: &model::Instance, project: &str) -> InstanceSetup {
+    let key_fingerprints = list_key_fingerprints(api).into_iter();
+    let boot_disk = api.disks.iter().find(|disk| disk.boot == Some(true));
+    let disk_size = boot_disk
+        .and_then(|disk| disk.disk_size_gb)
+        .map(|size| format!("{size} GiB"));
     let interface = api.network_interfaces.first();
     let network = interface.and_then(|interface| interface.network.as_ref());
     let subnet = interface.and_then(|interface| interface.subnetwork.as_ref());
-    let boot_disk = api.disks.iter().find(|disk| disk.boot == Some(true));
-    let size = boot_disk.and_then(|disk| disk.disk_size_gb);
+    let resource = |url: &String| SetupValue {
+        spellings: path_aliases(url, project),
+    };
     // Tags that open ports belong to `--open`.
-    let tags = api.tags.iter().flat_map(|tags| &tags.items);
-    let tags = tags.filter(|tag| !tag.starts_with(OPEN_PORT_PREFIX));
+    let all_tags = api.tags.iter().flat_map(|tags| &tags.items);
+    let firewall_tags = all_tags.filter(|tag| !tag.starts_with(OPEN_PORT_PREFIX));
     let account = api.service_accounts.first().and_then(|account| account.email.clone());
-    let one = |word: String| vec![word];
-    let fields: [(_, Vec<Vec<String>>); 6] = [
-        ("ssh-key", list_key_fingerprints(api).into_iter().map(one).collect()),
-        (
-            "disk",
-            size.map(|size| one(format!("{size} GiB"))).into_iter().collect(),
-        ),
-        (
-            "network",
-            network.map(|url| path_aliases(url, project)).into_iter().collect(),
-        ),
-        (
-            "subnet",
-            subnet.map(|url| path_aliases(url, project)).into_iter().collect(),
-        ),
-        ("firewall", tags.cloned().map(one).collect()),
-        ("identity", account.map(one).into_iter().collect()),
-    ];
-    fields.into_iter().filter(|(_, values)| !values.is_empty()).collect()
+    let mut setup = InstanceSetup::from([
+        ("ssh-key", key_fingerprints.map(SetupValue::new).collect()),
+        ("disk", disk_size.into_iter().map(SetupValue::new).collect()),
+        ("network", network.into_iter().map(resource).collect()),
+        ("subnet", subnet.into_iter().map(resource).collect()),
+        ("firewall", firewall_tags.map(SetupValue::new).collect()),
+        ("identity", account.into_iter().map(SetupValue::new).collect()),
+    ]);
+    setup.retain(|_, values| !values.is_empty());
+    setup
 }
 
 fn native_fields(api: &model::Instance) -> serde_json::Value {

@@ -16,11 +16,9 @@ use crate::providers::gcp::api::zone_operations::is_done;
 /// How long to wait for a change; each is done within seconds.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Changes the fields of one instance.
 pub(super) struct InstanceEditor<'a> {
     pub(super) client: &'a Client,
     pub(super) target: &'a InstanceRef,
-    /// The name of the instance in messages.
     pub(super) name: &'a str,
     /// What the user asked for, as a verb: `extend`.
     verb: &'static str,
@@ -28,7 +26,6 @@ pub(super) struct InstanceEditor<'a> {
     pub(super) failure_prefix: String,
 }
 
-/// One change of an instance.
 pub(super) enum Edit {
     /// The whole scheduling: fields that are left out are reset.
     Scheduling(Box<Scheduling>),
@@ -84,10 +81,10 @@ impl<'a> InstanceEditor<'a> {
             Err(failure) => {
                 let (in_progress, is_uncertain) = (failure.unanswered, failure.is_uncertain());
                 let error = call_error(failure.error, &self.failure_prefix, zone);
-                return Err(match is_uncertain {
-                    true => EditError::Unknown { error, in_progress },
-                    false => EditError::Refused(error),
-                });
+                if is_uncertain {
+                    return Err(EditError::Unknown { error, in_progress });
+                }
+                return Err(EditError::Refused(error));
             }
         };
         if operation.target_id.is_some() && operation.target_id != api.id {
@@ -99,10 +96,15 @@ impl<'a> InstanceEditor<'a> {
             error,
             in_progress: true,
         })?;
-        match operation_error(&operation, &self.failure_prefix, zone) {
+        self.check_finished(&operation)
+    }
+
+    fn check_finished(&self, operation: &Operation) -> Result<(), EditError> {
+        let zone = &self.target.scope;
+        match operation_error(operation, &self.failure_prefix, zone) {
             Some(error) if operation.http_error_status_code == Some(412) => Err(EditError::Stale(error)),
             Some(error) => Err(EditError::Refused(error)),
-            None if is_done(&operation) => Ok(()),
+            None if is_done(operation) => Ok(()),
             None => {
                 let error = Error::new(
                     ErrorKind::Timeout,
@@ -116,7 +118,6 @@ impl<'a> InstanceEditor<'a> {
         }
     }
 
-    /// Makes the error for an instance that is being deleted.
     pub(super) fn being_deleted_error(&self) -> Error {
         let message = format!("{}: it is being deleted", self.failure_prefix);
         Error::new(ErrorKind::Refused, message).at(error_location(&self.target.scope))
@@ -145,16 +146,24 @@ impl Edit {
     ) -> SdkResult<Operation> {
         match self {
             Self::Scheduling(scheduling) => {
-                let call = instances.set_scheduling().set_project(project).set_zone(zone);
-                let call = call.set_instance(name).set_request_id(request_id);
-                with_call_options(call.set_body(scheduling.as_ref().clone()))
-                    .send()
-                    .await
+                let request = instances
+                    .set_scheduling()
+                    .set_project(project)
+                    .set_zone(zone)
+                    .set_instance(name)
+                    .set_request_id(request_id)
+                    .set_body(scheduling.as_ref().clone());
+                with_call_options(request).send().await
             }
             Self::Labels(labels) => {
-                let call = instances.set_labels().set_project(project).set_zone(zone);
-                let call = call.set_instance(name).set_request_id(request_id);
-                with_call_options(call.set_body(labels.clone())).send().await
+                let request = instances
+                    .set_labels()
+                    .set_project(project)
+                    .set_zone(zone)
+                    .set_instance(name)
+                    .set_request_id(request_id)
+                    .set_body(labels.clone());
+                with_call_options(request).send().await
             }
         }
     }

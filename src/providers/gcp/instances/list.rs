@@ -24,7 +24,6 @@ use crate::providers::gcp::api::zone_operations;
 use crate::providers::gcp::catalog::machine_types;
 use crate::providers::gcp::labels::is_resource_name;
 
-/// A page that was read.
 struct PageResult {
     instances: Vec<Instance>,
     unanswered: UnansweredZones,
@@ -78,18 +77,17 @@ async fn fetch_page(
     token: Option<String>,
 ) -> Result<InstanceList> {
     let (project, instances) = (client.project().await?, client.instances().await?);
-    let call = || {
-        let call = instances
+    let send_request = || {
+        let request = instances
             .list()
             .set_project(project)
             .set_zone(zone)
-            .set_max_results(PAGE_SIZE);
-        let call = call
+            .set_max_results(PAGE_SIZE)
             .set_or_clear_filter(expression.clone())
             .set_or_clear_page_token(token.clone());
-        with_call_options(call).send()
+        with_call_options(request).send()
     };
-    client.read("list the instances", zone, call).await
+    client.read("list the instances", zone, send_request).await
 }
 
 async fn list_zone(client: &Client, zone: &str, sink: &InstanceSink<'_>) -> Result<UnansweredZones> {
@@ -117,21 +115,20 @@ async fn list_all_zones(client: &Client, sink: &InstanceSink<'_>) -> Result<Unan
     let (project, instances) = (client.project().await?, client.listing().await?);
     let (expression, deletions) = (&build_filter(sink.filter), &Deletions::default());
     let fetch = |token: Option<String>| async move {
-        let call = || {
-            let call = instances
+        let send_request = || {
+            let request = instances
                 .aggregated_list()
                 .set_project(project)
-                .set_max_results(PAGE_SIZE);
-            let call = call
+                .set_max_results(PAGE_SIZE)
                 .set_or_clear_filter(expression.clone())
                 .set_or_clear_page_token(token.clone());
-            with_call_options(call).send()
+            with_call_options(request).send()
         };
-        let page = client
-            .read("list the instances", "", call)
+        let api_page = client
+            .read("list the instances", "", send_request)
             .await
             .map_err(with_project_hint)?;
-        let mut page = read_page(page, project, sink)?;
+        let mut page = read_page(api_page, project, sink)?;
         mark_terminating(client, &mut page.instances, deletions).await;
         Ok(page)
     };
@@ -233,13 +230,10 @@ pub(crate) fn build_filter(filter: &ListFilter) -> Option<String> {
             && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
     };
     let is_number = |text: &&String| text.parse::<u64>().is_ok();
-    let names = filter
-        .names
-        .iter()
-        .filter(is_plain)
-        .map(|name| format!("(name = \"{name}\")"));
-    let ids = filter.ids.iter().filter(is_number).map(|id| format!("(id = {id})"));
-    let terms: Vec<_> = names.chain(ids).collect();
+    let names = filter.names.iter().filter(is_plain);
+    let ids = filter.ids.iter().filter(is_number);
+    let name_terms = names.map(|name| format!("(name = \"{name}\")"));
+    let terms: Vec<_> = name_terms.chain(ids.map(|id| format!("(id = {id})"))).collect();
     if (1..=MAX_FILTER_TERMS).contains(&terms.len()) {
         return Some(terms.join(" OR "));
     }
@@ -342,7 +336,6 @@ pub(crate) async fn to_instance_with_state(client: &Client, api: model::Instance
     to_instance(api, client.project().await?, being_deleted)
 }
 
-/// Says whether an instance is being deleted.
 pub(crate) async fn is_being_deleted(client: &Client, zone: &str, api: &model::Instance) -> bool {
     match &api.status {
         Some(Status::Deprovisioning) => true,

@@ -22,9 +22,6 @@ const MAX_RUN_LIMIT: Duration = Duration::from_secs(120 * 24 * 60 * 60);
 const MAX_BOOT_TIME: SignedDuration = SignedDuration::from_mins(10);
 
 /// Checks that a time is a valid run limit.
-///
-/// # Errors
-/// `InvalidSpec` with the bound.
 pub(crate) fn check_limit(limit: Duration) -> Result<()> {
     check_ttl(ProviderKind::Gcp, limit, MIN_RUN_LIMIT..=MAX_RUN_LIMIT)
 }

@@ -22,7 +22,6 @@ const DIGEST_DIGITS: usize = 16;
 /// The ports that are open to some instances of one network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FirewallRules {
-    /// The network tag of the instances.
     pub(crate) tag: String,
     network: String,
     ingress_rules: BTreeSet<IngressRule>,

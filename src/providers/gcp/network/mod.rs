@@ -18,9 +18,6 @@ use super::native_options::{NetworkTier, Options};
 use crate::cloud::{Error, ErrorKind, InstanceSpec, Result, quoted};
 
 /// Builds the network interface of a new instance. Without a network and a subnet it is in the default network.
-///
-/// # Errors
-/// `InvalidSpec` for text that is neither a name nor a path.
 pub(super) fn build_interface(spec: &InstanceSpec, options: &Options) -> Result<NetworkInterface> {
     let region = &spec.location.region;
     let network_path = resolve_path("network", spec.network.as_deref(), |name| {

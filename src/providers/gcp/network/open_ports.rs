@@ -184,7 +184,6 @@ async fn insert_rule(client: &Client, name: &str, rule: &Firewall) -> Result<()>
     Err(error.with_kind(ErrorKind::InvalidSpec))
 }
 
-/// Waits for the result of a change of a rule.
 async fn await_rule_change(client: &Client, sent: Result<Operation, ChangeFailure>, attempted: &str) -> Result<()> {
     let attempted = format!("cannot {attempted}");
     let operation = sent.map_err(|failure| call_error(failure.error, &attempted, NO_ZONE))?;
@@ -212,7 +211,6 @@ pub(crate) async fn delete_unused_rules(client: &Client, gone: &[Instance]) -> R
     Ok(removal.tags_in_use.into_iter().chain(messages).collect())
 }
 
-/// The result of deleting rules.
 #[derive(Default)]
 struct DeletedRules {
     /// The tags that an instance still has.
@@ -281,9 +279,13 @@ async fn list_own_rules(client: &Client, tags: &BTreeSet<String>) -> Result<Vec<
     let (project, firewalls) = (client.project().await?, client.firewalls().await?);
     let fetch = |token: Option<String>| {
         client.read("list the firewall rules", NO_ZONE, move || {
-            let call = firewalls.list().set_project(project).set_max_results(500_u32);
-            let call = call.set_filter(format!("name eq \"{OPEN_PORT_PREFIX}.*\""));
-            with_call_options(call.set_or_clear_page_token(token.clone())).send()
+            let request = firewalls
+                .list()
+                .set_project(project)
+                .set_max_results(500_u32)
+                .set_filter(format!("name eq \"{OPEN_PORT_PREFIX}.*\""))
+                .set_or_clear_page_token(token.clone());
+            with_call_options(request).send()
         })
     };
     let mut rules = collect_complete_list(fetch, NO_ZONE).await?;
@@ -306,7 +308,6 @@ async fn delete_rule(client: &Client, name: &str) -> Result<()> {
     }
 }
 
-/// An instance with one of the tags.
 struct TaggedInstance {
     id: String,
     zone: String,
@@ -325,9 +326,6 @@ struct TagUse {
 
 /// Finds every instance of the project that has one of these tags. The API cannot filter by tags, so all instances are
 /// read, with little more than their tags.
-///
-/// # Errors
-/// Those of the calls.
 async fn find_tag_use(client: &Client, tags: &BTreeSet<String>) -> Result<TagUse> {
     let (project, instances) = (client.project().await?, client.tags().await?);
     let fetch = |token: Option<String>| {

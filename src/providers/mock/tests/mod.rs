@@ -24,7 +24,6 @@ impl Clock for FakeClock {
     }
 }
 
-/// The one instance of a create call.
 fn created(outcome: CreateOutcome) -> Instance {
     match outcome {
         CreateOutcome::Created(mut instances) => instances.remove(0),
@@ -117,13 +116,7 @@ fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
 }
 
 fn spec(name: &str) -> InstanceSpec {
-    InstanceSpec::new(
-        name.parse().unwrap(),
-        Location {
-            region: "us-east-1".into(),
-            zone: None,
-        },
-    )
+    InstanceSpec::new(name.parse().unwrap(), Location::in_region("us-east-1"))
 }
 
 fn with(name: &str, change: impl FnOnce(&mut InstanceSpec)) -> InstanceSpec {

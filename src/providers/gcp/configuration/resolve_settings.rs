@@ -36,8 +36,6 @@ pub(crate) enum QuotaProject {
 }
 
 impl QuotaProject {
-    /// # Errors
-    /// `InvalidSpec` for text that is neither a project nor a supported word.
     pub(crate) fn resolve(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<Self>> {
         let variable = SourcedValue::from_variable(&settings.environment, "GOOGLE_CLOUD_QUOTA_PROJECT");
         let Some(setting) = variable.or_else(|| gcloud.setting("billing", "quota_project")) else {
@@ -60,9 +58,6 @@ impl QuotaProject {
     }
 
     /// Makes the header value for a project.
-    ///
-    /// # Errors
-    /// `InvalidSpec` if the project does not fit into a header.
     pub(crate) fn header_value(project: &str) -> Result<HeaderValue> {
         HeaderValue::from_str(project)
             .map_err(|_| Error::invalid(format!("{} is not the id of a project", quoted(project))))
@@ -81,21 +76,14 @@ pub(crate) struct Impersonation {
 impl Impersonation {
     /// Parses gcloud's comma-separated list: the last account is impersonated, the others are the chain to it.
     /// <https://cloud.google.com/sdk/docs/properties>
-    ///
-    /// # Errors
-    /// `InvalidSpec` if one is not the address of a service account.
     pub(crate) fn parse(setting: &SourcedValue) -> Result<Self> {
-        let accounts = setting.value.split(',').map(str::trim);
-        let accounts: Vec<&str> = accounts.filter(|account| !account.is_empty()).collect();
-        let not_an_account = |text: &str| {
-            let message = format!("{}: {} is not a service account", setting.source, quoted(text));
-            Error::invalid(message).with_hint("name it as NAME@PROJECT.iam.gserviceaccount.com")
-        };
-        if let Some(wrong) = accounts.iter().find(|account| !is_service_account(account)) {
-            return Err(not_an_account(wrong));
+        let parts = setting.value.split(',').map(str::trim);
+        let accounts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+        if let Some(invalid) = accounts.iter().find(|account| !is_service_account(account)) {
+            return Err(not_service_account_error(setting, invalid));
         }
         let Some((principal, delegates)) = accounts.split_last() else {
-            return Err(not_an_account(&setting.value));
+            return Err(not_service_account_error(setting, &setting.value));
         };
         Ok(Self {
             principal: (*principal).to_owned(),
@@ -103,6 +91,11 @@ impl Impersonation {
             source: setting.source.clone(),
         })
     }
+}
+
+fn not_service_account_error(setting: &SourcedValue, text: &str) -> Error {
+    let message = format!("{}: {} is not a service account", setting.source, quoted(text));
+    Error::invalid(message).with_hint("name it as NAME@PROJECT.iam.gserviceaccount.com")
 }
 
 /// Says whether a text is the address of a service account, or its unique id, which is a number.
@@ -117,9 +110,6 @@ fn is_service_account(text: &str) -> bool {
 }
 
 /// Returns the service account to impersonate, if one is set.
-///
-/// # Errors
-/// `InvalidSpec` if it is not a service account.
 pub(crate) fn resolve_impersonation(gcloud: &GcloudConfiguration) -> Result<Option<Impersonation>> {
     match gcloud.setting("auth", "impersonate_service_account") {
         Some(setting) => Impersonation::parse(&setting).map(Some),
@@ -128,9 +118,6 @@ pub(crate) fn resolve_impersonation(gcloud: &GcloudConfiguration) -> Result<Opti
 }
 
 /// Returns the universe that is set.
-///
-/// # Errors
-/// `InvalidSpec` if it is not a domain.
 pub(crate) fn resolve_universe(settings: &Settings, gcloud: &GcloudConfiguration) -> Result<Option<SourcedValue>> {
     // The SDK reads this variable too, with all white space in it.
     let variable = SourcedValue::from_untrimmed_variable(&settings.environment, "GOOGLE_CLOUD_UNIVERSE_DOMAIN");
@@ -154,23 +141,17 @@ fn is_domain(text: &str) -> bool {
 }
 
 /// Returns the address of an API, without its base path and last slash: gcloud's setting, or the one in the universe.
-///
-/// # Errors
-/// `InvalidSpec` if the setting is not an address.
 pub(crate) fn resolve_endpoint(
     gcloud: &GcloudConfiguration,
     api: &GoogleApi,
     universe: Option<&str>,
 ) -> Result<SourcedValue> {
     match api.address_setting(gcloud) {
-        Some(setting) => Ok(SourcedValue {
-            value: parse_endpoint(&setting, api)?,
-            source: setting.source,
-        }),
-        None => Ok(SourcedValue {
-            value: format!("https://{}.{}", api.name, universe.unwrap_or(DEFAULT_UNIVERSE)),
-            source: "default".to_owned(),
-        }),
+        Some(setting) => Ok(SourcedValue::new(parse_endpoint(&setting, api)?, setting.source)),
+        None => Ok(SourcedValue::new(
+            format!("https://{}.{}", api.name, universe.unwrap_or(DEFAULT_UNIVERSE)),
+            "default",
+        )),
     }
 }
 
@@ -181,10 +162,7 @@ mod tests {
     #[test]
     fn text_that_is_no_service_account_is_refused() {
         for value in ["deployer", "a@b", "a@b.test/x", ",", "a b@c.test", "a@p.test,nope"] {
-            let setting = SourcedValue {
-                value: value.to_owned(),
-                source: "here".to_owned(),
-            };
+            let setting = SourcedValue::new(value.to_owned(), "here");
             assert!(Impersonation::parse(&setting).is_err(), "{value}");
         }
     }
