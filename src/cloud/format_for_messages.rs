@@ -174,7 +174,7 @@ fn is_line_end(character: char) -> bool {
 fn describe_length(text: &str) -> String {
     match text.chars().count() {
         1 => "a value of 1 character".to_owned(),
-        count => format!("a value of {} characters", format_thousands(count)),
+        count => format!("a value of {} characters", group_digits(count)),
     }
 }
 
@@ -237,19 +237,17 @@ fn is_token(word: &str) -> bool {
     has_prefix || is_aws_secret || has_long_part() || has_password() || is_hexadecimal
 }
 
-fn format_thousands(number: usize) -> Cow<'static, str> {
+/// Formats a number with a comma between each three digits.
+fn group_digits(number: usize) -> String {
     let digits = number.to_string();
-    if digits.len() <= 3 {
-        return digits.into();
-    }
     let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
     }
-    text.into()
+    text
 }
 
 #[cfg(test)]

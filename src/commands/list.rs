@@ -170,14 +170,15 @@ async fn list_repeatedly(
 ) -> anyhow::Result<ExitStatus> {
     let mut watch = ListWatch::new(args.interval, args.sort_order()?);
     loop {
+        let is_first = !watch.has_listed();
         let inventory = match list_matching(args, selection, providers, catalog, context).await {
-            Ok(listing) if !watch.has_listed() && listing.inventory.nothing_answered() => {
+            Ok(listing) if is_first && listing.inventory.nothing_answered() => {
                 return print_listing(Vec::new(), 0, &INSTANCES, &listing, context);
             }
             Ok(listing) => listing.inventory,
             // About the selection, and not about a cloud.
             Err(error) if error.kind() == ErrorKind::InvalidSpec => return Err(error.into()),
-            Err(error) if watch.has_listed() => build_unanswered_inventory(selection, providers, &error),
+            Err(error) if !is_first => build_unanswered_inventory(selection, providers, &error),
             Err(error) => return Err(error.into()),
         };
         watch.show(inventory, context)?;

@@ -106,13 +106,9 @@ pub(super) async fn relist_unless_signalled(
     let listing = async { Ok(relist(connect, instances).await) };
     match shutdown.run_until_signal(listing).await {
         Ok(relisted) => relisted,
-        Err(error) => Relisted {
+        Err(signal_error) => Relisted {
             instances: HashMap::new(),
-            gaps: vec![RelistGap {
-                region: None,
-                is_partial: false,
-                error,
-            }],
+            gaps: vec![RelistGap::everywhere(signal_error)],
         },
     }
 }
@@ -196,6 +192,15 @@ struct RelistGap {
 }
 
 impl RelistGap {
+    /// The gap of all regions.
+    fn everywhere(error: Error) -> Self {
+        Self {
+            region: None,
+            is_partial: false,
+            error,
+        }
+    }
+
     /// Whether the instance may be in this gap. A gap of another zone of the region does not hide it.
     fn hides(&self, instance: &Instance) -> bool {
         let Some((provider, region)) = &self.region else {

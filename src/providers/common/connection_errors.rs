@@ -46,16 +46,16 @@ pub(in crate::providers) enum TlsProblem {
     /// The certificate is of an unknown authority. Which setting adds one depends on the cloud.
     UnknownAuthority,
     /// The certificate is an authority's own, which is not valid for a server.
-    OwnAuthority,
+    CaCertificate,
     /// Another attempt would fail in the same way. Has the reason and the hint.
     Permanent(String, &'static str),
     /// Another attempt may succeed. Has the reason.
-    Passing(String),
+    Transient(String),
 }
 
 /// What is wrong with the TLS connection to `server`.
 pub(in crate::providers) fn tls_problem(error: &TlsError, server: &str) -> TlsProblem {
-    use TlsProblem::{OwnAuthority, Passing, Permanent, UnknownAuthority};
+    use TlsProblem::{CaCertificate, Permanent, Transient, UnknownAuthority};
     match error {
         TlsError::InvalidCertificate(problem) => match problem {
             CertificateError::UnknownIssuer => UnknownAuthority,
@@ -71,7 +71,7 @@ pub(in crate::providers) fn tls_problem(error: &TlsError, server: &str) -> TlsPr
                 format!("the certificate of {server} is for another name"),
                 "use the name that the certificate is for",
             ),
-            other if is_authority_certificate(other) => OwnAuthority,
+            other if is_authority_certificate(other) => CaCertificate,
             other => Permanent(
                 format!(
                     "the certificate of {server} is not valid: {}",
@@ -93,6 +93,6 @@ pub(in crate::providers) fn tls_problem(error: &TlsError, server: &str) -> TlsPr
             format!("{server} does not speak TLS"),
             "write its address with http://, if that is meant, or correct its port",
         ),
-        other => Passing(format!("no TLS connection to {server}: {other}")),
+        other => Transient(format!("no TLS connection to {server}: {other}")),
     }
 }

@@ -125,12 +125,12 @@ fn describe_tls_error(error: &TlsError, server: &str) -> Cause {
             format!("the certificate of {server} was issued by an untrusted certificate authority (UnknownIssuer)"),
             Some(TRUST_HINT),
         ),
-        TlsProblem::OwnAuthority => (
+        TlsProblem::CaCertificate => (
             format!("the certificate of {server} is not trusted: it is a self-signed CA certificate"),
             Some(REPLACE_HINT),
         ),
         TlsProblem::Permanent(text, hint) => (text, Some(hint)),
-        TlsProblem::Passing(text) => (text, None),
+        TlsProblem::Transient(text) => (text, None),
     };
     Cause {
         text,

@@ -7,7 +7,7 @@ use super::configuration::gcloud_settings::{check_gcloud_settings, list_proxies}
 use super::configuration::resolve_settings::{
     DEFAULT_UNIVERSE, QuotaProject, resolve_endpoint, resolve_impersonation, resolve_universe,
 };
-use super::credentials::resolve_with_credentials::{check_universe, resolve_project};
+use super::credentials::resolve_with_credentials::{resolve_matching_universe, resolve_project};
 use super::credentials::{CredentialSource, find_credentials, metadata_server};
 use crate::cloud::{ProviderKind, Result, path_text};
 use crate::providers::common::endpoint_address::shown_proxy;
@@ -30,7 +30,7 @@ pub(in crate::providers) fn resolved_settings(settings: &Settings) -> Result<Vec
     let quota_project = QuotaProject::resolve(settings, gcloud)?.map(describe_quota_project);
     let universe_setting = resolve_universe(settings, gcloud)?;
     let universe = match credentials {
-        Some(credentials) => check_universe(credentials, universe_setting.as_ref())?,
+        Some(credentials) => resolve_matching_universe(credentials, universe_setting.as_ref())?,
         None => universe_setting.as_ref().map(|setting| setting.value.clone()),
     };
     let endpoint = resolve_endpoint(gcloud, GoogleApi::COMPUTE, universe.as_deref())?;

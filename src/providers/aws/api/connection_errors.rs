@@ -225,11 +225,11 @@ fn find_tls_reason(error: &TlsError, server: &Server, authorities: Option<&Autho
             format!("the certificate of {address} was issued by an unknown certificate authority"),
             proxy_and_certificates::trust_hint(authorities),
         ),
-        TlsProblem::OwnAuthority => Unreachable::permanent(
+        TlsProblem::CaCertificate => Unreachable::permanent(
             format!("the certificate of {address} is not trusted: it is a self-signed CA certificate"),
             proxy_and_certificates::replace_hint(authorities),
         ),
         TlsProblem::Permanent(reason, hint) => Unreachable::permanent(reason, hint.to_owned()),
-        TlsProblem::Passing(reason) => Unreachable::transient(reason),
+        TlsProblem::Transient(reason) => Unreachable::transient(reason),
     }
 }

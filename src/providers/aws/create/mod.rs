@@ -90,22 +90,27 @@ pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
 }
 
 /// Returns the instances of this generation's token, new or old; none if the token is used and they are gone.
-async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generation: u32) -> Result<Vec<Instance>> {
+async fn launch(
+    client: &Client,
+    spec: &InstanceSpec,
+    request: &Request,
+    name_generation: u32,
+) -> Result<Vec<Instance>> {
     let region = &spec.location.region;
-    let token = idempotency_token(spec, generation);
+    let token = idempotency_token(spec, name_generation);
     let key = key_pair::import_key(client, spec, request.image.is_windows).await?;
     // The security group is created before the launch, so that the instance always has it. Another run can delete it
     // in between, or EC2 may not list a new group yet: then EC2 refuses the launch, and the group is created or
     // looked up again. If that gives another id, the same token is sent with other parameters. This is safe in this
     // order: the refusal says that nothing was created with the token.
-    let mut was_refused = false;
+    let mut parameters_may_differ = false;
     let mut attempt = 0;
     loop {
         attempt += 1;
         let ingress_group = ensure_ingress_group(client, spec, request).await?;
         let groups: Vec<String> = request.network.groups.iter().chain(&ingress_group).cloned().collect();
         let mut call = request
-            .build_call(client, spec, &groups, generation)
+            .build_call(client, spec, &groups, name_generation)
             .client_token(&token);
         if let Some(key) = &key {
             call = call.key_name(key);
@@ -119,30 +124,31 @@ async fn launch(client: &Client, spec: &InstanceSpec, request: &Request, generat
             Err(failure) => failure,
         };
         let code = failure.error.code();
-        let lacks_ingress_group = security_group::is_missing_group_code(code) && !spec.ingress_rules.is_empty();
         if code == Some("IdempotentInstanceTerminated") {
             return Ok(Vec::new());
         }
-        if lacks_ingress_group && attempt < GROUP_ATTEMPTS {
-            was_refused = true;
+        let ingress_group_is_missing = security_group::is_missing_group_code(code) && ingress_group.is_some();
+        if ingress_group_is_missing && attempt < GROUP_ATTEMPTS {
+            parameters_may_differ = true;
             sleep(Duration::from_secs(1) * attempt).await;
             continue;
         }
         // EC2 remembers the parameters of the refused call, so the token cannot be used any more. Another process may
         // have used it with success.
-        if code == Some("IdempotentParameterMismatch") && was_refused {
-            let found = search_all(client, spec, &token).await;
-            if found.is_ok_and(|found| found.is_empty()) {
+        if code == Some("IdempotentParameterMismatch") && parameters_may_differ {
+            let instances = search_all(client, spec, &token).await;
+            if instances.is_ok_and(|instances| instances.is_empty()) {
                 return Ok(Vec::new());
             }
             return recover(client, spec, &token, &failure).await;
         }
-        let recovered = recover(client, spec, &token, &failure).await;
-        return match (recovered, ingress_group) {
-            (Err(error), Some(group)) if is_definite_refusal(error.kind()) => {
+        let outcome = recover(client, spec, &token, &failure).await;
+        let Err(error) = outcome else { return outcome };
+        return match ingress_group {
+            Some(group) if is_definite_refusal(error.kind()) => {
                 Err(security_group::delete_if_unused(client, region, &group, error).await)
             }
-            (recovered, _) => recovered,
+            _ => Err(error),
         };
     }
 }

@@ -32,7 +32,9 @@ use crate::providers::gcp::credentials;
 use crate::providers::gcp::credentials::access_token::BilledCredentials;
 use crate::providers::gcp::credentials::impersonation::ImpersonatedToken;
 use crate::providers::gcp::credentials::metadata_server::MetadataServer;
-use crate::providers::gcp::credentials::resolve_with_credentials::{check_account, check_universe, resolve_project};
+use crate::providers::gcp::credentials::resolve_with_credentials::{
+    check_account, resolve_matching_universe, resolve_project,
+};
 use crate::providers::gcp::credentials::{CredentialSource, metadata_server};
 use crate::settings::Settings;
 
@@ -271,7 +273,7 @@ impl Client {
     /// Returns the universe that the settings or the credentials name.
     async fn universe(&self) -> Result<Option<String>> {
         let setting = resolve_universe(&self.settings, self.gcloud_config().await?)?;
-        check_universe(self.credential_source().await?, setting.as_ref())
+        resolve_matching_universe(self.credential_source().await?, setting.as_ref())
     }
 
     /// Returns the universe for the SDK's builders: the default one if nothing names another.

@@ -30,7 +30,10 @@ pub(crate) fn resolve_project(
 
 /// Checks that the credentials belong to the universe that a setting names. Returns that universe, or else the one of a
 /// credentials file. `None` if neither says: the default universe, or that of the metadata server.
-pub(crate) fn check_universe(credentials: &CredentialSource, setting: Option<&SourcedValue>) -> Result<Option<String>> {
+pub(crate) fn resolve_matching_universe(
+    credentials: &CredentialSource,
+    setting: Option<&SourcedValue>,
+) -> Result<Option<String>> {
     let universe_of_file = match credentials {
         CredentialSource::File(_) => Some(credentials.universe().unwrap_or(DEFAULT_UNIVERSE)),
         CredentialSource::Token(..) | CredentialSource::MetadataServer => None,
@@ -47,7 +50,10 @@ pub(crate) fn check_universe(credentials: &CredentialSource, setting: Option<&So
             setting.value,
             credentials.description().source
         );
-        return Err(Error::invalid(message).with_hint("use credentials of that universe, or unset it"));
+        return Err(Error::invalid(message).with_hint(format!(
+            "use credentials of {}, or unset {}",
+            setting.value, setting.source
+        )));
     }
     Ok(Some(setting.value.clone()))
 }
