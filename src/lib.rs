@@ -139,7 +139,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, host: Host) -> ExitSta
         Err(error) if !is_create && context.shutdown.has_finished_change() && error.is::<io::Error>() => {
             let failure = Error::new(
                 ErrorKind::Internal,
-                format!("the command was carried out, but its results cannot be written: {error}"),
+                format!("the command has ended, but its results cannot be written: {error}"),
             );
             report_error(
                 failure.with_hint("see what it did with `cloudctl list --all`"),

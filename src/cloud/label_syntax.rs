@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Error, RESERVED_PREFIX, Result, check_label_key, may_be_secret, quote_for_shell, quoted};
+use super::{Error, Glob, Result, check_label_key, check_selectable, may_be_secret, quote_for_shell, quoted};
 
 /// One condition of a label selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -217,14 +217,11 @@ fn parse_requirement(text: &str) -> Parsed<'_, Requirement> {
         if let Some(key) = key.strip_suffix(" not") {
             return Err(Fault::OtherSyntax(format!("write it as '{} notin (a,b)'", key.trim())));
         }
-        let (values, after) = parse_list(list)?;
+        let (values, after) = parse_list(list, |_| Ok(()))?;
         return Ok((Requirement::In(key, values), after));
     }
     if let Some(list) = strip_list_start(after_key, "notin") {
-        let (values, after) = parse_list(list)?;
-        if let Some(value) = values.iter().find(|value| is_in_single_quotes(value)) {
-            return Err(single_quotes_fault(value));
-        }
+        let (values, after) = parse_list(list, |value| check_excluded_value(&key, value))?;
         return Ok((Requirement::NotIn(key, values), after));
     }
     // A key of several words is probably the selector syntax of another tool.
@@ -237,8 +234,11 @@ fn parse_requirement(text: &str) -> Parsed<'_, Requirement> {
 
 /// Parses the requirement of a key after its `!=`.
 fn parse_unequal_value(key: String, text: &str) -> Parsed<'_, Requirement> {
-    check_excluded_value(&key, text)?;
+    let is_quoted = text.trim_start().starts_with('"');
     let (value, after) = parse_value(text)?;
+    if let (false, Value::Text(value)) = (is_quoted, &value) {
+        check_excluded_value(&key, value)?;
+    }
     match value {
         Value::Text(value) => Ok((Requirement::NotIn(key, BTreeSet::from([value])), after)),
         Value::Several { whole, first, others } => Err(Fault::Ambiguous(
@@ -246,7 +246,11 @@ fn parse_unequal_value(key: String, text: &str) -> Parsed<'_, Requirement> {
                 "-l {}",
                 quote_for_shell(&format_label(&key, &whole).replacen('=', "!=", 1))
             ),
-            format!("-l {key}!={first}{}", format_selectors(&others)),
+            format!(
+                "-l {}{}",
+                quote_for_shell(&format!("{key}!={first}")),
+                format_selectors(&others)
+            ),
         )),
     }
 }
@@ -274,33 +278,30 @@ fn strip_list_start<'a>(text: &'a str, operator: &str) -> Option<&'a str> {
     text.strip_prefix(operator)?.trim_start().strip_prefix('(')
 }
 
-/// Checks the text after `!=`. What is not excluded is selected, so a value that was probably not meant is refused.
-fn check_excluded_value(key: &str, text: &str) -> std::result::Result<(), Fault> {
-    let text = text.trim();
-    let value = text.split(',').next().unwrap_or_default();
-    if is_in_single_quotes(value) {
-        return Err(single_quotes_fault(value));
-    }
-    if text.starts_with(['=', '~']) {
+/// Checks a value without quotes of `!=` or `notin`. What is not excluded is selected, so a value that was probably not
+/// meant is refused.
+fn check_excluded_value(key: &str, value: &str) -> std::result::Result<(), Fault> {
+    check_no_single_quotes(value)?;
+    if value.starts_with(['=', '~']) {
         return Err(Fault::OtherSyntax(format!("write it as {key}!=value")));
     }
-    if !text.starts_with('"') && value.contains('*') {
+    if Glob::is_pattern(value) {
         return Err(Fault::OtherSyntax(format!(
-            "labels are compared whole: use --filter 'label.{key}!=pre*' for a pattern, and double quotes for a value with a *"
+            "-l compares whole values: for a pattern use --filter 'label.{key}!=pre*', for a literal * write '{key}!=\"pre*\"'"
         )));
     }
     Ok(())
 }
 
-fn is_in_single_quotes(value: &str) -> bool {
-    value.len() >= 2 && value.starts_with('\'') && value.ends_with('\'')
-}
-
-fn single_quotes_fault(value: &str) -> Fault {
-    Fault::OtherSyntax(format!(
-        "write the value without quotes, or in double quotes: {}",
-        value.trim_matches('\'')
-    ))
+fn check_no_single_quotes(word: &str) -> std::result::Result<(), Fault> {
+    let is_in_single_quotes = word.len() >= 2 && word.starts_with('\'') && word.ends_with('\'');
+    match is_in_single_quotes {
+        true => Err(Fault::OtherSyntax(format!(
+            "write it without quotes, or in double quotes: {}",
+            word.trim_matches('\'')
+        ))),
+        false => Ok(()),
+    }
 }
 
 fn is_at_end(text: &str) -> bool {
@@ -328,6 +329,7 @@ fn parse_key(text: &str) -> Parsed<'_, String> {
         start = at + key[at..].len() - key[at..].trim_start().len();
         key = key[..at].trim_end();
     }
+    check_no_single_quotes(key)?;
     match is_plain_key(key) {
         true => Ok((key.to_owned(), &text[start..])),
         false => Err(Fault::Syntax),
@@ -396,8 +398,11 @@ fn must_be_requirement(part: &str) -> bool {
     part.is_empty() || part.starts_with(['!', '"']) || part.contains('=') || (has_list && part.contains('('))
 }
 
-/// Parses the values of `in` and `notin` up to the closing parenthesis.
-fn parse_list(text: &str) -> Parsed<'_, BTreeSet<String>> {
+/// Parses the values of `in` and `notin` up to the closing parenthesis. `check_unquoted` checks each value without quotes.
+fn parse_list(
+    text: &str,
+    check_unquoted: impl Fn(&str) -> std::result::Result<(), Fault>,
+) -> Parsed<'_, BTreeSet<String>> {
     let mut values = BTreeSet::new();
     let mut rest = text;
     loop {
@@ -411,6 +416,7 @@ fn parse_list(text: &str) -> Parsed<'_, BTreeSet<String>> {
                 if value.is_empty() || value.contains('"') {
                     return Err(Fault::Syntax);
                 }
+                check_unquoted(value)?;
                 (value.to_owned(), after)
             }
         };
@@ -502,28 +508,6 @@ fn show_or_example(text: &str) -> String {
         true => "key=\"value\"".to_owned(),
         false => text.to_owned(),
     }
-}
-
-/// Checks that a label can be selected by. Labels of cloudctl's own are fields, not labels, to users.
-///
-/// # Errors
-/// `InvalidSpec` for a label of cloudctl's own, with what to use instead.
-pub fn check_selectable(key: &str) -> Result<()> {
-    let Some(name) = key.strip_prefix(RESERVED_PREFIX) else {
-        return Ok(());
-    };
-    let hint = match name {
-        "managed" => {
-            "pass --managed to `cloudctl list`; `cloudctl terminate -l` selects only VMs that cloudctl created: use a label of your own"
-        }
-        "name" | "members" | "generation" => "use the name of the VM, as in `cloudctl describe NAME`",
-        "ttl" => "pass --expired to `cloudctl terminate`, or --filter 'expires_at<TIME' to `cloudctl list`",
-        _ => "use a label of your own, or the name of the VM",
-    };
-    Err(Error::invalid(format!(
-        "the label {key} is one of cloudctl's own: VMs cannot be selected by it"
-    ))
-    .with_hint(hint))
 }
 
 #[cfg(test)]

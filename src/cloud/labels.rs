@@ -38,3 +38,25 @@ pub fn check_label_key(key: &str) -> Result<()> {
     }
     Ok(())
 }
+
+/// Checks that a label can be selected by. Labels of cloudctl's own are fields, not labels, to users.
+///
+/// # Errors
+/// `InvalidSpec` for a label of cloudctl's own, with what to use instead.
+pub fn check_selectable(key: &str) -> Result<()> {
+    let Some(name) = key.strip_prefix(RESERVED_PREFIX) else {
+        return Ok(());
+    };
+    let hint = match name {
+        "managed" => {
+            "pass --managed to `cloudctl list`; `cloudctl terminate -l` selects only VMs that cloudctl created: use a label of your own"
+        }
+        "name" | "members" | "generation" => "use the name of the VM, as in `cloudctl describe NAME`",
+        "ttl" => "pass --expired to `cloudctl terminate`, or --filter 'expires_at<TIME' to `cloudctl list`",
+        _ => "use a label of your own, or the name of the VM",
+    };
+    Err(Error::invalid(format!(
+        "the label {key} is one of cloudctl's own: VMs cannot be selected by it"
+    ))
+    .with_hint(hint))
+}

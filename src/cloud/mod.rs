@@ -55,12 +55,12 @@ pub use instance_ref::InstanceRef;
 pub use instance_spec::{InstanceSpec, LaunchPreview, Secret, SshKey};
 pub use label_changes::LabelChanges;
 pub use label_syntax::{
-    Requirement, TypedLabel, check_selectable, format_label, format_removed_label, parse_label, parse_quoted,
-    parse_removed_label, parse_requirements,
+    Requirement, TypedLabel, format_label, format_removed_label, parse_label, parse_quoted, parse_removed_label,
+    parse_requirements,
 };
 pub use labels::{
     LABEL_GENERATION, LABEL_MANAGED, LABEL_MEMBERS, LABEL_NAME, LABEL_SPEC, LABEL_TTL, Labels, RESERVED_PREFIX,
-    check_label_key,
+    check_label_key, check_selectable,
 };
 pub use location::{ListScope, Location, region_given_as_zone_error, zone_given_as_region_error};
 pub use machine_type::{Architecture, Gpu, Image, MachineRequirements, MachineType, normalize_gpu_kind};

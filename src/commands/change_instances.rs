@@ -23,9 +23,6 @@ pub struct Args {
 #[derive(clap::Args, Clone, Debug)]
 struct WaitArgs {
     /// Wait until the VMs are in the new state
-    ///
-    /// No cloud shows when a reboot is over: the VMs are "running" all the time. `cloudctl wait REF --for ssh` waits for
-    /// their system.
     #[arg(long, help_heading = "Waiting")]
     wait: bool,
     /// How long to wait at most

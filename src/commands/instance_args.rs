@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cloud::{Error, Gap, Instance, InstanceQuery, Provider, ProviderKind, Result, SkippedCloud, parse_duration};
+use crate::cloud::{
+    Area, Error, Gap, Instance, InstanceQuery, Provider, ProviderKind, Result, SkippedCloud, join_with_or,
+    parse_duration, quoted,
+};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
-    Filter, LabelSelector, RegionSelection, ResolvedInstances, Selection, ambiguous_error, check_account,
-    group_by_provider, resolve,
+    Filter, LabelSelector, RegionSelection, ResolvedInstances, Selection, SelectionQuery, ambiguous_error,
+    check_account, group_by_provider, resolve,
 };
 use crate::output::{ColumnSet, INSTANCES, Record, Report, format_expiry, no_enforcer_warning};
 
@@ -72,6 +75,12 @@ impl ConditionArgs {
     }
 }
 
+/// The error for VMs that are both named and selected by conditions; `command` shows the second form.
+pub(super) fn named_and_selected_error(command: &str) -> Error {
+    Error::invalid("VMs are both named and selected with -l or --filter")
+        .with_hint(format!("name the VMs, or select them: cloudctl {command}"))
+}
+
 /// Parses the value of `--ttl`: a duration in whole seconds, and not zero.
 ///
 /// # Errors
@@ -108,11 +117,14 @@ pub(super) fn region_selection(context: &Context) -> RegionSelection {
     }
 }
 
-/// The clouds to list for a selection, beside those that its queries name: none if all of them do.
+/// The clouds to list for the queries without a scope; none if every query has one. Refuses flags that contradict a scope.
 ///
 /// # Errors
-/// `InvalidSpec` for a setting of one of these clouds that cannot be read.
-pub(super) fn providers_to_query(selection: &Selection, context: &Context) -> Result<Vec<Arc<dyn Provider>>> {
+/// `InvalidSpec` for such a flag, and for a setting of one of these clouds that cannot be read.
+pub(super) fn check_flags_and_list_providers(
+    selection: &Selection,
+    context: &Context,
+) -> Result<Vec<Arc<dyn Provider>>> {
     for query in &selection.queries {
         if let Some((kind, scope)) = &query.scope {
             check_scope_flags(query, *kind, scope, context)?;
@@ -129,46 +141,64 @@ pub(super) fn providers_to_query(selection: &Selection, context: &Context) -> Re
 /// count.
 fn check_scope_flags(query: &InstanceQuery, kind: ProviderKind, scope: &str, context: &Context) -> Result<()> {
     let settings = &context.settings;
-    let (providers, regions, zone) = (&settings.providers, &settings.regions, &settings.zone);
-    let refusal = |flag: &str| {
-        Err(Error::invalid(format!("{query} is not where {flag} says"))
+    let contradiction = |flag: &str, value: &str| {
+        Err(Error::invalid(format!("{flag} {} contradicts {query}", quoted(value)))
             .with_hint("leave the flag out: a full reference names its own cloud and region"))
     };
-    if providers.source.is_flag()
-        && let Some(kinds) = &providers.value
+    if settings.providers.source.is_flag()
+        && let Some(kinds) = &settings.providers.value
         && !kinds.contains(&kind)
     {
-        return refusal("--provider");
+        return contradiction("--provider", &join_with_or(kinds));
     }
-    // A scope is a region or one of its zones. A word without a digit is an area, such as europe.
-    let is_in = |region: &String| scope.starts_with(region.as_str()) || !region.contains(|c: char| c.is_ascii_digit());
-    if regions.source.is_flag()
-        && let Some(regions) = &regions.value
-        && !regions.iter().any(is_in)
+    let area_of = context.info(kind).area_of;
+    let has_scope = |region: &String| {
+        let is_area = region.parse().is_ok_and(|area: Area| area_of(scope) == Some(area));
+        is_area || is_region_or_zone_of(scope, region)
+    };
+    if settings.regions.source.is_flag()
+        && let Some(regions) = &settings.regions.value
+        && !regions.iter().any(has_scope)
     {
-        return refusal("--region");
+        return contradiction("--region", &regions.join(","));
     }
-    if zone.source.is_flag()
-        && let Some(zone) = &zone.value
-        && !zone.starts_with(scope)
+    if settings.zone.source.is_flag()
+        && let Some(zone) = &settings.zone.value
+        && zone != scope
+        // A name or an id means one VM; a pattern would mean those of the other zones too.
+        && (query.is_glob() || !is_region_or_zone_of(zone, scope))
     {
-        return refusal("--zone");
+        return contradiction("--zone", zone);
     }
     Ok(())
+}
+
+/// Whether a scope is this region, or one of its zones: `us-east-1a`, `europe-west1-b`.
+fn is_region_or_zone_of(scope: &str, region: &str) -> bool {
+    let rest = scope.strip_prefix(region);
+    rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
 }
 
 /// Finds the instances of a selection. Warns about locations that did not answer, unless that leaves open which instances
 /// are selected: then the caller decides.
 pub(super) async fn find_instances(selection: &Selection, context: &mut Context) -> Result<ResolvedInstances> {
-    let providers = providers_to_query(selection, context)?;
+    let providers = check_flags_and_list_providers(selection, context)?;
     let catalog = match selection.needs_catalog() {
         true => Some(context.catalog()),
         false => None,
     };
     let (regions, now) = (region_selection(context), context.now());
     let clouds = context.clouds();
-    let connect = |kind| clouds.get(kind);
-    let resolved = resolve(selection, &providers, &connect, &regions, now, catalog.as_deref()).await?;
+    let query = SelectionQuery {
+        selection,
+        providers: &providers,
+        connect: &|kind| clouds.get(kind),
+        regions: &regions,
+        is_shown: &|_| true,
+        now,
+        catalog: catalog.as_deref(),
+    };
+    let resolved = resolve(&query).await?;
     note_skipped_clouds(&resolved.skipped, context);
     for gap in &resolved.gaps {
         warn_about_gap(gap, context);
@@ -187,13 +217,11 @@ pub(super) async fn find_one(query: InstanceQuery, context: &mut Context) -> Res
         ..Selection::default()
     };
     let resolved = find_instances(&selection, context).await?;
-    // Another location may have another VM of a pattern.
-    if let Some(error) = resolved.incomplete_error() {
-        return Err(error);
-    }
+    // Another location may have another VM that matches the pattern.
+    let incomplete = resolved.incomplete_error();
     let found = resolved.into_all()?;
     match <[Instance; 1]>::try_from(found) {
-        Ok([instance]) => Ok(instance),
+        Ok([instance]) => incomplete.map_or(Ok(instance), Err),
         Err(several) => Err(ambiguous_error(&query, &several)),
     }
 }

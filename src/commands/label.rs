@@ -1,6 +1,6 @@
 //! `cloudctl label`: sets and removes labels of VMs.
 
-use super::instance_args::{ConditionArgs, check_accounts, find_for_change, print_changed};
+use super::instance_args::{ConditionArgs, check_accounts, find_for_change, named_and_selected_error, print_changed};
 use crate::cloud::{Error, InstanceQuery, LabelChanges, Result, parse_label, parse_removed_label, quoted};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
@@ -101,8 +101,7 @@ impl LabelRequest {
                 .with_hint("name the VMs first: cloudctl label NAME KEY=VALUE"));
         }
         if !request.references.is_empty() && !conditions.is_empty() {
-            return Err(Error::invalid("VMs are named, and selected by -l or --filter too")
-                .with_hint("name the VMs, or select them: cloudctl label -l env=ci KEY=VALUE"));
+            return Err(named_and_selected_error("label -l env=ci KEY=VALUE"));
         }
         if request.changes.is_empty() {
             return Err(Error::invalid("no label change is given, only VMs")

@@ -9,7 +9,7 @@ use clap::Args as ClapArgs;
 use serde_json::json;
 
 use super::instance_args::{
-    ConditionArgs, note_skipped_clouds, print_batch, providers_to_query, region_selection, warn_about_gap,
+    ConditionArgs, check_flags_and_list_providers, note_skipped_clouds, print_batch, region_selection, warn_about_gap,
 };
 use super::list_watch::{DEFAULT_INTERVAL, ListWatch, check_watch_output, parse_interval};
 use super::price_list::monthly_price;
@@ -21,8 +21,8 @@ use crate::cloud::{
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
-    Cost, FILLED_IN_FIELDS, Inventory, MatchOutcome, Selection, SelectionMatcher, SortOrder, fill_in_prices, list_all,
-    list_all_with_progress, list_selected, pause, stream_all, sum_costs,
+    Cost, FILLED_IN_FIELDS, Inventory, MatchOutcome, SelectedListing, Selection, SelectionMatcher, SelectionQuery,
+    SortOrder, fill_in_prices, pause, stream_all, sum_costs,
 };
 use crate::output::{COSTS, ColumnSet, INSTANCES, Record, Report};
 
@@ -115,11 +115,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         check_selectable(label)?;
     }
     let selection = args.to_selection();
-    // Refuses conditions that nothing can meet before anything is called.
-    SelectionMatcher::new(&selection, context.now())?;
     let catalog = args.needs_catalog(&selection, context).then(|| context.catalog());
     let catalog = catalog.as_deref();
-    let providers = providers_to_query(&selection, context)?;
+    let providers = check_flags_and_list_providers(&selection, context)?;
     if args.watch {
         return list_repeatedly(&args, &selection, &providers, catalog, context).await;
     }
@@ -200,7 +198,7 @@ fn build_unanswered_inventory(selection: &Selection, providers: &[Arc<dyn Provid
     }
 }
 
-/// Lists the instances that the arguments select, with their prices.
+/// Lists the instances that the arguments select, with their prices, and shows progress.
 async fn list_matching(
     args: &Args,
     selection: &Selection,
@@ -208,100 +206,57 @@ async fn list_matching(
     catalog: Option<&Catalog>,
     context: &mut Context,
 ) -> Result<Listing> {
-    if selection.names_any_scope() {
-        return list_scopes(args, selection, providers, catalog, context).await;
-    }
-    let filter = list_filter(args, selection);
-    // A watch has drawn its table where the progress would be.
-    let mut inventory = match args.watch {
-        true => list_all(providers, &region_selection(context), &filter).await?,
-        false => list_with_progress(providers, &filter, context).await?,
-    };
-    let mut matcher = SelectionMatcher::new(selection, context.now())?;
-    fill_in_all_prices(&mut inventory.instances, catalog);
-    inventory
-        .instances
-        .retain(|instance| args.shows(instance) && matcher.matches(instance));
-    finish_matching(inventory, matcher)
-}
-
-fn list_filter(args: &Args, selection: &Selection) -> ListFilter {
-    ListFilter {
-        managed: args.managed,
-        ..selection.to_list_filter(&selection.queries)
-    }
-}
-
-/// Puts together what a listing found.
-///
-/// # Errors
-/// `InvalidSpec` if a selector can be read in two ways.
-fn finish_matching(inventory: Inventory, matcher: SelectionMatcher<'_>) -> Result<Listing> {
-    matcher.check_certain()?;
-    Ok(Listing {
-        inventory,
-        unmatched_names: matcher.unmatched_names().into_iter().cloned().collect(),
-        outcome: matcher.into_outcome(),
-    })
-}
-
-/// Lists each scope that a full reference names, whatever the regions of the settings, and the rest as usual.
-async fn list_scopes(
-    args: &Args,
-    selection: &Selection,
-    providers: &[Arc<dyn Provider>],
-    catalog: Option<&Catalog>,
-    context: &Context,
-) -> Result<Listing> {
     let (regions, now) = (region_selection(context), context.now());
-    let clouds = context.clouds();
-    let connect = |kind| clouds.get(kind);
-    let mut listing = Listing {
-        inventory: Inventory::default(),
-        unmatched_names: Vec::new(),
-        outcome: SelectionMatcher::new(selection, now)?.into_outcome(),
+    let (printer, clouds) = context.printer_and_clouds();
+    let query = SelectionQuery {
+        selection,
+        providers,
+        connect: &|kind| clouds.get(kind),
+        regions: &regions,
+        is_shown: &|instance| args.shows(instance),
+        now,
+        catalog,
     };
-    let mut known = HashSet::new();
-    for selected in list_selected(selection, providers, &connect, &regions, now, catalog).await? {
-        let mut inventory = selected.inventory;
-        let (shown, hidden): (Vec<_>, Vec<_>) = inventory
-            .instances
-            .into_iter()
-            .partition(|instance| args.shows(instance));
-        let means_only_hidden = |query: &&InstanceQuery| {
-            !query.is_glob()
-                && hidden.iter().any(|instance| query.matches(instance))
-                && !shown.iter().any(|instance| query.matches(instance))
-        };
-        let hidden_names = selected.queries.iter().filter(means_only_hidden).cloned();
-        listing.unmatched_names.extend(hidden_names);
-        listing.unmatched_names.extend(selected.unmatched_names);
-        // Scopes can overlap.
-        let mut shown = shown;
-        shown.retain(|instance| known.insert(instance.reference.clone()));
-        inventory.instances = shown;
-        listing.inventory.merge(inventory);
-    }
-    Ok(listing)
-}
-
-/// Lists instances, and shows progress.
-async fn list_with_progress(
-    providers: &[Arc<dyn Provider>],
-    filter: &ListFilter,
-    context: &mut Context,
-) -> Result<Inventory> {
-    let selection = region_selection(context);
     let (mut answered, mut found) = (0, 0);
-    let printer = &mut context.printer;
     let mut on_answer = |instances| {
         answered += 1;
         found += instances;
-        printer.show_progress(&format!("{} answered, VMs: {found}", format_locations(answered)));
+        // A watch has drawn its table where the progress would be.
+        if !args.watch {
+            printer.show_progress(&format!("{} answered, VMs: {found}", format_locations(answered)));
+        }
     };
-    let inventory = list_all_with_progress(providers, &selection, filter, &mut on_answer).await;
-    context.printer.end_progress();
-    inventory
+    let listings = query.list(&mut on_answer).await;
+    if !args.watch {
+        printer.end_progress();
+    }
+    Ok(merge_listings(listings?))
+}
+
+/// Puts the listings of all scopes together. They can overlap.
+fn merge_listings(listings: Vec<SelectedListing>) -> Listing {
+    let mut merged = Listing {
+        inventory: Inventory::default(),
+        unmatched_names: Vec::new(),
+        outcome: MatchOutcome::default(),
+    };
+    let (mut shown, mut gap_locations) = (HashSet::new(), HashSet::new());
+    let is_only_one = listings.len() == 1;
+    for mut listing in listings {
+        if !is_only_one {
+            let inventory = &mut listing.inventory;
+            inventory
+                .instances
+                .retain(|instance| shown.insert(instance.reference.clone()));
+            inventory
+                .gaps
+                .retain(|gap| gap_locations.insert(gap.location.to_string()));
+        }
+        merged.inventory.merge(listing.inventory);
+        merged.unmatched_names.extend(listing.unmatched_names);
+        merged.outcome.merge(listing.outcome);
+    }
+    merged
 }
 
 /// Fills in the prices of all instances, if there is a catalog.
@@ -334,17 +289,22 @@ async fn stream_pages(
     context: &mut Context,
 ) -> anyhow::Result<Option<(Listing, usize)>> {
     let (regions, now) = (region_selection(context), context.now());
-    let filter = list_filter(args, selection);
+    let filter = ListFilter {
+        managed: args.managed,
+        ..selection.to_list_filter(&selection.queries)
+    };
     let mut matcher = SelectionMatcher::new(selection, now)?;
     let printer = &mut context.printer;
     let (mut count, mut failure) = (0, None);
     let mut print = |mut page: Vec<Instance>| {
         fill_in_all_prices(&mut page, catalog);
-        let matching = page
-            .iter()
-            .filter(|instance| args.shows(instance) && matcher.matches(instance));
+        page.retain(|instance| args.shows(instance) && matcher.matches(instance));
+        // Nothing is printed that is not certain to match.
+        if matcher.check_certain().is_err() {
+            return ControlFlow::Break(());
+        }
         let part = Report {
-            items: matching.map(Record::from).collect(),
+            items: page.iter().map(Record::from).collect(),
             errors: Vec::new(),
         };
         count += part.items.len();
@@ -358,10 +318,16 @@ async fn stream_pages(
     if let Some(failure) = failure {
         return Err(failure.into());
     }
-    match inventory {
-        Some(inventory) => Ok(Some((finish_matching(inventory, matcher)?, count))),
-        None => Ok(None),
-    }
+    matcher.check_certain()?;
+    let Some(inventory) = inventory else {
+        return Ok(None);
+    };
+    let listing = Listing {
+        inventory,
+        unmatched_names: matcher.unmatched_names().into_iter().cloned().collect(),
+        outcome: matcher.into_outcome(),
+    };
+    Ok(Some((listing, count)))
 }
 
 /// Prints the rest of the output, and names the locations that did not answer and the names that were not found.
@@ -415,9 +381,8 @@ fn missing_error(names: &[InstanceQuery], is_complete: bool) -> Option<Error> {
     }
     let names = join_with_or(names);
     Some(match is_complete {
-        true => Error::new(ErrorKind::NotFound, format!("no VM is called {names}")).with_hint(
-            "leave the name out to see all VMs; --all shows those that are gone, and --managed hides those of others",
-        ),
+        true => Error::new(ErrorKind::NotFound, format!("no VM is called {names}"))
+            .with_hint("leave the name out to see all VMs, and add --all to see those that are gone"),
         false => Error::new(
             ErrorKind::Incomplete,
             format!("no VM called {names} was found, but not every location answered"),

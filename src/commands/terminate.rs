@@ -228,7 +228,7 @@ async fn select_instances(args: &Args, context: &mut Context) -> anyhow::Result<
     }
     resolved.add_terminating();
     if args.expired {
-        return Ok(select_expired(resolved, context).await);
+        return Ok(select_expired(resolved, !args.conditions.is_empty(), context).await);
     }
     if let Some(error) = resolved.missing_error() {
         if !args.ignore_not_found || error.kind() != ErrorKind::NotFound {
@@ -245,7 +245,7 @@ async fn select_instances(args: &Args, context: &mut Context) -> anyhow::Result<
 }
 
 /// Selects the expired ones of some instances. A cron job passes `--expired`, and does not know their number.
-async fn select_expired(resolved: ResolvedInstances, context: &Context) -> SelectedInstances {
+async fn select_expired(resolved: ResolvedInstances, has_conditions: bool, context: &Context) -> SelectedInstances {
     let clouds = context.clouds();
     let mut expired = find_expired(&|kind| clouds.get(kind), resolved.instances).await;
     for gap in resolved.open_gaps {
@@ -255,7 +255,10 @@ async fn select_expired(resolved: ResolvedInstances, context: &Context) -> Selec
     SelectedInstances {
         instances: expired.instances,
         errors: expired.errors,
-        empty_because: Some("no VM is expired".to_owned()),
+        empty_because: Some(match has_conditions {
+            true => "no VM that matches is expired".to_owned(),
+            false => "no VM is expired".to_owned(),
+        }),
         names_each_instance: true,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::instance_args::{ConditionArgs, DEFAULT_TIMEOUT, find_instances};
+use super::instance_args::{ConditionArgs, DEFAULT_TIMEOUT, find_instances, named_and_selected_error};
 use super::wait_goal::{GoalArg, GoalParser, GoalValue};
 use super::wait_progress::{WaitProgress, note_targets_without_change};
 use crate::cloud::{Error, ErrorKind, Instance, InstanceQuery, Result, parse_duration};
@@ -124,8 +124,7 @@ fn select_targets(args: &Args) -> Result<(Selection, GoalArg)> {
         let goal = GoalArg { value, is_given: true };
         return Ok((args.conditions.to_selection(&[]), goal));
     }
-    Err(Error::invalid("VMs are named, and selected by -l or --filter too")
-        .with_hint("name the VMs, or select them: cloudctl wait -l env=ci --for stopped"))
+    Err(named_and_selected_error("wait -l env=ci --for stopped"))
 }
 
 /// Finds the VMs and the goal. The last of several words is the goal if it is a state, `--for` is not given, and no VM has that

@@ -66,6 +66,15 @@ impl Filter {
         self.comparisons.iter().any(|comparison| comparison.key.is_field(name))
     }
 
+    /// Whether the instance matches all comparisons of other fields than this one.
+    pub fn matches_apart_from(&self, name: &str, instance: &Instance, now: Timestamp) -> bool {
+        let mut others = self
+            .comparisons
+            .iter()
+            .filter(|comparison| !comparison.key.is_field(name));
+        others.all(|comparison| comparison.matches(instance, now))
+    }
+
     /// Whether the instance matches all comparisons. An unknown value matches `!=` only.
     pub fn matches(&self, instance: &Instance, now: Timestamp) -> bool {
         self.comparisons
@@ -260,7 +269,7 @@ impl FromStr for Filter {
             let operand = part[at + symbol.len()..].trim();
             if operand.starts_with(['=', '~', '<', '>', '\'']) {
                 return Err(Error::invalid(format!("invalid filter {}", quoted(part)))
-                    .with_hint("the operators are =, !=, ~, <, <=, >, >=; put a value that begins with one, or has quotes, in double quotes"));
+                    .with_hint("the operators are =, !=, ~, <, <=, > and >=; quotes are double: name!=\"web-1\""));
             }
             comparisons.push(match operand.strip_prefix('"') {
                 Some(text) => Comparison::with_quoted_text(key, operator, &parse_quoted(text)?)?,
@@ -413,7 +422,7 @@ impl FromStr for FilterKey {
     fn from_str(name: &str) -> Result<Self> {
         match name.strip_prefix("label.") {
             Some(key) => {
-                if key.is_empty() || key.contains('"') {
+                if key.is_empty() || key.contains(['"', '\'']) {
                     return Err(Error::invalid(format!("{} names no label", quoted(name)))
                         .with_hint("write label.KEY, without quotes around the key"));
                 }

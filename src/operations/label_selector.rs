@@ -78,8 +78,8 @@ pub(super) fn two_readings_error(selectors: &[LabelSelector]) -> Option<Error> {
         Some(Error::invalid(message).with_hint(match may_be_secret(value) {
             true => format!("write {key}=\"value\" for one value with commas, or another -l for each label"),
             false => format!(
-                "write -l '{}', or -l {first_label}{other_selectors}",
-                format_label(key, value)
+                "write -l {}, or -l {first_label}{other_selectors}",
+                quote_for_shell(&format_label(key, value))
             ),
         }))
     })
@@ -167,6 +167,11 @@ mod tests {
             "a notin ('b')",
             "a not in (b)",
             "a!=b*",
+            "a!=b?",
+            "a notin (b*)",
+            "a!='b' ,c=d",
+            "'a'!=b",
+            "!'a'",
             "!a=b",
             "team!=web,gpu",
             "cloudctl-name=web",

@@ -77,7 +77,7 @@ impl Inventory {
     }
 
     /// The inventory of a cloud that did not name its locations.
-    fn for_unanswered_cloud(provider: &dyn Provider, error: Error) -> Self {
+    pub(super) fn for_unanswered_cloud(provider: &dyn Provider, error: Error) -> Self {
         Self {
             gaps: vec![Gap::new(error, provider.kind())],
             queried: 1,

@@ -33,7 +33,7 @@ pub use instance_filter::{Filter, SortOrder};
 pub use label_selector::LabelSelector;
 pub use list_instances::{Inventory, RegionSelection, list_all, list_all_with_progress, stream_all};
 pub use list_one_location::resolve_region_or_area;
-pub use list_selected::{SelectedListing, list_selected};
+pub use list_selected::{SelectedListing, SelectionQuery};
 pub use resolve_instances::{ResolvedInstances, ambiguous_error, resolve};
 pub use selection::{MatchOutcome, Selection, SelectionMatcher};
 pub use set_labels::{check_label_changes, set_labels};

@@ -1,18 +1,12 @@
 //! Resolves a selection to its instances: exactly one for each name or id, and all that match patterns, label selectors and
 //! filters.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashSet};
 
-use jiff::Timestamp;
-
-use super::list_instances::RegionSelection;
-use super::list_selected::{SelectedListing, list_selected};
-use super::selection::{MatchOutcome, Selection};
-use crate::catalog::Catalog;
+use super::list_selected::{SelectedListing, SelectionQuery};
+use super::selection::MatchOutcome;
 use crate::cloud::{
-    Error, ErrorKind, Gap, Instance, InstanceQuery, InstanceRef, InstanceState, Provider, ProviderKind, Result,
-    SkippedCloud, join_with_or,
+    Error, ErrorKind, Gap, Instance, InstanceQuery, InstanceRef, InstanceState, Result, SkippedCloud, join_with_or,
 };
 
 /// The result of resolving a selection.
@@ -21,16 +15,16 @@ pub struct ResolvedInstances {
     /// The selected instances, each once: those of the queries in their order. A pattern, selector or filter selects those
     /// that are alive.
     pub instances: Vec<Instance>,
-    /// All terminating instances that are selected, also those in `instances`.
+    /// All terminating instances that are selected, each once, also those in `instances`.
     terminating: Vec<Instance>,
     /// The queries that match one of them.
     terminating_queries: Vec<InstanceQuery>,
-    /// All terminated instances that match a query, and are still listed.
-    terminated: Vec<Instance>,
+    /// The terminated instances that are still listed, each with a query that it matches.
+    terminated: Vec<(InstanceQuery, InstanceRef)>,
     /// The queries without an instance.
     pub missing: Vec<InstanceQuery>,
-    /// The queries that may have another match, each with a location that did not answer.
-    uncertain: Vec<(InstanceQuery, Gap)>,
+    /// The queries that may have another match.
+    uncertain: Vec<UncertainQuery>,
     /// The locations that did not answer, of those that were asked for names and ids only.
     pub gaps: Vec<Gap>,
     /// The locations that did not answer, and may have more instances that match a pattern, a selector or a filter.
@@ -41,6 +35,15 @@ pub struct ResolvedInstances {
     outcome: MatchOutcome,
     has_queries: bool,
     only_managed: bool,
+}
+
+/// A query that may have another match in a location that did not answer.
+#[derive(Debug)]
+struct UncertainQuery {
+    query: InstanceQuery,
+    gap: Gap,
+    /// Whether an instance was found by its name. An id means one instance.
+    found_by_name: bool,
 }
 
 impl ResolvedInstances {
@@ -61,7 +64,7 @@ impl ResolvedInstances {
         let terminating = std::mem::take(&mut self.terminating);
         let (uncertain, terminating_queries) = (&self.uncertain, &self.terminating_queries);
         self.missing.retain(|query| {
-            let is_uncertain = uncertain.iter().any(|(other, _)| other == query);
+            let is_uncertain = uncertain.iter().any(|other| other.query == *query);
             is_uncertain || !terminating_queries.contains(query)
         });
         let known: HashSet<InstanceRef> = self.instances.iter().map(|known| known.reference.clone()).collect();
@@ -69,16 +72,6 @@ impl ResolvedInstances {
             .into_iter()
             .filter(|instance| !known.contains(&instance.reference));
         self.instances.extend(new);
-    }
-
-    /// Adds the instances of a listing that are terminating or terminated. Whether one is terminating.
-    fn add_gone(&mut self, listed: &[&Instance]) -> bool {
-        let terminating = filter_by_state(listed, |state| state == InstanceState::Terminating);
-        let is_any_terminating = !terminating.is_empty();
-        self.terminating.extend(terminating);
-        self.terminated
-            .extend(filter_by_state(listed, |state| state == InstanceState::Terminated));
-        is_any_terminating
     }
 
     /// Says what was looked for if there are no queries, and selectors and filters select no instance.
@@ -110,12 +103,7 @@ impl ResolvedInstances {
     /// # Errors
     /// `Refused`, with the name and the location.
     pub fn check_names_unambiguous(&self) -> Result<()> {
-        let is_resolved_by_name = |query: &InstanceQuery| {
-            let mut instances = self.instances.iter();
-            !query.is_glob() && instances.any(|instance| query.matches(instance) && !query.is_id_of(instance))
-        };
-        let uncertain = self.uncertain.iter().find(|(query, _)| is_resolved_by_name(query));
-        let Some((query, gap)) = uncertain else {
+        let Some(UncertainQuery { query, gap, .. }) = self.uncertain.iter().find(|query| query.found_by_name) else {
             return Ok(());
         };
         let message = format!(
@@ -172,10 +160,10 @@ impl ResolvedInstances {
         let (mut absent, mut absent_globs, mut uncertain) = (Vec::new(), Vec::new(), Vec::new());
         let mut first_gap = None;
         for query in &self.missing {
-            match self.uncertain.iter().find(|(other, _)| other == query) {
-                Some((_, gap)) => {
+            match self.uncertain.iter().find(|other| other.query == *query) {
+                Some(other) => {
                     uncertain.push(query);
-                    first_gap.get_or_insert(gap);
+                    first_gap.get_or_insert(&other.gap);
                 }
                 None if query.is_glob() && self.only_managed => absent_globs.push(query),
                 None => absent.push(query),
@@ -184,12 +172,16 @@ impl ResolvedInstances {
         let mut sentences = Vec::new();
         if !absent.is_empty() {
             sentences.push(format!("no VM is called {}", join_with_or(&absent)));
-            let was_meant = |instance: &&Instance| absent.iter().any(|query| query.matches(instance));
-            let terminated: Vec<_> = self.terminated.iter().filter(was_meant).collect();
-            match terminated.as_slice() {
-                [] => {}
-                [one] => sentences.push(format!("{} matches, but is terminated", one.reference)),
-                several => sentences.push(format!("{} VMs match, but are terminated", several.len())),
+            let terminated: BTreeSet<_> = self
+                .terminated
+                .iter()
+                .filter(|(query, _)| absent.contains(&query))
+                .map(|(_, reference)| reference)
+                .collect();
+            match (terminated.len(), terminated.first()) {
+                (1, Some(only)) => sentences.push(format!("{only} matches, but is terminated")),
+                (0, _) => {}
+                (several, _) => sentences.push(format!("{several} VMs match, but are terminated")),
             }
         }
         if !absent_globs.is_empty() {
@@ -213,26 +205,20 @@ impl ResolvedInstances {
 }
 
 /// Finds the instances of a selection. A name means an instance that is alive; an id also one that is gone but still listed;
-/// a pattern, a selector or a filter all instances that are alive. The arguments are those of [`list_selected`].
+/// a pattern, a selector or a filter all instances that are alive.
 ///
 /// # Errors
-/// `Ambiguous` if a name matches two instances; the message has both references. `InvalidSpec` if a region or zone is unknown,
-/// no instance can match all selectors, or a selector can be read in two ways. If no location answered: the error of the
-/// first.
-pub async fn resolve(
-    selection: &Selection,
-    providers: &[Arc<dyn Provider>],
-    connect: &(dyn Fn(ProviderKind) -> Arc<dyn Provider> + Sync),
-    regions: &RegionSelection,
-    now: Timestamp,
-    catalog: Option<&Catalog>,
-) -> Result<ResolvedInstances> {
-    let listings = list_selected(selection, providers, connect, regions, now, catalog).await?;
+/// `Ambiguous` if a name matches two instances; the message has both references. Those of [`SelectionQuery::list`]. If no
+/// location answered: the error of the first.
+pub async fn resolve(query: &SelectionQuery<'_>) -> Result<ResolvedInstances> {
+    let selection = query.selection;
+    let mut listings = query.list(&mut |_| ()).await?;
     if let Some(error) = find_error_if_nothing_answered(&listings) {
         return Err(error);
     }
     let mut resolved = ResolvedInstances {
         only_managed: selection.only_managed,
+        has_queries: !selection.queries.is_empty(),
         ..ResolvedInstances::default()
     };
     for listing in &listings {
@@ -244,39 +230,51 @@ pub async fn resolve(
         }
         resolved.skipped.extend(inventory.skipped.iter().cloned());
     }
-    if selection.queries.is_empty() {
-        for listing in listings {
-            let selected = sort_by_reference(&listing.inventory.instances);
-            resolved.instances = filter_by_state(&selected, |state| !state.is_gone());
-            resolved.add_gone(&selected);
-            resolved.outcome = listing.outcome;
-        }
+    if selection.queries.is_empty()
+        && let Some(listing) = listings.pop()
+    {
+        let selected = sort_and_deduplicate(&listing.inventory.instances);
+        resolved.instances = filter_by_state(&selected, |state| !state.is_gone());
+        resolved.terminating = filter_by_state(&selected, |state| state == InstanceState::Terminating);
+        resolved.outcome = listing.outcome;
         return Ok(resolved);
     }
-    resolved.has_queries = true;
-    let mut added_references = HashSet::new();
+    let (mut added, mut added_terminating) = (HashSet::new(), HashSet::new());
     for query in &selection.queries {
         let Some(listing) = listings.iter().find(|listing| listing.queries.contains(query)) else {
             continue;
         };
-        let mut matching = sort_by_reference(&listing.inventory.instances);
+        let mut matching = sort_and_deduplicate(&listing.inventory.instances);
         matching.retain(|instance| selection.query_selects(query, instance));
-        if let Some(gap) = listing.inventory.gaps.first() {
-            resolved.uncertain.push((query.clone(), gap.clone()));
-        }
-        if resolved.add_gone(&matching) {
-            resolved.terminating_queries.push(query.clone());
+        for &instance in &matching {
+            match instance.state {
+                InstanceState::Terminated => resolved.terminated.push((query.clone(), instance.reference.clone())),
+                InstanceState::Terminating => {
+                    resolved.terminating_queries.push(query.clone());
+                    if added_terminating.insert(instance.reference.clone()) {
+                        resolved.terminating.push(instance.clone());
+                    }
+                }
+                _ => {}
+            }
         }
         let instances = if query.is_glob() {
             filter_by_state(&matching, |state| !state.is_gone())
         } else {
             Vec::from_iter(find_best_match(query, &matching)?.cloned())
         };
+        if let Some(gap) = listing.inventory.gaps.first() {
+            resolved.uncertain.push(UncertainQuery {
+                query: query.clone(),
+                gap: gap.clone(),
+                found_by_name: !query.is_glob() && instances.iter().any(|instance| !query.is_id_of(instance)),
+            });
+        }
         if instances.is_empty() {
             resolved.missing.push(query.clone());
         }
         for instance in instances {
-            if added_references.insert(instance.reference.clone()) {
+            if added.insert(instance.reference.clone()) {
                 resolved.instances.push(instance);
             }
         }
@@ -299,7 +297,7 @@ fn filter_by_state(instances: &[&Instance], is_wanted: impl Fn(InstanceState) ->
 }
 
 /// Sorts instances, and leaves out those that are listed twice.
-fn sort_by_reference(instances: &[Instance]) -> Vec<&Instance> {
+fn sort_and_deduplicate(instances: &[Instance]) -> Vec<&Instance> {
     let mut instances: Vec<_> = instances.iter().collect();
     instances.sort_by(|one, other| one.reference.cmp(&other.reference));
     instances.dedup_by(|one, other| one.reference == other.reference);

@@ -12,6 +12,9 @@ use crate::cloud::{
     join_with_and, join_with_or,
 };
 
+/// The field that not every cloud lists.
+const PROTECTED: &str = "protected";
+
 /// Which instances a command is about. An instance is selected if it matches a query, or there is no query, and matches all
 /// selectors and filters.
 #[derive(Clone, Debug, Default)]
@@ -112,8 +115,10 @@ pub struct SelectionMatcher<'a> {
     selectors_matched_together: bool,
     /// Whether only another reading of a selector matches an instance.
     is_ambiguous: bool,
-    /// A cloud that does not list which instances are protected, if a filter needs it.
-    without_protection: Option<ProviderKind>,
+    /// Whether a filter compares the protection.
+    compares_protection: bool,
+    /// A cloud that does not list which of its instances are protected, although a filter compares it.
+    cloud_without_protection: Option<ProviderKind>,
 }
 
 impl<'a> SelectionMatcher<'a> {
@@ -130,7 +135,8 @@ impl<'a> SelectionMatcher<'a> {
             selector_counts: vec![0; selection.selectors.len()],
             selectors_matched_together: false,
             is_ambiguous: false,
-            without_protection: None,
+            compares_protection: selection.filters.iter().any(|filter| filter.uses_field(PROTECTED)),
+            cloud_without_protection: None,
         })
     }
 
@@ -140,19 +146,14 @@ impl<'a> SelectionMatcher<'a> {
             return false;
         }
         let matches_selectors = self.matches_selectors(instance);
-        let needs_protection = self
-            .selection
-            .filters
-            .iter()
-            .any(|filter| filter.uses_field("protected"));
-        if needs_protection && instance.protected.is_none() && !instance.state.is_gone() {
-            self.without_protection = Some(instance.provider);
+        if matches_selectors && self.lacks_protection(instance) {
+            self.cloud_without_protection = Some(instance.provider);
         }
         let mut filters = self.selection.filters.iter();
         if !filters.all(|filter| filter.matches(instance, self.now)) {
             return false;
         }
-        // A terminated instance explains nothing: its cloud soon lists it no more.
+        // A cloud soon stops listing a terminated instance, so it must not decide this.
         if !matches_selectors && instance.state != InstanceState::Terminated {
             let mut selectors = self.selection.selectors.iter();
             if selectors.all(|selector| selector.matches(instance) || selector.matches_other_reading(instance)) {
@@ -160,6 +161,17 @@ impl<'a> SelectionMatcher<'a> {
             }
         }
         matches_selectors
+    }
+
+    /// Whether only the protection decides if the filters match, and the cloud does not list it.
+    fn lacks_protection(&self, instance: &Instance) -> bool {
+        let filters = &self.selection.filters;
+        self.compares_protection
+            && instance.protected.is_none()
+            && !instance.state.is_gone()
+            && filters
+                .iter()
+                .all(|filter| filter.matches_apart_from(PROTECTED, instance, self.now))
     }
 
     fn matches_queries(&mut self, instance: &Instance) -> bool {
@@ -203,8 +215,8 @@ impl<'a> SelectionMatcher<'a> {
     /// # Errors
     /// `InvalidSpec`, with both readings or the field.
     pub fn check_certain(&self) -> Result<()> {
-        if let Some(provider) = self.without_protection {
-            let message = format!("{provider} does not list which VMs are protected, so no filter can compare it");
+        if let Some(provider) = self.cloud_without_protection {
+            let message = format!("{provider} does not list which VMs are protected, so --filter cannot compare it");
             return Err(Error::invalid(message).with_hint("see it with `cloudctl describe NAME`"));
         }
         if !self.is_ambiguous {
@@ -242,6 +254,21 @@ pub struct MatchOutcome {
 }
 
 impl MatchOutcome {
+    /// Adds what was looked for in another listing for the same selectors and filters.
+    pub fn merge(&mut self, other: Self) {
+        self.queries.extend(other.queries);
+        self.conditions = other.conditions;
+        self.only_managed = other.only_managed;
+        self.selectors_matched_together |= other.selectors_matched_together;
+        if self.selectors.is_empty() {
+            self.selectors = other.selectors;
+            return;
+        }
+        for ((_, count), (_, more)) in self.selectors.iter_mut().zip(other.selectors) {
+            *count += more;
+        }
+    }
+
     /// Says that no instance is selected: `no VM has both team=blue and role=worker: 3 have team=blue, 4 have role=worker`.
     pub fn describe_empty(&self) -> String {
         let made_by_cloudctl = match self.only_managed {
@@ -292,8 +319,8 @@ impl MatchOutcome {
             return Ok(());
         }
         let message = format!("{}; nothing was changed", self.describe_empty());
-        let hint = "to change the VMs of each selector, run the command once for each -l; if no match is fine, write one \
-                    selector: -l 'a=1,b=2'";
+        let hint = "to change the VMs of each selector, run the command once for each -l; if it is fine that none matches, \
+                    join them: -l 'a=1,b=2'";
         Err(Error::new(ErrorKind::Refused, message).with_hint(hint))
     }
 }

@@ -19,12 +19,12 @@ fn label_mistake_is_named_and_changes_nothing() {
         ),
         (
             "label old- web-1",
-            "\"web-1\" comes after a change",
+            "\"web-1\" comes after a label change",
             "name the VMs first",
         ),
         (
             "label web-1 note=a b",
-            "\"b\" comes after a change",
+            "\"b\" comes after a label change",
             "put a value with spaces in quotes",
         ),
         (
@@ -131,7 +131,7 @@ fn create_with_other_ttl_or_protection_names_the_command() {
         let hint = run.json()["errors"][0]["hint"].as_str().unwrap_or_default().to_owned();
         hint.replace(reference, "REF")
     };
-    let extend = "extend it: cloudctl extend REF --ttl 3h, and pass to create the TTL that it was created with";
+    let extend = "to extend it: cloudctl extend REF --ttl 3h; then run create with the TTL it was created with";
     let label = "change its labels: cloudctl label REF team=blue";
     let protect = "protect it: cloudctl protect REF";
     assert_eq!(hint("--ttl 3h -l team=red"), extend);

@@ -148,7 +148,7 @@ fn full_disk_is_an_error_and_the_vm_exists() {
             full(),
             &["terminate", &name, "-p", "mock", "-y", "-o", format],
         );
-        terminated.expect(1).expect_in_stderr("the command was carried out");
+        terminated.expect(1).expect_in_stderr("the command has ended");
         let run = run_into(&sandbox, full(), &["list", "-p", "mock", "-o", format]).expect(1);
         assert!(
             run.stderr.contains("cannot write the results"),

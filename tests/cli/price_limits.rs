@@ -1,4 +1,4 @@
-//! Price limits: they hold for VMs that exist already, for all VMs of a file together, and where a price is unknown.
+//! Price limits: they hold for VMs that exist already, for all VMs of a file together, and where a price is not known.
 
 use crate::names;
 use crate::support::sandbox::{Run, Sandbox};
@@ -66,7 +66,7 @@ fn machine_charged_in_other_ways_has_no_price() {
             &[&["w", "--type", "large", "--image", "windows-2022"], limit].concat(),
         )
         .expect(6);
-        refused.expect_in_stderr("is unknown");
+        refused.expect_in_stderr("is not known");
     }
     assert_eq!(names(&sandbox), [""; 0]);
 }

@@ -96,7 +96,7 @@ fn references_with_conditions_are_refused() {
         for selection in ["web-1 -l env=ci", "web-1 --filter state=running", "'web-*' -l env=ci"] {
             let refused = run(&sandbox, &format!("{verb} {selection}")).expect(2);
             refused.expect_in_stderr(match verb {
-                "wait" => "VMs are named, and selected by -l or --filter too",
+                "wait" => "VMs are both named and selected with -l or --filter",
                 _ => "cannot be used with",
             });
         }
@@ -398,4 +398,34 @@ fn excluding_selectors_of_other_tools_are_refused() {
     }
     let listed = run(&sandbox, "list --filter name==db-1 -o json");
     assert_eq!(printed_names(&listed), ["db-1"]);
+}
+
+/// A VM is shown and counted once, however many patterns mean it.
+#[test]
+fn terminating_vm_of_two_patterns_counts_once() {
+    let mut sandbox = Sandbox::new();
+    sandbox.start_mock_vms_at_once();
+    sandbox.run("create web-1 -p mock").expect(0);
+    sandbox.run("terminate web-1 -p mock -y").expect(0);
+    let described = sandbox.run("describe 'web-*' 'web-1*' -p mock -o json").expect(0);
+    assert_eq!(printed_names(&described), ["web-1"]);
+}
+
+#[test]
+fn region_that_does_not_answer_is_named_once_for_two_scopes() {
+    let mut sandbox = Sandbox::new();
+    sandbox.start_mock_vms_at_once();
+    sandbox.run("create x1 -p mock -r us-east-1").expect(0);
+    sandbox.set("CLOUDCTL_MOCK", "unreachable=eu-west-1");
+    let listed = sandbox.run("list x1 mock/eu-west-1/x2 -p mock -o json").expect(7);
+    assert_eq!(printed_names(&listed), ["x1"]);
+    assert_eq!(
+        listed.stderr.matches("warning: mock/eu-west-1").count(),
+        1,
+        "{}",
+        listed.stderr
+    );
+    let priced = sandbox.run("price 'x*' -p mock -o json").expect(7);
+    assert_eq!(printed_names(&priced), ["x1"]);
+    sandbox.run("console 'x*' -p mock").expect(7);
 }

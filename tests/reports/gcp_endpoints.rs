@@ -110,7 +110,7 @@ fn proxies_are_gone_through_and_past() {
         let proxy = StandIn::start(407, &json!({}));
         sandbox.set(variable, &proxy.url());
         let run = list(&sandbox).expect(2);
-        run.expect_in_stderr("the proxy asks for a user and a password");
+        run.expect_in_stderr("the proxy requires a user name and password");
         assert!(emulator.calls().is_empty() && !proxy.calls().is_empty());
         for past in [
             "127.0.0.1",

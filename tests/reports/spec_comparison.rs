@@ -92,7 +92,7 @@ fn size_that_the_machine_has_is_adopted() {
             *kind,
             &["--cpus", "2", "--memory", "4"],
             &["--cpus", "2"],
-            "and is now left to the default",
+            "and the default is requested now",
         );
     }
 }
@@ -253,7 +253,7 @@ fn default_value_that_cannot_be_read_is_reported() {
         create(&backend, &[]).expect(0);
         create(&backend, &["--disk-type", "pd-ssd"]).expect(6)
     };
-    let told = "disk-type was left to the default, and pd-ssd is asked for now";
+    let told = "disk-type was the default at creation, and pd-ssd is requested now";
     run.expect_in_stderr(told);
 }
 
@@ -349,7 +349,7 @@ fn arm_machine_is_not_taken_for_the_default() {
     // It is the default of an Arm image, and no Arm image is asked for.
     let told = "type is t4g.small, not t3.small";
     is_refused(kind, &["--type", "t4g.small"], &[], told);
-    let told = "arch is arm64, and is now left to the default";
+    let told = "arch is arm64, and the default is requested now";
     is_refused(kind, &["--arch", "arm64"], &[], told);
 }
 

@@ -83,11 +83,7 @@ fn self_signed_certificate_is_told_in_words() {
     let run = list_aws(&sandbox).expect(2);
     says(
         &run,
-        &[
-            "self-signed CA certificate",
-            "CA:FALSE",
-            "own.pem, which AWS_CA_BUNDLE names",
-        ],
+        &["self-signed CA certificate", "CA:FALSE", "own.pem (from AWS_CA_BUNDLE)"],
     );
     let (_, mut sandbox) = cloud();
     sandbox.set(

@@ -103,7 +103,7 @@ fn index_by_name(requests: &[VmRequest]) -> RequestsByName<'_> {
     let mut by_name = HashMap::new();
     for request in requests {
         for name in request.create.spec.instance_names().unwrap_or_default() {
-            by_name.insert(name.to_string(), request);
+            by_name.entry(name.to_string()).or_insert(request);
         }
     }
     by_name

@@ -1,7 +1,7 @@
 //! Decides whether an existing instance is what a create requests, and says in which fields it differs.
 
 use super::fallback::Fallback;
-use super::offers::{CreateRequest, format_usd};
+use super::offers::CreateRequest;
 use super::placement_search::PlacementRules;
 use crate::catalog::{Catalog, DEFAULT_IMAGE, image_alias};
 use crate::cloud::{
@@ -63,72 +63,14 @@ fn format_hints(differences: &[Difference]) -> Option<String> {
     Some(hints?.join("; "))
 }
 
-/// Refuses an existing instance that costs more than the maximum price, or lives longer than the budget lasts. Without a
-/// known price there is no refusal.
-///
-/// # Errors
-/// `AlreadyExists` if it is beyond a limit.
-pub(super) fn check_limits(
-    instance: &Instance,
-    request: &CreateRequest,
-    name: &InstanceName,
-    catalog: &Catalog,
-) -> Result<()> {
-    let Some(reason) = find_exceeded_limit(instance, request, catalog) else {
-        return Ok(());
-    };
-    let reference = &instance.reference;
-    Err(exists_error(
-        reference,
-        format!("{name} exists as {reference}, and {reason}"),
-        format!("raise the limit, use another name, or terminate it first: cloudctl terminate {reference}"),
-    ))
-}
-
-fn exists_error(reference: &InstanceRef, message: String, hint: String) -> Error {
+pub(super) fn exists_error(reference: &InstanceRef, message: String, hint: String) -> Error {
     Error::new(ErrorKind::AlreadyExists, message)
         .with_hint(hint)
         .naming(reference)
         .with_leftover(reference)
 }
 
-fn find_exceeded_limit(instance: &Instance, request: &CreateRequest, catalog: &Catalog) -> Option<String> {
-    let price = find_price(instance, catalog);
-    if let Some(price) = price
-        && let Some(max_price) = request.max_price
-        && price > max_price
-    {
-        let (price, max_price) = (format_usd(price), format_usd(max_price));
-        return Some(format!(
-            "costs {price} USD an hour, more than the maximum of {max_price} USD"
-        ));
-    }
-    let budget = request.budget?;
-    let Some(ttl) = instance.ttl else {
-        return Some("has no TTL, so its cost has no limit".to_owned());
-    };
-    let price = price?;
-    let cost = price * ttl.as_secs_f64() / 3_600.0;
-    // The TTL that a budget buys is rounded to a minute.
-    if cost <= budget + price / 60.0 {
-        return None;
-    }
-    let (cost, ttl, budget) = (format_usd(cost), format_duration(ttl), format_usd(budget));
-    Some(format!(
-        "would cost {cost} USD over its TTL of {ttl}, more than the budget of {budget} USD"
-    ))
-}
-
-fn find_price(instance: &Instance, catalog: &Catalog) -> Option<f64> {
-    if instance.price_usd_per_hour.is_some() {
-        return instance.price_usd_per_hour;
-    }
-    let machine = look_up_machine_type(instance, catalog)?;
-    let price = catalog.price(instance.provider, &instance.region, &machine, instance.spot)?;
-    Some(price.usd_per_hour)
-}
-
-fn look_up_machine_type(instance: &Instance, catalog: &Catalog) -> Option<MachineType> {
+pub(super) fn look_up_machine_type(instance: &Instance, catalog: &Catalog) -> Option<MachineType> {
     catalog.machine_type(instance.provider, instance.machine_type.as_deref()?)
 }
 
@@ -387,14 +329,14 @@ impl Comparison<'_> {
             "protect" => Some(format!("remove its protection: cloudctl unprotect {reference}")),
             "ttl" => match (self.spec.ttl, self.existing.ttl) {
                 (Some(requested), Some(ttl)) if requested > ttl => Some(format!(
-                    "extend it: cloudctl extend {reference} --ttl {}, and pass to create the TTL that it was created with",
+                    "to extend it: cloudctl extend {reference} --ttl {}; then run create with the TTL it was created with",
                     format_duration(requested)
                 )),
                 (_, Some(_)) => Some(format!(
                     "pass the TTL that it was created with; cloudctl extend {reference} gives it more time"
                 )),
                 (Some(requested), None) => Some(format!(
-                    "give it one: cloudctl extend {reference} --ttl {}, and pass none to create",
+                    "to give it one: cloudctl extend {reference} --ttl {}; then run create without a TTL",
                     format_duration(requested)
                 )),
                 (None, None) => None,

@@ -1,9 +1,10 @@
 //! Finds out which of the requested names exist already, before anything is created.
 
-use super::compare_existing::{check_limits, check_same_spec};
+use super::compare_existing::check_same_spec;
 use super::instances_by_name::{NameIndex, SearchScope, find_by_name_with_unmanaged};
 use super::offers::CreateRequest;
 use super::placement_search::PlacementRules;
+use super::price_limits::check_limits;
 use crate::cloud::{Error, ErrorKind, Instance, InstanceName, Result};
 
 /// What was found under the requested names, and where.

@@ -9,6 +9,7 @@ mod launch;
 pub(super) mod offers;
 pub(super) mod placement_search;
 pub(super) mod preview;
+mod price_limits;
 mod terminate_duplicates;
 
 use std::sync::Arc;

@@ -129,7 +129,7 @@ impl Offer {
         let Some(price) = self.usd_per_hour else {
             let cause = self.format_price_error();
             let message =
-                format!("the price of {name} in {location} is unknown, so the budget cannot be enforced{cause}");
+                format!("the price of {name} in {location} is not known, so the budget cannot be enforced{cause}");
             return Err(
                 Error::new(ErrorKind::Refused, message).with_hint("use --ttl, or a machine type with a known price")
             );
@@ -454,7 +454,7 @@ impl<'a> OfferSearch<'a> {
             && !self.has_warned.swap(true, Ordering::Relaxed)
         {
             let (kind, region) = (self.provider.kind(), &self.location.region);
-            tracing::warn!("spot prices in {kind}/{region} are unknown and were not compared: {error}");
+            tracing::warn!("spot prices of {kind}/{region} are not known and were not compared: {error}");
         }
         Ok(price?.or_else(|| self.catalog_price(machine, spot)))
     }
@@ -539,7 +539,7 @@ fn keep_within_max_price(offers: Vec<Offer>, max_price: f64) -> Result<Vec<Offer
         )
     } else if let Some(best) = others.first() {
         format!(
-            "the price of {} in {} is unknown, so it may be above {max_price} USD an hour{}",
+            "the price of {} in {} is not known, so it may be above {max_price} USD an hour{}",
             best.machine_name().unwrap_or_default(),
             best.error_location(),
             best.format_price_error()

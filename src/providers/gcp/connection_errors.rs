@@ -95,7 +95,7 @@ fn describe_proxy_refusal(request_error: &reqwest::Error, proxy: &str, server: &
     if asks_for_proxy_password(request_error) {
         return Some(Cause {
             text: format!(
-                "the proxy {proxy} asks for a user and a password for {server}, or does not take those it got"
+                "the proxy {proxy} requires a user name and password for {server}, or rejected the ones it was given"
             ),
             hint: Some("set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT, or add the host to NO_PROXY".to_owned()),
             permanent: true,

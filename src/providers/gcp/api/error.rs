@@ -125,7 +125,7 @@ fn describe_failure(error: &SdkError, kind: ErrorKind) -> String {
     }
     let connection_error = || find_cause(error).map(|cause| cause.text);
     match error.http_status_code() {
-        Some(407) => "the proxy asks for a user and a password".to_owned(),
+        Some(407) => "the proxy requires a user name and password".to_owned(),
         Some(status) if status >= 300 => format!("the answer was HTTP status {status}"),
         _ if error.is_timeout() => connection_error().unwrap_or_else(|| "there was no answer in time".to_owned()),
         _ if error.is_deserialization() => {
