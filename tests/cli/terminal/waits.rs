@@ -31,11 +31,7 @@ fn start_wait_ended_by_ctrl_c_says_the_change_was_accepted() {
     }];
     let run = written_in_steps(&sandbox, 100, &["start", "web-1", "-p", "mock", "--wait"], &steps);
     assert_eq!(run.code, 8, "{}", run.stdout);
-    for text in [
-        "the cloud has accepted the start",
-        "is pending, not running",
-        "web-1",
-    ] {
+    for text in ["the cloud has accepted the start", "is pending, not running", "web-1"] {
         assert!(run.stdout.contains(text), "{text}: {}", run.stdout);
     }
 }
