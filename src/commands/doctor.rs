@@ -32,7 +32,7 @@ pub async fn run(_: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
                     check_cloud(cloud.kind, context, &mut report).await;
                     continue;
                 }
-                let detail = "none found; this cloud was not checked";
+                let detail = "none found; this cloud is not asked";
                 let record = check_record(cloud.kind, "credentials", "none", detail);
                 report.items.push(record);
             }
