@@ -101,6 +101,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, host: Host) -> ExitSta
         Ok(cli) => cli,
         Err(error) => return report_usage_error(&error, &arguments, &mut printer),
     };
+    if let Err(error) = cli::refuse_bare_up(&cli, &arguments) {
+        return report_error(error, &mut printer);
+    }
     // Help must work even if the configuration file is invalid.
     if let Some(result) = execute_without_settings(&cli.command, &drivers, &mut printer) {
         return result.unwrap_or_else(|error| report_any_error(error, &mut printer));

@@ -160,6 +160,16 @@ impl Catalog {
         let offline = self.offline(provider);
         offline.is_some_and(|offline| offline.can_attach(machine, gpu))
     }
+
+    /// Attaches the required GPUs to a machine type that has none and allows it.
+    pub fn attach_gpu(&self, provider: ProviderKind, machine: &mut MachineType, required: Option<&Gpu>) {
+        if let Some(gpu) = required
+            && machine.gpu.is_none()
+            && self.can_attach(provider, machine, gpu)
+        {
+            machine.gpu = Some(gpu.clone());
+        }
+    }
 }
 
 #[cfg(test)]

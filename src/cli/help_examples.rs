@@ -16,7 +16,7 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         "",
         &[
             example(
-                "Make a VM that ends itself after two hours",
+                "Make a VM that is terminated after two hours",
                 "cloudctl create web-1 -p aws -r us-east-1 --ttl 2h",
             ),
             example("See the VMs of all clouds and regions", "cloudctl list"),
@@ -27,7 +27,7 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         "create",
         &[
             example(
-                "A VM with 4 CPUs and 16 GiB that ends itself after two hours",
+                "A VM with 4 CPUs and 16 GiB that is terminated after two hours",
                 "cloudctl create web-1 -p aws -r us-east-1 --cpus 4 --memory 16 --ttl 2h",
             ),
             example(
@@ -48,7 +48,10 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
                 "One team's VMs that have run for over a day",
                 "cloudctl list -l team=blue --filter 'state=running,age>1d'",
             ),
-            example("What the VMs of each team cost", "cloudctl list --cost team"),
+            example(
+                "Count them, with jq",
+                "cloudctl list -l team=blue -o json | jq '.items | length'",
+            ),
         ],
     ),
     (
@@ -100,7 +103,10 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         "extend",
         &[
             example("Let a VM live four hours from now", "cloudctl extend web-1 --ttl 4h"),
-            example("Give two VMs another week", "cloudctl extend web-1 web-2 --ttl 7d"),
+            example(
+                "Give two VMs one more hour than now planned",
+                "cloudctl extend web-1 web-2 --ttl +1h",
+            ),
         ],
     ),
     (
@@ -192,6 +198,7 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
                 "The cheapest region of Europe for a GPU",
                 "cloudctl price --gpu l4 -r europe",
             ),
+            example("What a VM costs, also until its TTL is over", "cloudctl price web-1"),
         ],
     ),
     (
@@ -326,7 +333,7 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         "help",
         &[
             example("All about one command", "cloudctl help create"),
-            example("What each exit code means", "cloudctl help exit-codes"),
+            example("The topics", "cloudctl help topics"),
             example("How to describe VMs in a file", "cloudctl help spec-file"),
         ],
     ),
@@ -345,13 +352,16 @@ pub(super) const COMMAND_ROWS: &[(&[&str], &str)] = &[
         &["extend", "label"],
         "Give VMs more time to live; set and remove labels",
     ),
-    (&["protect", "unprotect"], "Refuse or allow that VMs are terminated"),
+    (
+        &["protect", "unprotect"],
+        "Protect VMs from termination, or allow it again",
+    ),
     (
         &["wait", "console"],
         "Wait for a state; read what a VM wrote as it started",
     ),
     (&["image", "region", "type"], "List images, regions and machine types"),
-    (&["price", "catalog"], "Compare prices; update what is known of them"),
+    (&["price", "catalog"], "Compare prices; fetch newer ones"),
     (&["doctor", "whoami"], "Check credentials; show whose they are"),
     (&["context"], "Show and choose contexts of the configuration file"),
     (
@@ -370,7 +380,7 @@ Usage: cloudctl <COMMAND> [OPTIONS]
 What people do first:
   cloudctl doctor              Check the credentials and regions of your clouds
   cloudctl create web-1 -p aws -r us-east-1 --ttl 2h
-                               Make a VM that ends itself after two hours
+                               Make a VM that is terminated after two hours
   cloudctl list                See the VMs of all clouds and regions
   cloudctl describe web-1      See all about one: its state, address and price
   cloudctl terminate web-1     Remove it for good

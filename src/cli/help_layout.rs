@@ -198,7 +198,7 @@ fn format_footer(command: &Command, path: &str) -> String {
         .filter_map(|arg| Some(format!("--{}", arg.get_long()?)))
         .collect();
     let command_name = format!("cloudctl {path}");
-    let see_all = format!("All of it: {} --help", command_name.trim_end());
+    let see_all = format!("Full help: {} --help", command_name.trim_end());
     match hidden.is_empty() {
         true => see_all,
         false => format!("More: {}\n{see_all}", hidden.join(", ")),
@@ -239,6 +239,6 @@ fn format_command_rows(command: &Command) -> String {
         text.push_str(&format!("  {names:<width$}  {about}\n"));
     }
     text.push_str("\nFlags of every command: -p, -r, -z (where), -o, -q (output), --context, -v, -h\n");
-    text.push_str("One command: cloudctl create -h      All of it: cloudctl --help");
+    text.push_str("One command: cloudctl create -h      Full help: cloudctl --help");
     text
 }

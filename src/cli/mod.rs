@@ -1,8 +1,10 @@
 //! The command line: global flags and the list of commands. What each command does is in `commands`.
 
 mod error_context;
+mod find_command;
 mod help_examples;
 mod help_layout;
+mod other_word_tables;
 mod other_words;
 mod usage_errors;
 
@@ -14,6 +16,7 @@ pub use help_examples::FIRST_STEPS;
 pub use help_layout::{HelpForm, command_line};
 pub use usage_errors::{find_output_format, usage_error};
 
+use crate::cloud::Error;
 use crate::commands::{
     catalog, change_instances, completion, console, context, create, describe, doctor, extend, help, image, label,
     list, machine_type, man, price, region, schema, terminate, wait, whoami,
@@ -46,8 +49,38 @@ pub struct Cli {
 /// Those of clap, which are also requests for help.
 pub fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
     let mut command = command_line(HelpForm::find(arguments));
-    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    let mut matches = command.try_get_matches_from_mut(put_help_last(arguments, &command))?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// Understands `cloudctl --help create` and `cloudctl create help` as `cloudctl create --help`.
+fn put_help_last(arguments: &[OsString], command: &clap::Command) -> Vec<OsString> {
+    let is_command = |word: &OsString| command.find_subcommand(word).is_some();
+    let mut words = arguments.to_vec();
+    match arguments {
+        [_, help, verb, ..] if (help == "--help" || help == "-h") && is_command(verb) => words[1..].rotate_left(1),
+        // `man help` and `help help` are about the command `help`.
+        [_, verb, help] if help == "help" && is_command(verb) && verb != "man" && verb != "help" => {
+            words[2] = "--help".into();
+        }
+        _ => {}
+    }
+    words
+}
+
+/// Refuses `up` without a name. Other tools start all VMs of a file by it, and here it would make one of any name.
+///
+/// # Errors
+/// `InvalidSpec` for such a command line.
+pub fn refuse_bare_up(cli: &Cli, arguments: &[OsString]) -> crate::cloud::Result<()> {
+    let is_up = |word: &OsString| word == "up";
+    match &cli.command {
+        Command::Create(args) if args.names_nothing() && arguments.iter().any(is_up) => {
+            Err(Error::invalid("`cloudctl up` needs a name, or a file with -f")
+                .with_hint("name the VM: cloudctl create NAME; `cloudctl create` alone makes one up"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The commands. Clap takes the help of each from the doc comment of its arguments.
@@ -78,11 +111,11 @@ pub enum Command {
     #[command(aliases = ["rm", "delete", "destroy", "down"])]
     Terminate(terminate::Args),
     Extend(extend::Args),
-    /// Protect VMs against termination
+    /// Protect VMs from termination
     ///
-    /// A pattern, -l and --filter select only VMs that cloudctl created.
+    /// Nobody can terminate a protected VM. Its TTL is not stopped. A pattern, -l and --filter select only VMs that cloudctl created.
     Protect(change_instances::Args),
-    /// Remove the protection of VMs against termination
+    /// Allow the termination of protected VMs again
     ///
     /// A pattern, -l and --filter select only VMs that cloudctl created.
     Unprotect(change_instances::Args),

@@ -1,4 +1,4 @@
-//! Answers words of other tools that cloudctl does not take with the word that it does take.
+//! Recognizes commands and flags of other tools, and names cloudctl's own.
 
 use std::ffi::OsString;
 
@@ -6,84 +6,12 @@ use clap::Command;
 use clap::error::{ContextKind, ErrorKind};
 
 use super::error_context::strings_of;
+use super::find_command::{arguments_before, command_path, find_command, words_after};
 use super::help_layout::{HelpForm, command_line};
-use crate::cloud::{Error, did_you_mean, may_be_secret, quoted};
-
-/// Flags of other tools, and the flag with that meaning.
-const FLAGS: &[(&str, &str)] = &[
-    ("--ami", "--image"),
-    ("--async", "--wait"),
-    ("--cores", "--cpus"),
-    ("--cpu", "--cpus"),
-    ("--expires", "--ttl"),
-    ("--force", "--yes"),
-    ("--format", "--output"),
-    ("--image-id", "--image"),
-    ("--key", "--ssh-key"),
-    ("--key-name", "--ssh-key"),
-    ("--lifetime", "--ttl"),
-    ("--location", "--region"),
-    ("--mem", "--memory"),
-    ("--num", "--count"),
-    ("--number", "--count"),
-    ("--os", "--image"),
-    ("--port", "--open"),
-    ("--ports", "--open"),
-    ("--preemptible", "--spot"),
-    ("--ram", "--memory"),
-    ("--security-group", "--firewall"),
-    ("--security-groups", "--firewall"),
-    ("--selector", "--label"),
-    ("--startup-script", "--user-data"),
-    ("--vcpus", "--cpus"),
-];
-
-/// Commands of other tools, and the command that does it.
-const COMMANDS: &[(&str, &str)] = &[
-    ("add", "create"),
-    ("config", "context show"),
-    ("contexts", "context list"),
-    ("cost", "list --cost"),
-    ("costs", "list --cost"),
-    ("get", "describe"),
-    ("images", "image list"),
-    ("info", "describe"),
-    ("init", "doctor"),
-    ("inspect", "describe"),
-    ("kill", "terminate"),
-    ("launch", "create"),
-    ("login", "doctor"),
-    ("logs", "console"),
-    ("new", "create"),
-    ("prices", "price"),
-    ("regions", "region list"),
-    ("remove", "terminate"),
-    ("restart", "reboot"),
-    ("run", "create"),
-    ("show", "describe"),
-    ("sizes", "type list"),
-    ("status", "list"),
-    ("tag", "label"),
-    ("tags", "label"),
-    ("types", "type list"),
-    ("version", "--version"),
-    ("zones", "region list"),
-];
-
-/// Words for a VM that other tools put before or behind the verb.
-const VM_NOUNS: [&str; 11] = [
-    "compute",
-    "ec2",
-    "instance",
-    "instances",
-    "machine",
-    "machines",
-    "server",
-    "servers",
-    "vm",
-    "vms",
-    "node",
-];
+use super::other_word_tables::{
+    COMMAND_ANSWERS, COMMANDS, COMMANDS_ALONE, Condition, FLAG_ANSWERS, FLAGS, SECOND_WORDS, VM_NOUNS,
+};
+use crate::cloud::{Error, did_you_mean, may_be_secret, parse_duration, quote_for_shell, quoted, redact_value};
 
 /// Gives the answer to a word that cloudctl does not take, if the word is one of another tool.
 pub(super) fn answer_other_word(error: &clap::Error, arguments: &[OsString]) -> Option<Error> {
@@ -97,45 +25,52 @@ pub(super) fn answer_other_word(error: &clap::Error, arguments: &[OsString]) -> 
         }
         ErrorKind::InvalidSubcommand => {
             let word = strings_of(error, ContextKind::InvalidSubcommand).first()?;
-            answer_command(word)
+            answer_command(word, arguments)
         }
+        ErrorKind::MissingRequiredArgument => answer_missing_ttl(error, arguments),
         _ => None,
     }
 }
 
+/// Creates the error for a flag that a command does not have.
+pub(super) fn unknown_flag_error(flag: &str, arguments: &[OsString]) -> Error {
+    let path = command_path(&find_command(arguments));
+    Error::invalid(format!("`{path}` has no flag {}", redact_value(flag)))
+}
+
 fn answer_flag(flag: &str, arguments: &[OsString]) -> Option<Error> {
-    let command = find_command(arguments)?;
-    let name = command.get_name();
-    let has = |long: &str| command.get_arguments().any(|arg| arg.get_long() == Some(long));
-    let takes_names = command
-        .get_positionals()
-        .any(|arg| arg.get_id() == "references" || arg.get_id() == "reference");
-    let hint = match flag {
-        "--profile" => {
-            "set the variable AWS_PROFILE, or `profile` in a context: see `cloudctl help context-file`".to_owned()
-        }
-        "--project" => {
-            "set the variable GOOGLE_CLOUD_PROJECT, or `project` in a context: see `cloudctl help context-file`"
-                .to_owned()
-        }
-        "--name" if takes_names => format!("write the name without a flag: cloudctl {name} NAME"),
-        "--name" if has("filter") => format!("use --filter: cloudctl {name} --filter name=NAME"),
-        "--all" if has("label") => format!("name the VMs, or select them by a label: cloudctl {name} -l KEY=VALUE"),
-        "--all" if takes_names => {
-            format!("name the VMs: cloudctl {name} NAME; `cloudctl list -o name` prints all names")
-        }
-        _ => {
-            let (_, ours) = FLAGS.iter().find(|(other, _)| *other == flag)?;
-            if !has(ours.trim_start_matches("--")) {
-                return None;
-            }
-            match *ours {
-                "--wait" => "use --wait none".to_owned(),
-                _ => format!("use {ours}"),
-            }
-        }
+    let command = find_command(arguments);
+    let hint = find_flag_answer(flag, &command)?;
+    Some(unknown_flag_error(flag, arguments).with_hint(hint))
+}
+
+/// Finds what to type in place of a flag of another tool.
+fn find_flag_answer(flag: &str, command: &Command) -> Option<String> {
+    let path = command_path(command);
+    let is_met = |condition: Condition| match condition {
+        Condition::Always => true,
+        Condition::Is(name) => path.strip_prefix("cloudctl ") == Some(name),
+        Condition::HasFlag(long) => has_flag(command, long),
+        Condition::LacksFlag(long) => !has_flag(command, long),
+        Condition::TakesVms => takes_vms(command),
     };
-    Some(Error::invalid(format!("`cloudctl {name}` has no flag {flag}")).with_hint(hint))
+    let mut answers = FLAG_ANSWERS.iter();
+    if let Some(answer) = answers.find(|answer| answer.flags.contains(&flag) && is_met(answer.condition)) {
+        return Some(answer.hint.replace("{command}", &path));
+    }
+    let (_, ours) = FLAGS.iter().find(|(other, _)| *other == flag)?;
+    has_flag(command, ours.trim_start_matches("--")).then(|| format!("use {ours}"))
+}
+
+fn has_flag(command: &Command, long: &str) -> bool {
+    command.get_arguments().any(|arg| arg.get_long() == Some(long))
+}
+
+/// Whether a command takes names of VMs.
+fn takes_vms(command: &Command) -> bool {
+    command
+        .get_positionals()
+        .any(|arg| arg.get_id() == "references" || arg.get_id() == "reference")
 }
 
 /// Explains a second word after `create`, which takes one name. The first may be the word for a VM of another tool.
@@ -162,40 +97,98 @@ fn answer_extra_word(word: &str, arguments: &[OsString]) -> Option<Error> {
     Some(Error::invalid(message).with_hint(hint))
 }
 
-fn answer_command(word: &str) -> Option<Error> {
-    let error = Error::invalid(format!("there is no command {}", quoted(word)));
+/// Answers `extend NAME 1h`, where the flag is forgotten.
+fn answer_missing_ttl(error: &clap::Error, arguments: &[OsString]) -> Option<Error> {
+    let missing = strings_of(error, ContextKind::InvalidArg);
+    if !missing.iter().any(|argument| argument.starts_with("--ttl ")) {
+        return None;
+    }
+    let mut words = arguments.iter().filter_map(|word| word.to_str());
+    let duration = words.find_map(|word| {
+        let text = word.strip_prefix('+').unwrap_or(word);
+        parse_duration(text).is_ok().then_some(text)
+    })?;
+    let path = command_path(&find_command(arguments));
+    Some(
+        Error::invalid(format!("`{path}` needs --ttl DURATION")).with_hint(format!(
+            "did you mean --ttl {duration}? It counts from now; --ttl +{duration} adds to what is planned"
+        )),
+    )
+}
+
+/// Creates the error for a word that is no command.
+pub(super) fn unknown_command_error(word: &str, parent: &Command) -> Error {
+    match command_path(parent).as_str() {
+        "cloudctl" => Error::invalid(format!("there is no command {}", quoted(word))),
+        parent => Error::invalid(format!("`{parent}` has no command {}", quoted(word))),
+    }
+}
+
+fn answer_command(word: &str, arguments: &[OsString]) -> Option<Error> {
+    let parent = find_command(arguments_before(word, arguments));
+    let error = unknown_command_error(word, &parent);
+    let following = words_after(word, arguments);
+    if let Some(group) = command_path(&parent).strip_prefix("cloudctl ") {
+        let (.., ours) = SECOND_WORDS
+            .iter()
+            .find(|(known, others, _)| *known == group && others.contains(&word))?;
+        return Some(error.with_hint(format!("use `cloudctl {}`", fill_in(ours, &following))));
+    }
     if VM_NOUNS.contains(&word) {
-        return Some(error.with_hint("begin with the verb: cloudctl create, cloudctl list, cloudctl terminate"));
+        return Some(error.with_hint(answer_noun(&following)));
     }
-    if word == "ssh" || word == "connect" {
-        return Some(error.with_hint("`cloudctl describe NAME` shows the address: log in with ssh USER@ADDRESS"));
+    if let Some((_, hint)) = COMMAND_ANSWERS.iter().find(|(others, _)| others.contains(&word)) {
+        return Some(error.with_hint(fill_in(hint, &following)));
     }
-    let (_, ours) = COMMANDS.iter().find(|(other, _)| *other == word)?;
+    let ours = find_our_command(word, &following)?;
     Some(error.with_hint(format!("use `cloudctl {ours}`")))
 }
 
-/// Finds the flag of the command that a mistyped one most likely stands for.
-pub(super) fn find_similar_flag(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
-    let typed = strings_of(error, ContextKind::InvalidArg).first()?.strip_prefix("--")?;
-    let command = find_command(arguments)?;
-    let visible = command.get_arguments().filter(|arg| !arg.is_hide_set());
-    let similar = did_you_mean(typed, visible.filter_map(clap::Arg::get_long))?;
-    Some(format!("--{similar}"))
+/// Finds the command that does what one of another tool does.
+fn find_our_command(word: &str, following: &[&str]) -> Option<String> {
+    let names_nothing = following.iter().all(|next| VM_NOUNS.contains(next));
+    let find = |table: &[(&str, &'static str)]| table.iter().find(|(other, _)| *other == word).map(|(_, ours)| *ours);
+    match find(COMMANDS_ALONE) {
+        Some(alone) if names_nothing => Some(alone.to_owned()),
+        _ => Some(fill_in(find(COMMANDS)?, following)),
+    }
 }
 
-/// Finds the command that a command line with a mistake is for: the first words that are names of commands.
-pub(super) fn find_command(arguments: &[OsString]) -> Option<Command> {
-    let mut command = command_line(HelpForm::Long);
-    command.build();
-    let mut found = None;
-    for word in arguments.iter().skip(1) {
-        if let Some(sub) = command.find_subcommand(word) {
-            let sub = sub.clone();
-            command = sub.clone();
-            found = Some(sub);
+/// Answers a word for a VM that stands before the verb, as in `instances list`.
+fn answer_noun(following: &[&str]) -> String {
+    let verb = following.first().copied().unwrap_or_default();
+    let rest = following.get(1..).unwrap_or_default();
+    let ours = match command_line(HelpForm::Long).find_subcommand(verb) {
+        Some(known) if takes_vms(known) || known.get_name() == "create" => {
+            Some([&[known.get_name()], rest].concat().join(" "))
         }
+        _ => find_our_command(verb, rest),
+    };
+    match ours {
+        Some(ours) => format!("begin with the verb: cloudctl {ours}"),
+        None => "begin with the verb: cloudctl create, cloudctl list, cloudctl terminate".to_owned(),
     }
-    found
+}
+
+/// Puts the words that were typed in the place of `NAME` and `FILE`.
+fn fill_in(ours: &str, following: &[&str]) -> String {
+    let mut names = following.iter().filter(|word| !VM_NOUNS.contains(word));
+    let name = names.next().filter(|name| !may_be_secret(name));
+    match name.map(|name| quote_for_shell(name)) {
+        Some(name) => ours.replace("NAME", &name).replace("FILE", &name),
+        None => ours.to_owned(),
+    }
+}
+
+/// Finds the flag of the command that a mistyped one most likely stands for. A flag with the opposite meaning is none.
+pub(super) fn find_similar_flag(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
+    let typed = strings_of(error, ContextKind::InvalidArg).first()?.strip_prefix("--")?;
+    let command = find_command(arguments);
+    let visible = command.get_arguments().filter(|arg| !arg.is_hide_set());
+    let names = visible.filter_map(clap::Arg::get_long);
+    let same_sense = names.filter(|name| name.starts_with("no-") == typed.starts_with("no"));
+    let similar = did_you_mean(typed, same_sense)?;
+    Some(format!("--{similar}"))
 }
 
 #[cfg(test)]
@@ -209,16 +202,22 @@ mod tests {
             Ok(_) => true,
             Err(error) => matches!(
                 error.kind(),
-                ErrorKind::MissingRequiredArgument | ErrorKind::DisplayVersion
+                ErrorKind::MissingRequiredArgument | ErrorKind::DisplayVersion | ErrorKind::ValueValidation
             ),
         }
     }
 
     #[test]
     fn answers_name_commands_and_flags_that_exist() {
-        for (other, ours) in COMMANDS {
+        for (other, ours) in COMMANDS.iter().chain(COMMANDS_ALONE) {
             assert!(is_command(ours), "{ours}");
             assert!(!is_command(other), "{other} is a command");
+        }
+        for (group, others, ours) in SECOND_WORDS {
+            assert!(is_command(ours), "{ours}");
+            for other in *others {
+                assert!(!is_command(&format!("{group} {other}")), "{group} {other} is a command");
+            }
         }
         let mut line = command_line(HelpForm::Long);
         line.build();

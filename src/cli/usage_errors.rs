@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 
+use clap::Command;
 use clap::error::{ContextKind, ErrorKind};
 
 use super::error_context::strings_of;
-use super::help_layout::{HelpForm, command_line};
-use super::other_words::{answer_other_word, find_command, find_similar_flag};
+use super::find_command::{arguments_before, command_path, find_command};
+use super::other_words::{answer_other_word, find_similar_flag, unknown_command_error, unknown_flag_error};
 use crate::cloud::{Error, did_you_mean, is_content, may_be_secret, path_text, quoted, redact_value};
 
 /// Turns a clap error into an error of one line with a hint.
@@ -17,12 +18,39 @@ pub fn usage_error(error: &clap::Error, arguments: &[OsString]) -> Error {
     if let Some(error) = answer_other_word(error, arguments) {
         return error;
     }
-    let rendered = redact_values(error, error.render().to_string(), arguments);
-    let paragraph = rendered.split("\n\n").next().unwrap_or_default();
-    let mut lines: Vec<&str> = paragraph.lines().map(str::trim).collect();
-    // The hint has the possible values.
-    lines.retain(|line| !line.starts_with("[possible values:"));
-    Error::invalid(lines.join(" ").trim_start_matches("error: ")).with_hint(usage_hint(error, arguments))
+    describe_mistake(error, arguments).with_hint(usage_hint(error, arguments))
+}
+
+/// Creates the error for a mistake, without a hint.
+fn describe_mistake(error: &clap::Error, arguments: &[OsString]) -> Error {
+    let path = command_path(&find_command(arguments));
+    let first = |kind| strings_of(error, kind).first();
+    match (
+        error.kind(),
+        first(ContextKind::InvalidArg),
+        first(ContextKind::InvalidSubcommand),
+    ) {
+        (ErrorKind::UnknownArgument, Some(flag), _) if flag.starts_with('-') => unknown_flag_error(flag, arguments),
+        (ErrorKind::UnknownArgument, Some(word), _) => {
+            Error::invalid(format!("`{path}` does not take the word {}", quoted(word)))
+        }
+        (ErrorKind::InvalidSubcommand, _, Some(word)) => {
+            unknown_command_error(word, &find_command(arguments_before(word, arguments)))
+        }
+        (ErrorKind::MissingSubcommand, ..) => Error::invalid(format!("`{path}` needs a command")),
+        (ErrorKind::MissingRequiredArgument, Some(_), _) => {
+            let missing = strings_of(error, ContextKind::InvalidArg).join(" and ");
+            Error::invalid(format!("`{path}` needs {missing}"))
+        }
+        _ => {
+            let rendered = redact_values(error, error.render().to_string(), arguments);
+            let paragraph = rendered.split("\n\n").next().unwrap_or_default();
+            let mut lines: Vec<&str> = paragraph.lines().map(str::trim).collect();
+            // The hint has the possible values.
+            lines.retain(|line| !line.starts_with("[possible values:"));
+            Error::invalid(lines.join(" ").trim_start_matches("error: "))
+        }
+    }
 }
 
 /// Creates the error for a flag that got the content of a file, as in `--ssh-key "$(cat key)"`. A key begins with hyphens,
@@ -83,35 +111,45 @@ fn usage_hint(error: &clap::Error, arguments: &[OsString]) -> String {
     if let Some(hint) = cause.and_then(Error::hint) {
         return hint.to_owned();
     }
-    let command = find_command(arguments);
-    let see_help = || match &command {
-        Some(command) => format!("see `{} --help`", command.get_bin_name().unwrap_or("cloudctl")),
-        None => "see `cloudctl --help`".to_owned(),
-    };
+    let mut command = find_command(arguments);
+    let see_help = format!("see `{} --help`", command_path(&command));
     match error.kind() {
         ErrorKind::InvalidValue => match strings_of(error, ContextKind::ValidValue) {
-            [] => see_help(),
+            [] => see_help,
             values => format!("use {}", values.join(", ")),
         },
         ErrorKind::InvalidSubcommand => {
-            let parent = command.unwrap_or_else(|| command_line(HelpForm::Long));
-            let names: Vec<&str> = parent.get_subcommands().map(clap::Command::get_name).collect();
             let typed = strings_of(error, ContextKind::InvalidSubcommand).first();
+            if let Some(typed) = typed {
+                command = find_command(arguments_before(typed, arguments));
+            }
+            let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
             match typed.and_then(|typed| did_you_mean(typed, names.iter().copied())) {
                 Some(similar) => format!("did you mean {similar}?"),
-                None => format!("use one of {}", names.join(", ")),
+                None => list_commands(&command),
             }
         }
         ErrorKind::UnknownArgument => match find_similar_flag(error, arguments) {
             Some(similar) => format!("did you mean {similar}?"),
-            None => see_help(),
+            None => see_help,
         },
+        ErrorKind::MissingSubcommand => list_commands(&command),
         ErrorKind::ArgumentConflict => "leave one of them out".to_owned(),
-        ErrorKind::MissingRequiredArgument => match error.get(ContextKind::Usage) {
-            Some(usage) => usage.to_string().replace("Usage: ", "usage: "),
-            None => see_help(),
-        },
-        _ => see_help(),
+        ErrorKind::MissingRequiredArgument => command.render_usage().to_string().replace("Usage: ", "usage: "),
+        _ => see_help,
+    }
+}
+
+/// How many commands a hint lists at most.
+const MAX_LISTED_COMMANDS: usize = 8;
+
+/// Formats the commands below a command, or where they are listed.
+fn list_commands(parent: &Command) -> String {
+    let names: Vec<&str> = parent.get_subcommands().map(Command::get_name).collect();
+    match names.len() {
+        0 => format!("see `{} --help`", command_path(parent)),
+        1..=MAX_LISTED_COMMANDS => format!("use one of {}", names.join(", ")),
+        _ => format!("`{} -h` lists the commands", command_path(parent)),
     }
 }
 

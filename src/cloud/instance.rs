@@ -367,11 +367,12 @@ impl FromStr for InstanceField {
 }
 
 /// Words for fields beside their names: short ones, and headers of tables that differ from the name.
-pub const FIELD_WORDS: [(&str, &str); 9] = [
+pub const FIELD_WORDS: [(&str, &str); 10] = [
     ("arch", "architecture"),
     ("ends_by", "expiry_enforcer"),
     ("expires", "expires_at"),
     ("gib", "memory_gib"),
+    ("ip", "public_ip"),
     ("memory", "memory_gib"),
     ("ours", "managed"),
     ("price", "price_usd_per_hour"),

@@ -182,10 +182,14 @@ pub struct LaunchPreview {
 }
 
 impl LaunchPreview {
-    /// The cost in USD until the TTL is over, without disk and traffic, rounded to hundredths of a cent; `None` without a TTL
-    /// or a known price.
+    /// The cost in USD until the TTL is over, without disk and traffic; `None` without a TTL or a known price.
     pub fn cost_for_ttl(&self) -> Option<f64> {
-        let cost = self.price_usd_per_hour? * self.ttl?.as_secs_f64() / 3_600.0;
-        Some((cost * 10_000.0).round() / 10_000.0)
+        Some(cost_for(self.price_usd_per_hour?, self.ttl?))
     }
+}
+
+/// The cost in USD of a time, rounded to hundredths of a cent.
+pub fn cost_for(usd_per_hour: f64, time: Duration) -> f64 {
+    let cost = usd_per_hour * time.as_secs_f64() / 3_600.0;
+    (cost * 10_000.0).round() / 10_000.0
 }

@@ -12,10 +12,10 @@ word_enum! {
     #[derive(serde::Deserialize)]
     pub enum Architecture {
         /// 64-bit x86.
-        #[serde(rename = "x86_64")]
+        #[serde(rename = "x86_64", alias = "amd64", alias = "x64", alias = "x86-64")]
         X86_64 = "x86_64",
         /// 64-bit Arm.
-        #[serde(rename = "arm64")]
+        #[serde(rename = "arm64", alias = "aarch64")]
         Arm64 = "arm64",
     }
 }
@@ -24,12 +24,13 @@ impl FromStr for Architecture {
     type Err = Error;
 
     fn from_str(input: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|architecture| architecture.as_str() == input)
-            .ok_or_else(|| {
-                Error::invalid(format!("unknown architecture {}", quoted(input))).with_hint("use x86_64 or arm64")
-            })
+        match input {
+            "x86_64" | "amd64" | "x64" | "x86-64" => Ok(Self::X86_64),
+            "arm64" | "aarch64" => Ok(Self::Arm64),
+            _ => {
+                Err(Error::invalid(format!("unknown architecture {}", quoted(input))).with_hint("use x86_64 or arm64"))
+            }
+        }
     }
 }
 
@@ -72,6 +73,10 @@ impl FromStr for Gpu {
 
     /// Parses `KIND` or `KIND:N`. Ignores the maker's name (`nvidia-tesla-t4`) and case.
     fn from_str(input: &str) -> Result<Self> {
+        if input.parse::<u32>().is_ok() {
+            let message = format!("{input} is a number, and the kind of GPU is missing");
+            return Err(Error::invalid(message).with_hint(format!("write it as KIND:N, such as t4:{input}")));
+        }
         parse_gpu(input).ok_or_else(|| {
             Error::invalid(format!("invalid GPU {}", quoted(input)))
                 .with_hint("write it as KIND or KIND:N, such as t4 or l4:2")
@@ -126,6 +131,15 @@ impl MachineRequirements {
     /// Whether there is no requirement.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// The hint if the memory is most likely in MiB, as other tools take it.
+    pub fn memory_unit_hint(&self) -> Option<String> {
+        let gib = self
+            .memory_gib
+            .filter(|memory| *memory >= 1024.0 && memory % 512.0 == 0.0)?
+            / 1024.0;
+        Some(format!("memory is in GiB: did you mean {gib}?"))
     }
 
     /// Whether a machine type meets all requirements. A machine type may have more of everything, but not GPUs that are not

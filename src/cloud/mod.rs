@@ -31,6 +31,7 @@ mod public_key;
 mod shell_quoting;
 mod time;
 mod user_data_check;
+mod whole_number;
 mod word_enum;
 mod world_area;
 
@@ -52,7 +53,7 @@ pub use instance::{
 pub use instance_action::InstanceAction;
 pub use instance_name::InstanceName;
 pub use instance_ref::InstanceRef;
-pub use instance_spec::{InstanceSpec, LaunchPreview, Secret, SshKey};
+pub use instance_spec::{InstanceSpec, LaunchPreview, Secret, SshKey, cost_for};
 pub use label_changes::LabelChanges;
 pub use label_syntax::{
     Requirement, TypedLabel, format_label, format_removed_label, parse_label, parse_quoted, parse_removed_label,
@@ -65,7 +66,7 @@ pub use labels::{
 pub use location::{ListScope, Location, region_given_as_zone_error, zone_given_as_region_error};
 pub use machine_type::{Architecture, Gpu, Image, MachineRequirements, MachineType, normalize_gpu_kind};
 pub use management_labels::{NativeName, Ownership, management_labels};
-pub use memory_size::strip_gib_unit;
+pub use memory_size::{parse_gib, strip_gib_unit};
 pub use numbered_names::GroupMembers;
 pub use partial_listing::{InstanceSink, ListFilter, Listing};
 pub use provider::{
@@ -76,5 +77,6 @@ pub use public_key::{key_fingerprint, remove_key_comment};
 pub use shell_quoting::quote_for_shell;
 pub use time::{Clock, format_duration, parse_duration};
 pub use user_data_check::{UserDataReader, find_user_data_problem, is_gzip};
+pub use whole_number::parse_whole_number;
 pub(crate) use word_enum::word_enum;
-pub use world_area::Area;
+pub use world_area::{Area, explain_region_word};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
-use super::{Error, Result, quoted};
+use super::{Error, Result, quoted, redact_value};
 
 /// The clock of this machine, as a trait so that a test can set the time.
 pub trait Clock: Send + Sync {
@@ -18,6 +18,14 @@ pub trait Clock: Send + Sync {
 /// `InvalidSpec` for anything else.
 pub fn parse_duration(text: &str) -> Result<Duration> {
     let error = || Error::invalid(format!("invalid duration {}", quoted(text))).with_hint(duration_hint(text));
+    // Zero is the same in every unit.
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    if let Some(unsigned) = text.strip_prefix('+') {
+        return Err(Error::invalid(format!("invalid duration {}", quoted(text)))
+            .with_hint(format!("leave the + out: {}", redact_value(unsigned))));
+    }
     let span: Span = text.parse().map_err(|_| error())?;
     if span.get_years() != 0 || span.get_months() != 0 {
         return Err(error());
@@ -36,8 +44,8 @@ fn duration_hint(text: &str) -> String {
     let as_seconds = format!("{number}s");
     let shorter = format_duration(Duration::from_secs(number.into()));
     match shorter == as_seconds {
-        true => format!("say in which unit: {number}s, {number}m, {number}h or {number}d"),
-        false => format!("say in which unit: if it is in seconds, write {as_seconds} or {shorter}"),
+        true => format!("add a unit: {number}s, {number}m, {number}h or {number}d"),
+        false => format!("add a unit: {as_seconds}, or {shorter}"),
     }
 }
 
@@ -85,9 +93,9 @@ mod tests {
             assert_eq!(parse_duration(text).unwrap(), Duration::from_secs(seconds), "{text}");
         }
         let hint = |text: &str| parse_duration(text).unwrap_err().hint().unwrap().to_owned();
-        assert!(hint("7200").ends_with("write 7200s or 2h"));
+        assert!(hint("7200").ends_with("7200s, or 2h"));
         assert!(hint("2").ends_with("2s, 2m, 2h or 2d"));
-        for text in ["", "5", "h", "-2h", "1y", "2 parsecs"] {
+        for text in ["", "5", "h", "-2h", "+2h", "1y", "2 parsecs"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }

@@ -16,6 +16,7 @@ use crate::settings::{ConfigFile, Setting, Settings};
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Subcommands {
     /// List the contexts
+    #[command(alias = "ls")]
     List,
     /// Make a context the current one
     Use {

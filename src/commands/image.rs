@@ -10,7 +10,7 @@ use crate::catalog::{IMAGE_ALIASES, image_alias};
 use crate::cloud::{Architecture, CloudInfo, ErrorKind, ErrorLocation, Gap, Image, Provider, Result};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::resolve_region_or_area;
+use crate::operations::{resolve_region_and_zone, resolve_region_or_area};
 use crate::output::{IMAGES, Record};
 use crate::settings::one_of;
 
@@ -20,6 +20,7 @@ pub enum Subcommands {
     /// List the current image of each image alias on each cloud, and the login user
     ///
     /// On EC2 an image has another id in each region. The ids are those of -r, or of the region where new VMs go.
+    #[command(alias = "ls")]
     List {
         /// Only images for this instruction set: x86_64 or arm64
         #[arg(
@@ -115,7 +116,7 @@ async fn list_images(provider: &Arc<dyn Provider>, words: &[String], zone: Optio
     for word in words {
         let locations = match zone {
             None => resolve_region_or_area(provider.as_ref(), word).await?,
-            Some(_) => vec![provider.resolve_location(Some(word), zone).await?],
+            Some(_) => vec![resolve_region_and_zone(provider.as_ref(), Some(word), zone).await?],
         };
         regions.extend(locations.into_iter().map(|location| location.region));
     }

@@ -13,6 +13,7 @@ use super::price_list::round_gib;
 use crate::cloud::{MachineRequirements, MachineType, ProviderKind};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
+use crate::operations::suggest_closest_type;
 use crate::output::{MACHINE_TYPES, Record, Report};
 
 /// List machine types
@@ -22,6 +23,7 @@ pub enum Subcommands {
     ///
     /// With credentials cloudctl asks each cloud, for the regions of -r or for the default region; else it lists the built-in
     /// machine types, and says so. An unknown price is shown as unknown.
+    #[command(alias = "ls")]
     List(ListArgs),
 }
 
@@ -101,6 +103,7 @@ pub async fn run(subcommand: Subcommands, context: &mut Context) -> anyhow::Resu
         return Err(error.into());
     }
     let answered = rows.len();
+    let nearest = suggest_closest_type(&requirements, rows.iter().map(|row| &row.machine));
     rows.retain(|row| meets_requirements(&requirements, &row.machine));
     rows.sort_by(|one, other| args.sort.compare(one, other));
     let status = ExitStatus::from_batch(answered, &errors);
@@ -117,7 +120,9 @@ pub async fn run(subcommand: Subcommands, context: &mut Context) -> anyhow::Resu
         context.printer.note(&note);
     }
     if report.items.is_empty() && report.errors.is_empty() {
-        context.printer.note(&no_machine_types_note(&requirements));
+        context
+            .printer
+            .note(&no_machine_types_note(&requirements, nearest.as_deref()));
     }
     Ok(status)
 }
@@ -140,10 +145,10 @@ fn meets_requirements(requirements: &MachineRequirements, machine: &MachineType)
     requirements.are_met_by(&compared)
 }
 
-fn no_machine_types_note(requirements: &MachineRequirements) -> String {
-    match requirements.is_empty() {
-        true => "no machine types".to_owned(),
-        false => format!("no machine type has {requirements}; ask for less, or look in another region with -r"),
+fn no_machine_types_note(requirements: &MachineRequirements, nearest: Option<&str>) -> String {
+    match nearest {
+        Some(nearest) if !requirements.is_empty() => format!("no machine type has {requirements}; {nearest}"),
+        _ => "no machine types".to_owned(),
     }
 }
 
@@ -180,14 +185,13 @@ impl CheapestMarks {
     /// The text beside a row: `cheapest x86_64`, or nothing.
     fn text(&self, row: &Row) -> String {
         let architecture = row.machine.architecture.as_str();
-        let ending = self.ending;
         let is_lowest = |lowest: Option<&f64>| {
             row.machine.is_current && row.usd_per_hour.is_some() && row.usd_per_hour.as_ref() == lowest
         };
         if is_lowest(self.of_all.get(architecture)) {
-            format!("cheapest {architecture}{ending}")
+            format!("cheapest {architecture}{}", self.ending)
         } else if is_lowest(self.of_cloud.get(&(architecture, row.kind))) {
-            format!("cheapest {architecture}{ending} on {}", row.kind)
+            format!("cheapest {architecture} on {}{}", row.kind, self.ending)
         } else {
             String::new()
         }

@@ -2,11 +2,10 @@
 
 use clap::Args;
 
-use super::create::parse_memory;
+use super::create::{parse_cpus, parse_memory};
 use super::price_list::PriceList;
-use crate::catalog::Catalog;
 use crate::cloud::{
-    Architecture, Area, CloudInfo, Error, Gpu, MachineRequirements, MachineType, ProviderKind, Result, quoted,
+    Architecture, Area, CloudInfo, Error, Gpu, MachineRequirements, ProviderKind, Result, explain_region_word, quoted,
 };
 use crate::command_context::Context;
 use crate::settings::one_of;
@@ -15,7 +14,7 @@ use crate::settings::one_of;
 #[derive(Args, Clone, Debug)]
 pub(super) struct MachineArgs {
     /// Minimum number of virtual CPUs
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "What")]
+    #[arg(long, value_name = "N", value_parser = parse_cpus, help_heading = "What")]
     cpus: Option<u32>,
     /// Minimum memory in GiB
     #[arg(long, value_name = "GIB", value_parser = parse_memory, help_heading = "What")]
@@ -42,21 +41,6 @@ impl MachineArgs {
             architecture: self.arch,
             gpu: self.gpu.clone(),
         }
-    }
-}
-
-/// Attaches the required GPUs to a machine type that has none and allows it.
-pub(super) fn attach_gpu(
-    machine: &mut MachineType,
-    kind: ProviderKind,
-    requirements: &MachineRequirements,
-    catalog: &Catalog,
-) {
-    if machine.gpu.is_none()
-        && let Some(gpu) = &requirements.gpu
-        && catalog.can_attach(kind, machine, gpu)
-    {
-        machine.gpu = Some(gpu.clone());
     }
 }
 
@@ -130,7 +114,10 @@ fn unknown_region_error(word: &str, price_lists: &[PriceList]) -> Error {
         quoted(word),
         clouds.join(" or ")
     ))
-    .with_hint(format!("name a region such as {example}, or one of {areas}"))
+    .with_hint(match explain_region_word(word) {
+        Some(hint) => hint,
+        None => format!("name a region such as {example}, or an area: {areas}"),
+    })
 }
 
 /// The regions of a cloud that `words` mean: names of regions and areas.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::machine_type_args::{attach_gpu, matching_regions};
+use super::machine_type_args::matching_regions;
 use crate::catalog::Catalog;
 use crate::cloud::{
     CloudInfo, Error, ErrorKind, MachineRequirements, MachineType, Provider, ProviderKind, Result, quoted,
@@ -87,7 +87,7 @@ pub(super) async fn list_machine_types(
     }
     if let ([region], []) = (regions.as_slice(), words) {
         listing.note = Some(format!(
-            "{kind}: these are the machine types of {region}, where new VMs go; -r shows those of other regions"
+            "{kind}: machine types of {region}, where new VMs go; -r shows others"
         ));
     }
     let queries = regions.iter().map(|region| provider.machine_types(region, &[]));
@@ -96,7 +96,7 @@ pub(super) async fn list_machine_types(
         match answer {
             Ok(machines) => {
                 for mut machine in machines {
-                    attach_gpu(&mut machine, kind, requirements, catalog);
+                    catalog.attach_gpu(kind, &mut machine, requirements.gpu.as_ref());
                     let mut row = Row::in_region(kind, region, machine, catalog);
                     if let Some(fixed_price) = provider.fixed_price(&row.machine.name) {
                         row.usd_per_hour = Some(fixed_price);
@@ -163,7 +163,7 @@ fn list_offline(
     let rows_in = |region: &String| {
         let mut rows = Vec::new();
         for mut machine in catalog.machine_types(kind, region) {
-            attach_gpu(&mut machine, kind, requirements, catalog);
+            catalog.attach_gpu(kind, &mut machine, requirements.gpu.as_ref());
             rows.push(Row::in_region(kind, region, machine, catalog));
         }
         rows
@@ -177,7 +177,7 @@ fn list_offline(
         _ => named_regions.iter().flat_map(rows_in).collect(),
     };
     if words.is_empty() || !listing.rows.is_empty() {
-        listing.note = Some(format!("{reason}: these are the built-in machine types of {kind}"));
+        listing.note = Some(format!("{reason}: these are its built-in machine types"));
     }
     listing
 }

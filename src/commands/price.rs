@@ -8,9 +8,13 @@ use serde_json::json;
 use super::machine_type_args::{MachineArgs, checked_region_words, matching_regions, priced_providers};
 use super::price_list::{KnownPrice, PriceList, monthly_price, round_gib};
 use super::vm_prices::print_vm_prices;
-use crate::cloud::{Architecture, CloudInfo, Error, InstanceQuery, MachineRequirements, MachineType, ProviderKind};
+use crate::cloud::{
+    Architecture, CloudInfo, Error, InstanceQuery, MachineRequirements, MachineType, ProviderKind, Result,
+    parse_whole_number,
+};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
+use crate::operations::suggest_closest_type;
 use crate::output::{PRICES, Record, Report, missing_in_catalog_note};
 
 /// Compare prices of machine types on all clouds, or show what VMs cost
@@ -18,7 +22,7 @@ use crate::output::{PRICES, Record, Report, missing_in_catalog_note};
 /// Shows the cheapest machine types of each cloud that meet the requirements: in each region of -r, in the cheapest region
 /// of an area such as europe, or else in the cheapest region of all. Prices are built in or fetched by `catalog update`, and
 /// no cloud is called. An unknown price is shown as unknown; spot prices on AWS always are. With names of VMs it shows what
-/// these cost.
+/// these cost, and what they will have cost when their TTL is over.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// VMs whose prices to show, by name, id, or provider/region/id
@@ -34,10 +38,14 @@ pub struct Args {
         long,
         value_name = "N",
         default_value_t = 3,
-        value_parser = clap::value_parser!(u32).range(1..),
+        value_parser = parse_limit,
         help_heading = "Output"
     )]
     limit: u32,
+}
+
+fn parse_limit(text: &str) -> Result<u32> {
+    parse_whole_number(text, 1, None)
 }
 
 /// A machine type in a region, with its price.
@@ -324,20 +332,15 @@ fn no_match_error(requirements: &MachineRequirements, price_lists: &[PriceList])
         clouds.join(" or ")
     ));
     let machines: Vec<_> = price_lists.iter().flat_map(PriceList::all_machine_types).collect();
-    let has_gpu_kind = |machine: &&MachineType| match (&requirements.gpu, &machine.gpu) {
+    let has_gpu_kind = |machine: &MachineType| match (&requirements.gpu, &machine.gpu) {
         (None, _) => true,
         (Some(required), Some(gpu)) => gpu.kind == required.kind,
         (Some(_), None) => false,
     };
-    let largest = machines.iter().filter(has_gpu_kind).max_by(|one, other| {
-        let by_memory = one.memory_gib.total_cmp(&other.memory_gib);
-        by_memory.then(one.cpus.cmp(&other.cpus))
-    });
-    if let Some(machine) = largest {
-        return error.with_hint(format!(
-            "ask for less: {} has {} CPUs and {} GiB",
-            machine.name, machine.cpus, machine.memory_gib
-        ));
+    if machines.iter().any(has_gpu_kind)
+        && let Some(hint) = suggest_closest_type(requirements, &machines)
+    {
+        return error.with_hint(hint);
     }
     let mut gpus: Vec<_> = machines
         .into_iter()

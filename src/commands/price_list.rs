@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::catalog::Catalog;
-use crate::cloud::{CloudInfo, Gpu, Location, MachineType, Provider, Result};
+use crate::cloud::{CloudInfo, Gpu, Instance, Location, MachineType, Provider, Result, cost_for};
 
 /// The hours of a month, as the clouds' own price calculators count.
 const HOURS_PER_MONTH: f64 = 730.0;
@@ -12,6 +13,15 @@ const HOURS_PER_MONTH: f64 = 730.0;
 /// The price for a month, rounded to cents.
 pub(super) fn monthly_price(usd_per_hour: f64) -> f64 {
     (usd_per_hour * HOURS_PER_MONTH * 100.0).round() / 100.0
+}
+
+/// What an instance will have cost when it expires, counted from its creation.
+pub(super) fn price_for_ttl(instance: &Instance) -> Option<f64> {
+    let lifetime = instance.expires_at?.duration_since(instance.created_at?);
+    Some(cost_for(
+        instance.price_usd_per_hour?,
+        Duration::try_from(lifetime).ok()?,
+    ))
 }
 
 /// Rounds memory for output: machine types of Compute Engine have odd fractions of a GiB.
@@ -134,11 +144,8 @@ impl PriceList {
 
     /// Attaches the required GPUs to a machine type that has none and allows it.
     pub(super) fn attach_gpu(&self, machine: &mut MachineType, required: Option<&Gpu>) {
-        if let (PriceSource::Catalog(catalog), Some(gpu)) = (&self.source, required)
-            && machine.gpu.is_none()
-            && catalog.can_attach(self.cloud.kind, machine, gpu)
-        {
-            machine.gpu = Some(gpu.clone());
+        if let PriceSource::Catalog(catalog) = &self.source {
+            catalog.attach_gpu(self.cloud.kind, machine, required);
         }
     }
 }

@@ -15,6 +15,7 @@ pub enum Subcommands {
     /// List the regions that this account can use, and the areas they are in
     ///
     /// An area stands for all of its regions: `create -r europe`. With -r, only those regions and areas.
+    #[command(alias = "ls")]
     List,
 }
 

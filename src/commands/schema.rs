@@ -14,7 +14,7 @@ pub struct Args {
     /// The document to print the schema of
     #[arg(value_name = "WHAT")]
     what: What,
-    /// Print an example in place of the schema; there is one of spec
+    /// Print an example in place of the schema; only `spec` has one
     #[arg(long)]
     example: bool,
 }
@@ -37,7 +37,7 @@ enum What {
 pub fn run(args: &Args, infos: CloudInfos, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     if args.example {
         if args.what != What::Spec {
-            let error = Error::invalid("there is an example of a spec file only");
+            let error = Error::invalid("only `spec` has an example");
             return Err(error.with_hint("use `cloudctl schema spec --example`").into());
         }
         printer.print_text(SPEC_EXAMPLE.as_bytes())?;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::instance_args::{find_instances, print_batch};
-use super::price_list::{monthly_price, round_gib};
+use super::price_list::{monthly_price, price_for_ttl, round_gib};
 use crate::cloud::{Error, Instance, InstanceQuery, InstanceState};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
@@ -59,6 +59,8 @@ fn price_record(instance: &Instance) -> Record {
         ("spot", json!(instance.spot)),
         ("price_usd_per_hour", json!(price)),
         ("price_usd_per_month", json!(price.map(monthly_price))),
+        ("expires_at", Record::from(instance).get("expires_at").clone()),
+        ("price_usd_for_ttl", json!(price_for_ttl(instance))),
     ])
 }
 

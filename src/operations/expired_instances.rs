@@ -6,7 +6,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::apply_action::group_by_provider;
-use crate::cloud::{Error, ErrorKind, Instance, InstanceRef, InstanceState, Provider, ProviderKind, Result};
+use crate::cloud::{
+    Error, ErrorKind, Instance, InstanceRef, InstanceState, Provider, ProviderKind, Result, format_duration,
+};
 
 /// The expired instances of a listing.
 #[derive(Debug, Default)]
@@ -78,8 +80,11 @@ pub fn compute_extended_ttl(instance: &Instance, lifetime: Duration, now: Timest
         if current_end.duration_since(requested_end) > ROUNDING {
             let whole_seconds = Timestamp::from_second(current_end.as_second()).unwrap_or(current_end);
             let message = format!("{reference} would be terminated earlier than now planned, at {whole_seconds}");
-            return Err(Error::new(ErrorKind::Refused, message)
-                .with_hint("pass a longer TTL, or terminate the VM when you no longer need it"));
+            let asked = format_duration(lifetime);
+            let left = format_duration(Duration::try_from(current_end.duration_since(now)).unwrap_or_default());
+            return Err(Error::new(ErrorKind::Refused, message).with_hint(format!(
+                "--ttl counts from now, and {left} are left: pass --ttl +{asked} to add to them, or more than {left}"
+            )));
         }
         end = end.max(current_end);
     }

@@ -10,7 +10,9 @@ use std::task::Poll;
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::list_one_location::{LocationQuery, list_with_idle_timeout, resolve_region_or_area, run_with_idle_timeout};
+use super::list_one_location::{
+    LocationQuery, list_with_idle_timeout, resolve_region_and_zone, resolve_region_or_area, run_with_idle_timeout,
+};
 use super::listing_timeout::ActiveTimer;
 use crate::cloud::{
     Error, ErrorKind, Gap, Instance, ListFilter, ListScope, Provider, ProviderKind, Result, SkippedCloud,
@@ -275,7 +277,7 @@ async fn resolve_regions(provider: &dyn Provider, selection: &RegionSelection) -
     for (position, region) in regions.into_iter().enumerate() {
         let locations = match (region, zone) {
             (Some(region_or_area), None) => resolve_region_or_area(provider, region_or_area).await,
-            (region, zone) => match provider.resolve_location(region, zone).await {
+            (region, zone) => match resolve_region_and_zone(provider, region, zone).await {
                 Ok(location) => Ok(vec![location]),
                 Err(error) => Err(error),
             },

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::listing_timeout::{ActiveTimer, IdleTimeout};
 use crate::cloud::{
     Area, Error, ErrorKind, ErrorLocation, Gap, Instance, InstanceSink, ListFilter, ListScope, Location, Provider,
-    Result,
+    Result, explain_region_word,
 };
 
 /// How long a location may send nothing, before its first page and between two pages.
@@ -139,7 +139,12 @@ async fn run_with_timeout<T>(
 /// `InvalidSpec` if there is none; those of listing the regions.
 pub async fn resolve_region_or_area(provider: &dyn Provider, name: &str) -> Result<Vec<Location>> {
     let Ok(area) = name.parse::<Area>() else {
-        return Ok(vec![provider.resolve_location(Some(name), None).await?]);
+        let resolved = provider.resolve_location(Some(name), None).await;
+        return match (resolved, explain_region_word(name)) {
+            (Ok(location), _) => Ok(vec![location]),
+            (Err(error), Some(hint)) if error.kind() == ErrorKind::InvalidSpec => Err(error.with_hint(hint)),
+            (Err(error), _) => Err(error),
+        };
     };
     let mut regions = provider.regions().await?;
     regions.retain(|region| (provider.info().area_of)(region) == Some(area));
@@ -150,4 +155,26 @@ pub async fn resolve_region_or_area(provider: &dyn Provider, name: &str) -> Resu
         return Err(Error::invalid(message).with_hint("name another area, or a region"));
     }
     Ok(locations)
+}
+
+/// Resolves a zone, and the region or area that is given with it.
+///
+/// # Errors
+/// `InvalidSpec` if there is no such zone, or if it is not in the region or area.
+pub async fn resolve_region_and_zone(
+    provider: &dyn Provider,
+    region: Option<&str>,
+    zone: Option<&str>,
+) -> Result<Location> {
+    let Some(area) = region.and_then(|region| region.parse::<Area>().ok()) else {
+        return provider.resolve_location(region, zone).await;
+    };
+    let location = provider.resolve_location(None, zone).await?;
+    match (provider.info().area_of)(&location.region) == Some(area) {
+        true => Ok(location),
+        false => {
+            let message = format!("zone {location} is in {}, which is not in {area}", location.region);
+            Err(Error::invalid(message).with_hint(format!("pass one of the two: -r {area}, or -z {location}")))
+        }
+    }
 }

@@ -20,6 +20,7 @@ mod wait;
 mod watch_instances;
 
 pub use apply_action::{apply, group_by_provider};
+pub use create::closest_machine_type::suggest_closest_type;
 pub use create::fallback::Fallback;
 pub use create::offers::{CreateRequest, Offer, format_usd};
 pub use create::placement_search::{
@@ -32,7 +33,7 @@ pub use instance_costs::{Cost, FILLED_IN_FIELDS, fill_in_prices, sum_costs};
 pub use instance_filter::{Filter, SortOrder};
 pub use label_selector::LabelSelector;
 pub use list_instances::{Inventory, RegionSelection, list_all, list_all_with_progress, stream_all};
-pub use list_one_location::resolve_region_or_area;
+pub use list_one_location::{resolve_region_and_zone, resolve_region_or_area};
 pub use list_selected::{SelectedListing, SelectionQuery};
 pub use resolve_instances::{ResolvedInstances, ambiguous_error, resolve};
 pub use selection::{MatchOutcome, Selection, SelectionMatcher};

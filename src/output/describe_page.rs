@@ -1,16 +1,18 @@
 //! The page of `describe`: the fields of one record in groups, with ages beside times.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use anstyle::Style;
 use jiff::Timestamp;
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
-use super::columns::{PRICE_NOTE, PRICE_PER_MONTH};
+use super::columns::{PRICE_FOR_TTL, PRICE_NOTE, PRICE_PER_MONTH};
 use super::output_record::Record;
 use super::table::{choose_style, parse_time};
 use super::terminal_text::{age, display_name, format_cell, time_left};
+use crate::cloud::cost_for;
 
 /// A part of the page.
 struct Group {
@@ -62,7 +64,11 @@ const GROUPS: &[Group] = &[
     },
     Group {
         title: "Cost",
-        lines: &[("USD/hour", "price_usd_per_hour"), ("USD/month", PRICE_PER_MONTH)],
+        lines: &[
+            ("USD/hour", "price_usd_per_hour"),
+            ("USD/month", PRICE_PER_MONTH),
+            ("USD/TTL", PRICE_FOR_TTL),
+        ],
     },
 ];
 
@@ -126,6 +132,7 @@ fn format_value(record: &Record, field: &str, now: Timestamp, colour: bool) -> S
             Value::Null => "-".to_owned(),
             reason => format_cell(reason),
         },
+        PRICE_FOR_TTL => format_cost_for_ttl(record),
         "expiry_enforcer" => match value.as_str() {
             Some("cloud") => "the cloud".to_owned(),
             Some("guest") => "a timer in the VM".to_owned(),
@@ -133,6 +140,19 @@ fn format_value(record: &Record, field: &str, now: Timestamp, colour: bool) -> S
             _ => format_cell(value),
         },
         _ => format_cell(value),
+    }
+}
+
+/// Formats what it will have cost when it expires; `-` if it does not, or if its price is not known.
+fn format_cost_for_ttl(record: &Record) -> String {
+    let price = record.get("price_usd_per_hour").as_f64();
+    let created = parse_time(record.get("created_at"));
+    let lifetime = parse_time(record.get("expires_at"))
+        .zip(created)
+        .and_then(|(end, start)| Duration::try_from(end.duration_since(start)).ok());
+    match price.zip(lifetime) {
+        Some((price, lifetime)) => format!("{} from its creation until it expires", cost_for(price, lifetime)),
+        None => "-".to_owned(),
     }
 }
 

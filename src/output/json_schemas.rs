@@ -49,7 +49,7 @@ pub fn instance_schema(infos: CloudInfos) -> Value {
             expires_at: time, "When it will be ended";
             expiry_enforcer: {"enum": ["cloud", "guest", "tag", null]}, "Who ends it then";
             managed: {"type": "boolean"}, "Whether cloudctl made it";
-            protected: {"type": ["boolean", "null"]}, "Whether it is protected against termination";
+            protected: {"type": ["boolean", "null"]}, "Whether it is protected from termination";
             price_usd_per_hour: {"type": number_or_null, "minimum": 0}, "Price in USD per hour";
             native: true, "What only this cloud has to say of it";
         },

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::ser::{CompactFormatter, PrettyFormatter};
 
-use super::columns::FOR_PEOPLE_ONLY;
+use super::columns::TABLE_ONLY;
 use super::output_record::Record;
 use super::sanitize::{write_flow_yaml, write_value};
 use super::terminal_text::{escape, format_cell, is_unsafe};
@@ -71,7 +71,7 @@ pub(super) fn write_csv(
     // Written to memory first, so that the error for a closed pipe is not hidden.
     let mut writer = csv::Writer::from_writer(Vec::new());
     let mut columns = fields.to_vec();
-    columns.retain(|field| !FOR_PEOPLE_ONLY.contains(field));
+    columns.retain(|field| !TABLE_ONLY.contains(field));
     if shows_header {
         writer.write_record(&columns)?;
     }
@@ -130,7 +130,22 @@ pub enum Format {
     Value(String),
 }
 
+/// Formats of kubectl, gcloud and the AWS CLI that choose fields.
+const FIELD_FORMATS: [&str; 6] = [
+    "jsonpath",
+    "go-template",
+    "custom-columns",
+    "template",
+    "value(",
+    "table(",
+];
+
 fn unknown_format_error(input: &str) -> Error {
+    if let Some(format) = FIELD_FORMATS.iter().find(|format| input.starts_with(**format)) {
+        let name = format.trim_end_matches('(');
+        return Error::invalid(format!("there is no output format {name} that takes fields like this"))
+            .with_hint("use -o value=FIELD for one field, -o columns=a,b for several, or -o json with jq");
+    }
     Error::invalid(format!("unknown output format {}", quoted(input)))
         .with_hint("use table, wide, json, jsonl, yaml, csv, name, id, ref, columns=a,b or value=FIELD")
 }
@@ -138,7 +153,7 @@ fn unknown_format_error(input: &str) -> Error {
 /// Parses the field of `value=FIELD`.
 fn parse_value_field(name: &str) -> Result<String> {
     if name.is_empty() {
-        return Err(Error::invalid("value= names no field").with_hint("name one, such as -o value=public_ip"));
+        return Err(Error::invalid("value= needs a field").with_hint("name one, such as -o value=public_ip"));
     }
     if name.contains(',') {
         let error = Error::invalid(format!("value= takes one field, and {} are several", quoted(name)));

@@ -16,7 +16,7 @@ use crate::cloud::{
 pub struct Record {
     fields: Vec<(&'static str, Value)>,
     /// Fields that only tables show.
-    for_people: Vec<(&'static str, Value)>,
+    table_fields: Vec<(&'static str, Value)>,
 }
 
 impl Record {
@@ -24,27 +24,27 @@ impl Record {
     pub fn new(fields: Vec<(&'static str, Value)>) -> Self {
         Self {
             fields,
-            for_people: Vec::new(),
+            table_fields: Vec::new(),
         }
     }
 
     /// Adds the text of the column that marks the cheapest. Machine formats do not have it.
     pub fn with_comparison(mut self, text: &str) -> Self {
-        self.for_people.push((COMPARED, json!(text)));
+        self.table_fields.push((COMPARED, json!(text)));
         self
     }
 
     /// Adds what the page of `describe` says beside the price per hour: the price per month in USD, or why no price is
     /// known. Machine formats do not have it.
     pub fn with_price_details(mut self, per_month: Option<f64>, note: Option<&str>) -> Self {
-        self.for_people.push((PRICE_PER_MONTH, json!(per_month)));
-        self.for_people.push((PRICE_NOTE, json!(note)));
+        self.table_fields.push((PRICE_PER_MONTH, json!(per_month)));
+        self.table_fields.push((PRICE_NOTE, json!(note)));
         self
     }
 
     /// The value of a field; null if the record does not have it.
     pub fn get(&self, name: &str) -> &Value {
-        let mut fields = self.fields.iter().chain(&self.for_people);
+        let mut fields = self.fields.iter().chain(&self.table_fields);
         match fields.find(|(field, _)| *field == name) {
             Some((_, value)) => value,
             None => &Value::Null,
@@ -54,6 +54,13 @@ impl Record {
     /// The fields in order.
     pub fn fields(&self) -> &[(&'static str, Value)] {
         &self.fields
+    }
+
+    /// Puts fields behind the others.
+    #[must_use]
+    pub fn with_fields(mut self, fields: Vec<(&'static str, Value)>) -> Self {
+        self.fields.extend(fields);
+        self
     }
 
     /// Puts a field before the others.

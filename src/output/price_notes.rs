@@ -7,8 +7,7 @@ pub fn explain_unknown_price(instance: &Instance, cloud: &CloudInfo) -> String {
     let machine_type = instance.machine_type.as_deref().unwrap_or("its machine type");
     if instance.has_other_price {
         return format!(
-            "a licence fee or a dedicated host adds to the price of {machine_type}, and no catalog has that: see the price \
-             list of {}",
+            "the catalog price of {machine_type} lacks the licence fee or dedicated host; see the price list of {}",
             cloud.title
         );
     }

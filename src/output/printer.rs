@@ -6,12 +6,12 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
-use super::columns::{Column, ColumnSet};
+use super::columns::{Column, ColumnSet, NamedField};
 use super::describe_page::write_page;
 use super::output_formats::{Format, write_csv, write_json, write_jsonl, write_yaml};
 use super::output_record::{Record, Report};
 use super::redaction::Redactor;
-use super::table::{Layout, bare_value, write_named, write_table};
+use super::table::{Layout, bare_value, write_fitting_table, write_named, write_table};
 use super::terminal_text::{escape, escape_lines};
 use super::{Streams, Terminal, TerminalSize};
 use crate::cloud::{CloudInfos, Error, ErrorKind, Result};
@@ -104,7 +104,10 @@ impl Printer {
             let mut shown = columns.iter();
             shown.any(|column| fields.iter().any(|field| column.shows(field)))
         };
-        let is_requested = |name: &String| view.find_field(name).is_some_and(|field| fields.contains(&field));
+        let is_requested = |name: &String| {
+            let named = view.find_named_field(name);
+            named.is_some_and(|named| fields.contains(&named.field()))
+        };
         match self.format() {
             Format::Json | Format::Jsonl | Format::Yaml | Format::Csv => true,
             Format::Columns(names) => names.iter().any(is_requested),
@@ -170,7 +173,7 @@ impl Printer {
     }
 
     fn write_items(&mut self, report: &Report, view: &ColumnSet, now: Timestamp) -> io::Result<()> {
-        let layout = Layout {
+        let mut layout = Layout {
             width: self.terminal.width,
             colour: self.terminal.colour_output,
             shows_headers: self.shows_headers,
@@ -179,12 +182,17 @@ impl Printer {
         let items = &report.items;
         let format = self.format();
         let errors = self.error_records(&report.errors);
+        let mut dropped = Vec::new();
         let out = &mut *self.streams.stdout;
         match format {
             Format::Table if items.is_empty() => {}
-            Format::Table => write_table(out, view.columns, items, &layout)?,
+            Format::Table => dropped = write_fitting_table(out, view.columns, items, &layout)?,
             Format::Wide if items.is_empty() => {}
-            Format::Wide => write_table(out, view.wide_columns(), items, &layout)?,
+            Format::Wide => {
+                // Who asks for all columns gets all.
+                layout.width = None;
+                write_table(out, view.wide_columns(), items, &layout)?;
+            }
             // A script would take the header for a value.
             Format::Columns(_) if items.is_empty() && !self.terminal.output => {}
             Format::Columns(names) => write_named(out, &names, view, items, &layout)?,
@@ -202,7 +210,21 @@ impl Printer {
             Format::Id => write_field(out, view.key, items)?,
             Format::Ref => write_field(out, view.reference.unwrap_or(view.key), items)?,
         }
-        out.flush()
+        out.flush()?;
+        if !dropped.is_empty() {
+            self.note_dropped_columns(&dropped);
+        }
+        Ok(())
+    }
+
+    /// Says which columns a narrow terminal has no room for.
+    fn note_dropped_columns(&mut self, dropped: &[&str]) {
+        let all = format!("no room for {}: -o wide shows all columns", dropped.join(", "));
+        let is_too_wide = self.terminal.width.is_some_and(|width| all.width() > width);
+        self.note_dimly(&match is_too_wide {
+            true => format!("no room for {} columns: -o wide shows all columns", dropped.len()),
+            false => all,
+        });
     }
 
     /// Takes the error for a value that `-o value=` has to print and that is unknown or empty; `None` if there was none.
@@ -316,7 +338,7 @@ fn write_lines(out: &mut dyn Write, lines: &[String]) -> io::Result<()> {
 /// # Errors
 /// `NotFound` if there is no record, or if a record has no value.
 fn read_values(view: &ColumnSet, name: &str, records: &[Record], now: Timestamp) -> Result<Vec<String>> {
-    let field = view.find_field(name).unwrap_or(view.key);
+    let field = view.find_named_field(name).unwrap_or(NamedField::Field(view.key));
     let noun = view.noun;
     if records.is_empty() {
         let error = Error::new(
@@ -327,7 +349,7 @@ fn read_values(view: &ColumnSet, name: &str, records: &[Record], now: Timestamp)
     }
     let (mut values, mut without_value) = (Vec::new(), Vec::new());
     for record in records {
-        match bare_value(record, field, now) {
+        match bare_value(record, &field, now) {
             Some(value) => values.push(value),
             None => without_value.push(format_identity(view, record)),
         }

@@ -70,6 +70,17 @@ impl Printer {
         }
     }
 
+    /// Prints a note of little weight, only on a terminal.
+    pub(super) fn note_dimly(&mut self, text: &str) {
+        let style = match self.terminal.colour_errors {
+            true => Style::new().dimmed(),
+            false => Style::new(),
+        };
+        if self.shows_progress() && !self.quiet {
+            self.print_line(&format!("{style}{}{style:#}", escape(text)));
+        }
+    }
+
     /// Shows progress until something else is printed, only on a terminal that can overwrite a line.
     pub fn show_progress(&mut self, text: &str) {
         if self.shows_progress() && self.terminal.redraws {

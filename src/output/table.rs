@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
-use super::columns::{AGE, CellFormat, Column, ColumnSet, EXPIRES};
+use super::columns::{AGE, CellFormat, Column, ColumnSet, EXPIRES, NamedField};
 use super::output_record::Record;
 use super::terminal_text::{age, display_name, format_cell, format_short_cell, time_left};
 
@@ -54,15 +54,34 @@ pub(super) fn write_table(
     records: &[Record],
     layout: &Layout,
 ) -> io::Result<()> {
-    let fill = |column: &Column| FilledColumn {
+    write_fitting_table(out, columns, records, layout).map(drop)
+}
+
+/// Writes a table of those of the given columns that fit, and gives the headers of the others.
+pub(super) fn write_fitting_table(
+    out: &mut dyn Write,
+    columns: &[Column],
+    records: &[Record],
+    layout: &Layout,
+) -> io::Result<Vec<&'static str>> {
+    let mut filled = Vec::new();
+    for column in columns {
+        filled.push(fill_column(column, records, layout.now));
+    }
+    let dropped = drop_columns(&mut filled, layout);
+    write_columns(out, &filled, layout)?;
+    let headers = columns.iter().map(|column| column.header);
+    Ok(headers
+        .filter(|header| dropped.iter().any(|name| name == header))
+        .collect())
+}
+
+fn fill_column(column: &Column, records: &[Record], now: Timestamp) -> FilledColumn {
+    FilledColumn {
         header: column.header.to_owned(),
         drop_order: column.drop_order,
-        cells: records
-            .iter()
-            .map(|record| column.format.format(record, layout.now))
-            .collect(),
-    };
-    write_columns(out, columns.iter().map(fill).collect(), layout)
+        cells: records.iter().map(|record| column.format.format(record, now)).collect(),
+    }
 }
 
 /// Writes a table of the fields that the user named. [`Printer::check_format`](super::Printer::check_format) has checked
@@ -75,32 +94,42 @@ pub(super) fn write_named(
     layout: &Layout,
 ) -> io::Result<()> {
     let column = |name: &String| {
-        let field = view.find_field(name).unwrap_or(view.key);
+        let field = view.find_named_field(name).unwrap_or(NamedField::Field(view.key));
         FilledColumn {
             header: name.to_uppercase().replace('_', " "),
             drop_order: 0,
             cells: records
                 .iter()
-                .map(|record| format_field(record, field, layout.now))
+                .map(|record| format_field(record, &field, layout.now))
                 .collect(),
         }
     };
-    write_columns(out, names.iter().map(column).collect(), layout)
+    let filled: Vec<_> = names.iter().map(column).collect();
+    write_columns(out, &filled, layout)
+}
+
+/// The value of a field that the user named; null if the record does not have it.
+fn named_value<'a>(record: &'a Record, field: &NamedField) -> &'a Value {
+    let value = record.get(field.field());
+    match field {
+        NamedField::Field(_) => value,
+        NamedField::Label(key) => value.get(key).unwrap_or(&Value::Null),
+    }
 }
 
 /// Formats a field of a record whole, also one that is computed.
-fn format_field(record: &Record, field: &str, now: Timestamp) -> String {
-    match field {
+fn format_field(record: &Record, field: &NamedField, now: Timestamp) -> String {
+    match field.field() {
         AGE => CellFormat::Age("created_at").format(record, now),
         EXPIRES => CellFormat::TimeLeft("expires_at").format(record, now),
-        _ => format_cell(record.get(field)),
+        _ => format_cell(named_value(record, field)),
     }
 }
 
 /// The value of a field as a script wants it; `None` if it is unknown or empty. A bool is `true` or `false`.
-pub(super) fn bare_value(record: &Record, field: &str, now: Timestamp) -> Option<String> {
-    let is_computed = matches!(field, AGE | EXPIRES);
-    let text = match record.get(field) {
+pub(super) fn bare_value(record: &Record, field: &NamedField, now: Timestamp) -> Option<String> {
+    let is_computed = matches!(field.field(), AGE | EXPIRES);
+    let text = match named_value(record, field) {
         Value::Null if is_computed => match format_field(record, field, now).as_str() {
             "-" => return None,
             text => text.to_owned(),
@@ -116,22 +145,32 @@ pub(super) fn bare_value(record: &Record, field: &str, now: Timestamp) -> Option
     }
 }
 
-fn write_columns(out: &mut dyn Write, mut columns: Vec<FilledColumn>, layout: &Layout) -> io::Result<()> {
-    const GAP: usize = 2;
-    if let Some(max_width) = layout.width {
-        while columns
-            .iter()
-            .map(|column| column.width(layout.shows_headers) + GAP)
-            .sum::<usize>()
-            > max_width + GAP
-        {
-            let next_to_drop = columns.iter().map(|column| column.drop_order).max().unwrap_or_default();
-            if next_to_drop == 0 {
-                break;
-            }
-            columns.retain(|column| column.drop_order != next_to_drop);
+/// The columns between two cells.
+const GAP: usize = 2;
+
+/// Drops the least important columns until the others fit, and gives the headers of the dropped ones.
+fn drop_columns(columns: &mut Vec<FilledColumn>, layout: &Layout) -> Vec<String> {
+    let mut dropped = Vec::new();
+    let Some(max_width) = layout.width else {
+        return dropped;
+    };
+    while columns
+        .iter()
+        .map(|column| column.width(layout.shows_headers) + GAP)
+        .sum::<usize>()
+        > max_width + GAP
+    {
+        let next_to_drop = columns.iter().map(|column| column.drop_order).max().unwrap_or_default();
+        if next_to_drop == 0 {
+            break;
         }
+        let least_important = columns.extract_if(.., |column| column.drop_order == next_to_drop);
+        dropped.extend(least_important.map(|column| column.header));
     }
+    dropped
+}
+
+fn write_columns(out: &mut dyn Write, columns: &[FilledColumn], layout: &Layout) -> io::Result<()> {
     let widths: Vec<usize> = columns
         .iter()
         .map(|column| column.width(layout.shows_headers))

@@ -33,13 +33,21 @@ pub struct GlobalArgs {
         short,
         long = "provider",
         value_name = "PROVIDER",
+        value_delimiter = ',',
         value_parser = one_of::<ProviderChoice>(ProviderChoice::words()),
         global = true,
         help_heading = "Where"
     )]
     pub providers: Vec<ProviderChoice>,
     /// Region, or an area such as europe; can be repeated
-    #[arg(short, long = "region", value_name = "REGION", global = true, help_heading = "Where")]
+    #[arg(
+        short,
+        long = "region",
+        value_name = "REGION",
+        value_delimiter = ',',
+        global = true,
+        help_heading = "Where"
+    )]
     pub regions: Vec<String>,
     /// Zone
     #[arg(short, long, value_name = "ZONE", global = true, help_heading = "Where")]

@@ -80,7 +80,7 @@ fn fallback_to_types_tries_all_within_the_price_rule() {
         let run = sandbox
             .run(&format!("create web-1 -p mock {arguments} --fallback type"))
             .expect(5);
-        let lines = run.stderr.lines().filter(|line| line.starts_with("no room in "));
+        let lines = run.stderr.lines().filter(|line| line.starts_with("no capacity in "));
         let types = lines.filter_map(|line| line.split(['(', ')']).nth(1));
         types.map(str::to_owned).collect::<Vec<_>>()
     };

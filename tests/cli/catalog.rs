@@ -167,7 +167,7 @@ fn price_that_is_unknown_says_why_and_how_to_get_it() {
 fn type_list_names_its_region_and_marks_the_cheapest() {
     let sandbox = Sandbox::new();
     let run = sandbox.run("type list -p mock --cpus 4").expect(0);
-    run.expect_in_stderr("mock: these are the machine types of us-east-1, where new VMs go");
+    run.expect_in_stderr("mock: machine types of us-east-1, where new VMs go");
     let mark = |name: &str| {
         let row = run.stdout.lines().find(|line| line.starts_with(&format!("{name} ")));
         row.and_then(|row| row.split("  -").last().map(|mark| mark.trim().to_owned()))

@@ -55,7 +55,7 @@ fn command_line_matches_the_reference() {
             .join(" ");
         reference.push_str(&format!("$ {shown}\n{}\n", help_of(&sandbox, &command)));
     }
-    for topic in ["exit-codes", "context-file", "spec-file"] {
+    for topic in ["topics", "exit-codes", "context-file", "spec-file", "mock"] {
         let text = sandbox.run(&["help", topic]).expect(0).stdout;
         reference.push_str(&format!("$ cloudctl help {topic}\n{text}\n"));
     }

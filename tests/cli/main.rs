@@ -21,6 +21,7 @@ mod contexts;
 mod describe_page;
 mod dry_run;
 mod expiry;
+mod false_starts;
 mod files_read;
 mod help;
 mod images_and_ssh;

@@ -89,5 +89,5 @@ fn create_says_why_a_price_is_not_known() {
     let run = sandbox
         .run("create c -p aws --type t3.small --image windows-2022")
         .expect(0);
-    run.expect_in_stderr("cost: not known, because a licence fee");
+    run.expect_in_stderr("cost: not known, because the catalog price of t3.small lacks the licence fee");
 }

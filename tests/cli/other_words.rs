@@ -125,7 +125,7 @@ fn word_for_a_vm_before_its_name_is_explained() {
         "create takes one name, but \"web-1\" and \"web-2\" are given",
         "run it once for each, or use --count N",
     );
-    let hint = "begin with the verb: cloudctl create";
+    let hint = "begin with the verb: cloudctl list";
     expect_answer(&sandbox, "instances list", "there is no command \"instances\"", hint);
 }
 
@@ -133,10 +133,10 @@ fn word_for_a_vm_before_its_name_is_explained() {
 fn verbs_that_mean_another_are_answered() {
     let sandbox = Sandbox::new();
     for (typed, ours) in [
-        ("show web-1", "describe"),
-        ("run web-1", "create"),
+        ("show web-1", "describe web-1"),
+        ("run web-1", "create web-1"),
         ("images", "image list"),
-        ("restart web-1", "reboot"),
+        ("restart web-1 -p mock", "reboot web-1"),
     ] {
         let verb = typed.split(' ').next().unwrap();
         let message = format!("there is no command \"{verb}\"");
@@ -218,14 +218,14 @@ fn zone_in_the_place_of_a_region_is_answered() {
 fn memory_has_a_unit_or_none() {
     let sandbox = Sandbox::new();
     let mut types = Vec::new();
-    for amount in ["4", "4G", "4GB", "4Gi", "4GiB", "4g", "4gb", "4gib"] {
+    for amount in ["4", "4G", "4GB", "4Gi", "4GiB", "4g", "4gb", "4gib", "4096MiB"] {
         let line = format!("create web-1 -p mock --dry-run -o json --memory {amount}");
         types.push(sandbox.run(&line).expect(0).item()["machine_type"].clone());
     }
     types.dedup();
     assert_eq!(types.len(), 1, "{types:?}");
     sandbox
-        .run("create web-1 -p mock --memory 4096M")
+        .run("create web-1 -p mock --memory 1000M")
         .expect(2)
         .expect_in_stderr("give it in GiB");
     create(&sandbox, &["web-1", "--memory", "4GiB"]);
@@ -237,14 +237,8 @@ fn memory_has_a_unit_or_none() {
 fn duration_without_a_unit_is_refused() {
     let sandbox = Sandbox::new();
     for (line, hint) in [
-        (
-            "create web-1 -p mock --ttl 7200",
-            "if it is in seconds, write 7200s or 2h",
-        ),
-        (
-            "create web-1 -p mock --timeout 300",
-            "if it is in seconds, write 300s or 5m",
-        ),
+        ("create web-1 -p mock --ttl 7200", "add a unit: 7200s, or 2h"),
+        ("create web-1 -p mock --timeout 300", "add a unit: 300s, or 5m"),
         ("create web-1 -p mock --ttl 2", "2s, 2m, 2h or 2d"),
     ] {
         let run = sandbox.run(line).expect(2);

@@ -93,7 +93,7 @@ fn fallback_to_the_other_cloud_is_adopted_later() {
     let run = clouds.json(&anywhere).expect(0);
     let made = run.item();
     assert_ne!(made["provider"], plan["provider"]);
-    run.expect_in_stderr("no room in ");
+    run.expect_in_stderr("no capacity in ");
     clouds.ec2.restore_capacity();
     for letter in ["a", "b", "c", "f"] {
         clouds.gce.restock_zone(&format!("us-central1-{letter}"));

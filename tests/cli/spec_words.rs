@@ -125,5 +125,5 @@ fn sizes_and_times_in_a_spec_are_read_as_flags_are() {
     let run = sandbox
         .run_with_input("create -f - -p mock", "name: a\nttl: 7200\n")
         .expect(2);
-    run.expect_in_stderr("write 7200s or 2h");
+    run.expect_in_stderr("add a unit: 7200s, or 2h");
 }

@@ -117,7 +117,7 @@ fn outline_of_short_help(text: &str) -> String {
     let mut is_command_row = false;
     for line in text
         .lines()
-        .take_while(|line| *line != "Examples:" && !line.starts_with("All of it"))
+        .take_while(|line| *line != "Examples:" && !line.starts_with("All of it") && !line.starts_with("Full help"))
     {
         if line.starts_with("Usage: ") {
             outline.push_str(&format!("{line}\n"));

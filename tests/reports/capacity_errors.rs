@@ -36,7 +36,7 @@ fn configuration_that_is_not_supported_is_tried_once() {
         let (backend, run) = create("Unsupported", CONFIGURATION, fallback);
         let run = run.expect(6);
         run.expect_in_stderr("requested configuration is currently not supported");
-        run.expect_not_in_stderr("no room");
+        run.expect_not_in_stderr("no capacity in");
         assert_eq!(backend.count("RunInstances"), 1, "{fallback}");
     }
 }
@@ -215,7 +215,7 @@ fn zone_without_the_type_falls_back_to_one_with_it() {
                     assert_eq!(item["machine_type"], machine_type, "{fallback}");
                     assert_ne!(item["zone"], zone);
                 }
-                run.expect_not_in_stderr("no room in :");
+                run.expect_not_in_stderr("no capacity in :");
                 let backend = Backend::start(kind);
                 backend.json(&format!("{create} --dry-run")).expect(0);
             }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::cloud::{Architecture, Error, Gpu, IngressRule, Result, Secret, parse_duration, quoted, strip_gib_unit};
+use crate::cloud::{
+    Architecture, Error, Gpu, IngressRule, Result, Secret, parse_duration, parse_gib, parse_whole_number, quoted,
+};
 use crate::commands::instance_args::DEFAULT_TIMEOUT;
 use crate::operations::{Fallback, SSH_PORT};
 use crate::settings::one_of;
@@ -16,7 +18,8 @@ pub(super) const STANDARD_INPUT: &str = "-";
 /// Create a VM, or several
 ///
 /// The name is the key: running the same command again gives the same VM and never a second one. Where it goes is
-/// never guessed: pass -p and -r or -z, or have them in a context or the cloud's own configuration.
+/// not guessed where it costs money: pass -p and -r or -z, or set them in a context or the cloud's own configuration. The
+/// mock has a default region.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// Name of the VM [default: a fresh one is made up]
@@ -29,7 +32,7 @@ pub struct Args {
     #[arg(long = "type", value_name = "TYPE", help_heading = "What")]
     pub(super) machine_type: Option<String>,
     /// At least so many virtual CPUs; the cheapest type that fits is taken
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "What")]
+    #[arg(long, value_name = "N", value_parser = parse_cpus, help_heading = "What")]
     pub(super) cpus: Option<u32>,
     /// At least so much memory in GiB, such as 16
     #[arg(long, value_name = "GIB", value_parser = parse_memory, help_heading = "What")]
@@ -51,11 +54,11 @@ pub struct Args {
     /// `cloudctl image list` shows the aliases. They are the same words on every cloud.
     #[arg(long, value_name = "IMAGE", help_heading = "What")]
     pub(super) image: Option<String>,
-    /// Boot disk in GiB [default: the image's own size]
+    /// Boot disk in GiB, such as 100 or 1TiB [default: the image's own size]
     #[arg(
         long,
         value_name = "GIB",
-        value_parser = clap::value_parser!(u32).range(1..),
+        value_parser = parse_disk,
         help_heading = "What",
         hide_short_help = true
     )]
@@ -76,8 +79,8 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE|-", help_heading = "What", hide_short_help = true)]
     pub(super) file: Option<PathBuf>,
 
-    /// Where to go on looking for room when there is none, and in this order: the region's other zones, other machine
-    /// types that fit, the area's other regions, other providers
+    /// Where else to try if there is no capacity, in this order: other zones, other machine types, other regions of the
+    /// area, other providers
     #[arg(
         long,
         value_name = "WHERE",
@@ -91,7 +94,7 @@ pub struct Args {
     #[arg(
         long,
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=1000),
+        value_parser = parse_count,
         help_heading = "How many",
         hide_short_help = true
     )]
@@ -151,7 +154,7 @@ pub struct Args {
         hide_short_help = true
     )]
     pub(super) budget: Option<f64>,
-    /// Protect it against termination
+    /// Protect it from termination, though not from its TTL
     #[arg(long, help_heading = "Life", hide_short_help = true)]
     pub(super) protect: bool,
     /// Label; may be given several times
@@ -179,7 +182,7 @@ pub struct Args {
         long,
         value_name = "PORT",
         default_value_t = SSH_PORT,
-        value_parser = clap::value_parser!(u16).range(1..),
+        value_parser = parse_port,
         help_heading = "Waiting",
         hide_short_help = true
     )]
@@ -196,17 +199,49 @@ pub struct Args {
 }
 
 impl Args {
+    /// Whether it has no name, and no file that may have one.
+    pub fn names_nothing(&self) -> bool {
+        self.name().is_none() && self.file.is_none()
+    }
+
     /// The name, as a word or as `--name`.
     pub(super) fn name(&self) -> Option<&String> {
         self.name.as_ref().or(self.name_flag.as_ref())
     }
 }
 
-/// Parses an amount of memory in GiB, with or without the unit.
+/// The most VMs of one group.
+pub(super) const MAX_COUNT: u32 = 1000;
+
+/// Parses an amount of memory in GiB, or with another unit.
 pub(in crate::commands) fn parse_memory(text: &str) -> Result<f64> {
-    parse_positive(strip_gib_unit(text)).ok_or_else(|| {
+    parse_gib(text).ok_or_else(|| {
         Error::invalid(format!("invalid memory {}", quoted(text))).with_hint("give it in GiB, such as 16, 0.5 or 16GiB")
     })
+}
+
+/// Parses the size of a disk in GiB, or with another unit.
+pub(super) fn parse_disk(text: &str) -> Result<u32> {
+    let size = parse_gib(text).filter(|size| size.fract() == 0.0 && *size <= f64::from(u32::MAX));
+    match size {
+        Some(size) => Ok(size as u32),
+        None => Err(Error::invalid(format!("invalid disk size {}", quoted(text)))
+            .with_hint("give it as a whole number of GiB, such as 100, 100GiB or 1TiB")),
+    }
+}
+
+/// Parses a number of CPUs.
+pub(in crate::commands) fn parse_cpus(text: &str) -> Result<u32> {
+    parse_whole_number(text, 1, None)
+}
+
+/// Parses the number of members of a group.
+pub(super) fn parse_count(text: &str) -> Result<u32> {
+    parse_whole_number(text, 1, Some(MAX_COUNT))
+}
+
+fn parse_port(text: &str) -> Result<u16> {
+    parse_whole_number(text, 1, Some(u16::MAX))
 }
 
 /// Parses an amount of money in USD.
@@ -219,10 +254,7 @@ pub(super) fn parse_usd(text: &str) -> Result<f64> {
 /// Parses a finite number above zero.
 fn parse_positive(text: &str) -> Option<f64> {
     let number: f64 = text.parse().ok()?;
-    match number.is_finite() && number > 0.0 {
-        true => Some(number),
-        false => None,
-    }
+    (number.is_finite() && number > 0.0).then_some(number)
 }
 
 /// What `create` waits for.
@@ -238,7 +270,7 @@ pub(super) enum WaitValue {
     Ssh,
 }
 
-/// Where `create` goes on looking for room.
+/// Where `create` tries next if there is no capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "FallbackArgument")]

@@ -16,14 +16,14 @@ use self::progress::create_all;
 use self::spec_file::merge::SpecFile;
 use self::vm_request::VmRequest;
 use super::instance_args::check_account_of;
-use crate::cloud::{Error, ErrorKind, Instance, InstanceName, Leftover, Result};
+use crate::cloud::{Error, ErrorKind, Instance, InstanceName, Leftover, Result, format_duration};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::deduplicate_providers;
 use crate::output::{INSTANCES, PREVIEWS, Report};
 
 pub use self::args::Args;
-pub(super) use self::args::parse_memory;
+pub(super) use self::args::{parse_cpus, parse_memory};
 pub(super) use self::spec_file::example::SPEC_EXAMPLE;
 pub(super) use self::spec_file::schema::spec_schema;
 pub(super) use self::vm_request::read_default_key;
@@ -54,6 +54,17 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         for request in &mut requests {
             // The flag is for all VMs of the command.
             request.create.budget = Some(budget / names.len() as f64);
+        }
+    }
+    for request in &requests {
+        let spec = &request.create.spec;
+        if let (true, Some(ttl)) = (spec.protected, spec.ttl) {
+            let note = format!(
+                "{}: --protect refuses that anybody terminates it; it does not stop its TTL of {}",
+                spec.name,
+                format_duration(ttl)
+            );
+            context.printer.note(&note);
         }
     }
     if dry_run {

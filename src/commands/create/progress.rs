@@ -5,7 +5,7 @@ use std::time::Instant;
 use futures_util::StreamExt;
 
 use super::vm_request::VmRequest;
-use crate::cloud::{Error, ErrorKind, Instance};
+use crate::cloud::{Error, ErrorKind, ErrorLocation, Instance, InstanceName};
 use crate::command_context::Context;
 use crate::operations::{CreateReport, CreatedInstance, Offer, SelectedOffer, create_by_name, format_usd};
 
@@ -26,7 +26,8 @@ pub(super) async fn create_all(requests: &[VmRequest], context: &mut Context) ->
     for request in requests {
         // The reports are in the order of the requests.
         let Some(report) = work.next().await else { break };
-        print_created(&report, started, context);
+        let name = (requests.len() > 1).then_some(&request.create.spec.name);
+        print_created(name, &report, started, context);
         let price = report.selected.and_then(|selected| selected.offer.usd_per_hour);
         for created in report.instances {
             let mut instance = created.instance;
@@ -72,11 +73,12 @@ pub(super) fn note_existing<'a>(existing: impl ExactSizeIterator<Item = &'a Inst
     }
 }
 
-fn print_created(report: &CreateReport, started: Instant, context: &mut Context) {
+/// Prints the result of one request; `name` is given if there are several.
+fn print_created(name: Option<&InstanceName>, report: &CreateReport, started: Instant, context: &mut Context) {
     for refusal in &report.refusals {
         let error = &refusal.error;
         let text = match &refusal.location {
-            Some(_) => format!("no room in {refusal}: {error}"),
+            Some(_) => format!("no capacity in {refusal}: {error}"),
             None => format!("no capacity: {error}"),
         };
         let leftovers: Vec<_> = error.leftovers().iter().map(ToString::to_string).collect();
@@ -87,7 +89,9 @@ fn print_created(report: &CreateReport, started: Instant, context: &mut Context)
                 .warn(&format!("{text}; left over: {}", leftovers.join(", "))),
         }
     }
-    note_selected(report.selected.as_ref(), context);
+    let created = report.instances.iter().find(|created| !created.already_existed);
+    let zone = created.and_then(|created| created.instance.zone.as_deref());
+    note_selected(name, report.selected.as_ref(), zone, context);
     let seconds = started.elapsed().as_secs();
     let (existing, created): (Vec<_>, Vec<_>) = report.instances.iter().partition(|instance| instance.already_existed);
     note_existing(existing.iter().map(|existing| &existing.instance), context);
@@ -104,25 +108,41 @@ fn print_created(report: &CreateReport, started: Instant, context: &mut Context)
     }
 }
 
-/// Says which offer is taken, if a machine type was chosen.
-pub(super) fn note_selected(selected: Option<&SelectedOffer>, context: &mut Context) {
+/// Says which offer is taken, if a machine type was chosen: for the VM or group of this name, if there are several. `zone` is
+/// where it went, which may be another than the offer's.
+pub(super) fn note_selected(
+    name: Option<&InstanceName>,
+    selected: Option<&SelectedOffer>,
+    zone: Option<&str>,
+    context: &mut Context,
+) {
     let Some(selected) = selected else { return };
-    let describe = |offer: &Offer| {
-        let name = offer.machine.as_ref().map(|machine| machine.name.as_str())?;
-        let price = match offer.usd_per_hour {
-            Some(price) => format!("{} USD an hour", format_usd(price)),
-            None => "an unknown price".to_owned(),
-        };
-        Some(format!("{name} in {} at {price}", offer.error_location()))
+    let Some(best) = describe_offer(&selected.offer, zone) else {
+        return;
     };
-    let Some(best) = describe(&selected.offer) else { return };
     let architecture = match &selected.offer.machine {
         Some(machine) => format!("{} ", machine.architecture),
         None => String::new(),
     };
     let mut note = format!("the cheapest {architecture}that fits is {best}");
-    if let Some(next) = selected.next_best.as_ref().and_then(describe) {
+    if let Some(next) = selected.next_best.as_ref().and_then(|next| describe_offer(next, None)) {
         note.push_str(&format!("; next is {next}"));
     }
-    context.printer.note(&note);
+    context.printer.note(&match name {
+        Some(name) => format!("{name}: {note}"),
+        None => note,
+    });
+}
+
+fn describe_offer(offer: &Offer, zone: Option<&str>) -> Option<String> {
+    let name = &offer.machine.as_ref()?.name;
+    let price = match offer.usd_per_hour {
+        Some(price) => format!("{} USD an hour", format_usd(price)),
+        None => "an unknown price".to_owned(),
+    };
+    let location = match (&offer.location.zone, zone) {
+        (Some(_), Some(zone)) => ErrorLocation::new(offer.provider.kind(), zone),
+        _ => offer.error_location(),
+    };
+    Some(format!("{name} in {location} at {price}"))
 }

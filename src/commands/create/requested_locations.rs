@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::spec_file::merge::SpecFile;
 use crate::cloud::{Error, ErrorKind, Location, Provider, Result};
 use crate::command_context::Context;
-use crate::operations::{ProviderLocation, resolve_region_or_area};
+use crate::operations::{ProviderLocation, resolve_region_and_zone, resolve_region_or_area};
 use crate::settings::{ProviderChoice, Settings};
 
 /// The clouds on which VMs are requested. A flag overrides the file; the file overrides the rest.
@@ -85,8 +85,8 @@ async fn resolve_region_args(provider: &dyn Provider, args: RegionArgs<'_>) -> R
     match (args.regions, args.zone) {
         ([], None) => Ok(vec![resolve_default_location(provider).await?]),
         ([], zone) => Ok(vec![provider.resolve_location(None, zone).await?]),
-        ([region], zone @ Some(_)) => Ok(vec![provider.resolve_location(Some(region), zone).await?]),
-        (_, Some(_)) => Err(Error::invalid("several regions are given, and a zone").with_hint("pass one of the two")),
+        ([region], zone @ Some(_)) => Ok(vec![resolve_region_and_zone(provider, Some(region), zone).await?]),
+        (_, Some(_)) => Err(Error::invalid("several regions are given, and a zone").with_hint("pass either -r or -z")),
         (regions, None) => resolve_regions(provider, regions).await,
     }
 }

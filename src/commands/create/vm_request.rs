@@ -3,21 +3,20 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::args::{Args, STANDARD_INPUT, WaitValue};
+use super::args::{Args, MAX_COUNT, STANDARD_INPUT, WaitValue};
 use super::requested_locations::{RegionArgs, find_locations, find_providers};
 use super::spec_file::merge::SpecFile;
 use super::ssh_key;
 use crate::catalog::Catalog;
 use crate::cloud::{
     Error, GroupMembers, InstanceName, InstanceSpec, Labels, Location, MachineRequirements, Provider, Result, Secret,
-    check_label_key, is_content, parse_label, path_text, quoted,
+    check_label_key, is_content, parse_label, path_text, quote_for_shell, quoted,
 };
 use crate::command_context::Context;
 use crate::commands::instance_args::parse_ttl;
@@ -88,14 +87,14 @@ impl VmTemplate {
             spec: InstanceSpec {
                 machine_type: args.machine_type.or(file.machine_type),
                 requirements: MachineRequirements {
-                    cpus: args.cpus.or(file.cpus.map(NonZeroU32::get)),
+                    cpus: args.cpus.or(file.cpus),
                     memory_gib: args.memory.or(file.memory),
                     architecture: args.arch.or(file.arch),
                     gpu: args.gpu.or(file.gpu),
                 },
                 ingress_rules,
                 image: args.image.or(file.image),
-                disk_gib: args.disk.or(file.disk.map(NonZeroU32::get)),
+                disk_gib: args.disk.or(file.disk),
                 disk_type: args.disk_type.or(file.disk_type),
                 ssh_key,
                 default_ssh_key,
@@ -164,14 +163,25 @@ fn choose_name(args: &Args, file: &SpecFile) -> Result<(InstanceName, Option<u32
             ))
             .with_hint("leave one of the two out"));
         }
-        (Some(name), None) | (None, Some(name)) => name.parse()?,
+        (Some(name), None) | (None, Some(name)) => parse_name(name)?,
         (None, None) => generate_name()?,
     };
     match args.count.or(file.count) {
         None | Some(1) => Ok((name, None)),
-        Some(count @ 2..=1000) => name.member_name(count).map(|_| (name, Some(count))),
-        Some(count) => Err(Error::invalid(format!("invalid count {count}")).with_hint("use 1 to 1000")),
+        Some(count @ 2..=MAX_COUNT) => name.member_name(count).map(|_| (name, Some(count))),
+        Some(count) => Err(Error::invalid(format!("invalid count {count}")).with_hint(format!("use 1 to {MAX_COUNT}"))),
     }
+}
+
+/// Parses a name. Explains the name of a spec file, for which the flag is forgotten.
+fn parse_name(text: &str) -> Result<InstanceName> {
+    let extension = Path::new(text).extension().and_then(|extension| extension.to_str());
+    text.parse().map_err(|error: Error| match extension {
+        Some("json" | "toml" | "yaml" | "yml") => error.with_hint(format!(
+            "if it is a spec file, pass it with -f: cloudctl create -f {text}"
+        )),
+        _ => error,
+    })
 }
 
 /// Makes a name that people can pronounce and that no other VM has: two words and four letters.
@@ -185,6 +195,14 @@ fn generate_name() -> Result<InstanceName> {
 fn parse_labels(texts: &[String], context: &mut Context) -> Result<Labels> {
     let mut labels = Labels::new();
     for text in texts {
+        if let Some((key, value)) = text.strip_prefix("Key=").and_then(|rest| rest.split_once(",Value=")) {
+            return Err(
+                Error::invalid(format!("invalid label {}", quoted(text))).with_hint(format!(
+                    "write it as key=value: -l {}",
+                    quote_for_shell(&format!("{key}={value}"))
+                )),
+            );
+        }
         let label = parse_label(text, "-l ")?;
         if label.was_quoted {
             let text = quoted(&format!("{}={}", label.key, label.value));

@@ -2,8 +2,23 @@
 
 use crate::cloud::{MachineRequirements, MachineType};
 
+/// The hint for requirements that no machine type meets: the one that is nearest. `None` if there is none at all.
+pub fn suggest_closest_type<'a>(
+    requirements: &MachineRequirements,
+    machines: impl IntoIterator<Item = &'a MachineType>,
+) -> Option<String> {
+    if let Some(hint) = requirements.memory_unit_hint() {
+        return Some(hint);
+    }
+    let score = |machine| score_mismatch(requirements, machine);
+    let closest = machines
+        .into_iter()
+        .min_by(|one, other| score(one).total_cmp(&score(other)))?;
+    Some(format!("ask for less: the nearest is {}", describe_machine(closest)))
+}
+
 /// A machine type for a message: `r7i.48xlarge with 192 CPUs and 1536 GiB, x86_64`.
-pub(super) fn describe_machine(machine: &MachineType) -> String {
+fn describe_machine(machine: &MachineType) -> String {
     let MachineType {
         name,
         cpus,
@@ -19,7 +34,7 @@ pub(super) fn describe_machine(machine: &MachineType) -> String {
 }
 
 /// How far a machine type is from the requirements: a wrong architecture or GPU counts more than any size.
-pub(super) fn score_mismatch(requirements: &MachineRequirements, machine: &MachineType) -> f64 {
+fn score_mismatch(requirements: &MachineRequirements, machine: &MachineType) -> f64 {
     let score_shortage = |required: f64, available: f64| (required / available).max(1.0).ln();
     let mut score = match (&requirements.gpu, &machine.gpu) {
         (None, None) => 0.0,

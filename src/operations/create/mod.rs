@@ -1,6 +1,6 @@
 //! Creates the instance of a name once, however often and from wherever the same command is run.
 
-mod closest_machine_type;
+pub(super) mod closest_machine_type;
 mod compare_existing;
 pub(super) mod fallback;
 mod find_existing;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::closest_machine_type::{describe_machine, score_mismatch};
+use super::closest_machine_type::suggest_closest_type;
 use super::fallback::{EmptyFallback, Fallback};
 use crate::catalog::{Catalog, DEFAULT_IMAGE, has_license_fee, image_alias};
 use crate::cloud::{
@@ -432,12 +432,8 @@ impl<'a> OfferSearch<'a> {
 
     /// Adds the required GPUs to a machine that can have them attached.
     fn attach_gpu(&self, machine: &mut MachineType, requirements: &MachineRequirements) {
-        if let Some(gpu) = &requirements.gpu
-            && machine.gpu.is_none()
-            && self.catalog.can_attach(self.provider.kind(), machine, gpu)
-        {
-            machine.gpu = Some(gpu.clone());
-        }
+        self.catalog
+            .attach_gpu(self.provider.kind(), machine, requirements.gpu.as_ref());
     }
 
     /// The price of a machine type here; `None` is unknown.
@@ -470,12 +466,8 @@ impl<'a> OfferSearch<'a> {
     fn no_match_error(&self, requirements: &MachineRequirements, machines: &[MachineType]) -> Error {
         let location = ErrorLocation::new(self.provider.kind(), &self.location.region);
         let error = Error::invalid(format!("no machine type has {requirements}")).at(location);
-        let score = |machine| score_mismatch(requirements, machine);
-        let closest = machines.iter().min_by(|one, other| score(one).total_cmp(&score(other)));
-        error.with_hint(match closest {
-            Some(closest) => format!("ask for less: the nearest is {}", describe_machine(closest)),
-            None => "use another --region".to_owned(),
-        })
+        let hint = suggest_closest_type(requirements, machines);
+        error.with_hint(hint.unwrap_or_else(|| "use another --region".to_owned()))
     }
 }
 

@@ -550,7 +550,11 @@ fn suggest_other_places(placement: &PlacementRules<'_>) -> String {
     let unused = own_cloud.into_iter().filter(|fallback| !placement.allows(*fallback));
     let unused: Vec<_> = unused.map(Fallback::as_str).collect();
     match unused.is_empty() {
-        true => "try another -r or -p, or try again later".to_owned(),
+        true => "name more regions (-r can be repeated), try another -p, or try again later".to_owned(),
+        false if placement.allows(Fallback::Region) => format!(
+            "allow more choices with --fallback {}, or name more regions: -r can be repeated",
+            unused.join(",")
+        ),
         false => format!(
             "allow more choices with --fallback {}, or try another -r",
             unused.join(",")

@@ -11,6 +11,8 @@ macro_rules! field_names {
 pub(super) mod identity_and_settings;
 pub(super) mod types_and_prices;
 
+use std::fmt;
+
 use crate::cloud::{Error, FIELD_WORDS, Result, did_you_mean, normalize_field_word, quoted};
 
 /// One column.
@@ -65,11 +67,45 @@ pub(super) const EXPIRES: &str = "expires";
 /// The column that marks the cheapest records. It is for people, and machine formats do not have it.
 pub(super) const COMPARED: &str = "compared";
 /// The columns that machine formats do not have.
-pub(super) const FOR_PEOPLE_ONLY: [&str; 3] = [AGE, EXPIRES, COMPARED];
+pub(super) const TABLE_ONLY: [&str; 3] = [AGE, EXPIRES, COMPARED];
 
 /// What the page of `describe` says beside the price per hour.
 pub(super) const PRICE_PER_MONTH: &str = "price_usd_per_month";
 pub(super) const PRICE_NOTE: &str = "price_note";
+pub(super) const PRICE_FOR_TTL: &str = "price_usd_for_ttl";
+
+/// What comes before the key of a label in the name of a column: `label.team`.
+const LABEL_PREFIX: &str = "label.";
+/// The field that has all labels.
+const LABELS: &str = "labels";
+
+/// A field that the user named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NamedField {
+    /// A field of the record, or one that is computed.
+    Field(&'static str),
+    /// The label of this key.
+    Label(String),
+}
+
+impl NamedField {
+    /// The field of the record that it is, or is in.
+    pub(super) fn field(&self) -> &'static str {
+        match self {
+            Self::Field(name) => name,
+            Self::Label(_) => LABELS,
+        }
+    }
+}
+
+impl fmt::Display for NamedField {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(name) => formatter.write_str(name),
+            Self::Label(key) => write!(formatter, "{LABEL_PREFIX}{key}"),
+        }
+    }
+}
 
 /// How records of one kind are shown.
 #[derive(Debug)]
@@ -111,12 +147,20 @@ impl ColumnSet {
         self.fields.iter().copied().find(|known| known == field)
     }
 
+    /// The field that a user means, or the label: `label.team`.
+    pub(super) fn find_named_field(&self, word: &str) -> Option<NamedField> {
+        match word.trim().strip_prefix(LABEL_PREFIX) {
+            Some(key) if !key.is_empty() && self.fields.contains(&LABELS) => Some(NamedField::Label(key.to_owned())),
+            _ => self.find_field(word).map(NamedField::Field),
+        }
+    }
+
     /// Checks the names that `-o columns=` and `-o value=` got; `noun` says which of the two.
     ///
     /// # Errors
     /// `InvalidSpec` that names the unknown field and all known ones.
     pub(super) fn check_fields(&self, noun: &str, names: &[String]) -> Result<()> {
-        let Some(unknown) = names.iter().find(|name| self.find_field(name).is_none()) else {
+        let Some(unknown) = names.iter().find(|name| self.find_named_field(name).is_none()) else {
             return Ok(());
         };
         let known = self.fields.join(", ");
@@ -210,27 +254,45 @@ pub const PREVIEWS: ColumnSet = ColumnSet {
     noun: "VM",
     columns: &[
         full("NAME", &["name"], 0),
-        truncated("PROVIDER", "provider", 1),
+        truncated("PROVIDER", "provider", 2),
         full("ZONE", &["zone", "region"], 0),
         truncated("TYPE", "machine_type", 0),
-        truncated("CPUS", "cpus", 4),
+        truncated("CPUS", "cpus", 5),
         truncated("GIB", "memory_gib", 4),
-        truncated("GPU", "gpu", 7),
+        truncated("GPU", "gpu", 8),
         full("IMAGE", &["image_name", "image"], 3),
-        truncated("DISK GIB", "disk_gib", 4),
-        truncated("DISK TYPE", "disk_type", 5),
-        truncated("SPOT", "spot", 6),
-        truncated("USD/H", "price_usd_per_hour", 2),
-        truncated("TTL", "ttl", 5),
-        truncated("USD/TTL", "price_usd_for_ttl", 5),
+        truncated("DISK GIB", "disk_gib", 6),
+        truncated("DISK TYPE", "disk_type", 9),
+        truncated("SPOT", "spot", 7),
+        truncated("USD/H", "price_usd_per_hour", 1),
+        truncated("TTL", "ttl", 1),
+        truncated("USD/TTL", "price_usd_for_ttl", 1),
     ],
-    wide: None,
+    wide: Some(&[
+        full("NAME", &["name"], 0),
+        truncated("PROVIDER", "provider", 0),
+        full("ZONE", &["zone", "region"], 0),
+        truncated("TYPE", "machine_type", 0),
+        truncated("CPUS", "cpus", 0),
+        truncated("GIB", "memory_gib", 0),
+        truncated("GPU", "gpu", 0),
+        full("IMAGE", &["image_name", "image"], 0),
+        truncated("DISK GIB", "disk_gib", 0),
+        truncated("DISK TYPE", "disk_type", 0),
+        truncated("SPOT", "spot", 0),
+        truncated("USD/H", "price_usd_per_hour", 0),
+        truncated("TTL", "ttl", 0),
+        truncated("USD/TTL", "price_usd_for_ttl", 0),
+        truncated("OPEN", "open", 0),
+        truncated("USER DATA BYTES", "user_data_bytes", 0),
+        truncated("LABELS", "labels", 0),
+    ]),
     key: "name",
     name: Some("name"),
     reference: None,
     fields: field_names! {
         provider name region zone machine_type cpus memory_gib gpu architecture image image_name disk_gib
-        disk_type spot price_usd_per_hour ttl price_usd_for_ttl
+        disk_type spot price_usd_per_hour ttl price_usd_for_ttl open user_data_bytes labels
     },
 };
 

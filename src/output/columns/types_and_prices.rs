@@ -1,6 +1,6 @@
 //! The columns of machine types, prices, costs and the catalog.
 
-use super::{COMPARED, ColumnSet, full, name, truncated};
+use super::{COMPARED, ColumnSet, PRICE_FOR_TTL, full, name, time_left, truncated};
 
 /// Machine types.
 pub const MACHINE_TYPES: ColumnSet = ColumnSet {
@@ -65,6 +65,8 @@ pub const VM_PRICES: ColumnSet = ColumnSet {
         truncated("STATE", "state", 4),
         truncated("USD/H", "price_usd_per_hour", 0),
         truncated("USD/MONTH", "price_usd_per_month", 1),
+        time_left("EXPIRES", "expires_at", 2),
+        truncated("USD/TTL", PRICE_FOR_TTL, 1),
     ],
     wide: None,
     key: "id",
@@ -72,7 +74,7 @@ pub const VM_PRICES: ColumnSet = ColumnSet {
     reference: Some("ref"),
     fields: field_names! {
         provider region id ref name state machine_type cpus memory_gib architecture spot price_usd_per_hour
-        price_usd_per_month
+        price_usd_per_month expires_at price_usd_for_ttl expires
     },
 };
 

@@ -107,7 +107,7 @@ fn spec_files_of_every_format() {
         ("key.json", "key.json:2:8: unknown key `imgae`"),
         ("inner.toml", "inner.toml:6:1: unknown key `maxprice`"),
         ("inner.yaml", "inner.yaml:3:5: unknown key `vm`"),
-        ("type.yaml", "type.yaml:2:7: cpus: invalid type"),
+        ("type.yaml", "type.yaml:2:7: cpus: \"two\" is not a whole number"),
         ("type.json", "type.json:1:23: spot: invalid type"),
         ("null.yaml", "null.yaml:2:5: ttl: this key has no value"),
         ("null.json", "null.json:1:25: ttl: invalid type: null"),

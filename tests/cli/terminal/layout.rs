@@ -161,3 +161,23 @@ pub(super) fn without_colours(text: &str) -> String {
     }
     plain
 }
+
+#[test]
+fn columns_that_do_not_fit_are_named() {
+    let sandbox = Sandbox::new();
+    let plan: &[&str] = &["create", "web-1", "-p", "mock", "--ttl", "2h", "--dry-run"];
+    let narrow = without_colours(&on_terminal(&sandbox, 80, "", plan).expect(0).stdout);
+    assert!(narrow.contains("TTL  USD/TTL"), "{narrow}");
+    assert!(narrow.contains("no room for "), "{narrow}");
+    assert!(narrow.contains(": -o wide shows all columns"), "{narrow}");
+    // Who asks for all columns gets all.
+    let wide = without_colours(
+        &on_terminal(&sandbox, 80, "", &[plan, &["-o", "wide"]].concat())
+            .expect(0)
+            .stdout,
+    );
+    assert!(wide.contains("DISK TYPE") && wide.contains("LABELS"), "{wide}");
+    assert!(!wide.contains("no room for "), "{wide}");
+    let piped = sandbox.run(plan).expect(0);
+    piped.expect_not_in_stderr("no room for ");
+}

@@ -6,14 +6,14 @@ use std::marker::PhantomData;
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Value, json};
 
 use crate::cloud::{
-    Architecture, Error, Gpu, IngressRule, Result as CloudResult, is_content, parse_duration, parse_label, path_text,
-    quoted, redact_value,
+    Architecture, Error, Gpu, IngressRule, Result as CloudResult, is_content, parse_duration, parse_label,
+    parse_whole_number, path_text, quoted, redact_value,
 };
-use crate::commands::create::args::{parse_memory, parse_usd};
+use crate::commands::create::args::{parse_cpus, parse_disk, parse_memory, parse_usd};
 use crate::settings::ProviderChoice;
 
 /// The methods of a visitor for these types of values, all with the same body.
@@ -34,6 +34,35 @@ pub(crate) fn read_value<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+/// Reads a list.
+pub(crate) fn read_values<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error> {
+    deserializer.deserialize_seq(ListVisitor(PhantomData)).map(Some)
+}
+
+struct ListVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list in brackets")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Vec<T>, A::Error> {
+        collect_list(list)
+    }
+}
+
+fn collect_list<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(mut list: A) -> Result<Vec<T>, A::Error> {
+    let mut values = Vec::new();
+    while let Some(value) = list.next_element()? {
+        values.push(value);
+    }
+    Ok(values)
 }
 
 /// Reads labels: unique keys with text values, or a list of `key=value`.
@@ -162,30 +191,39 @@ impl<'de> Visitor<'de> for UniqueKeysValueVisitor {
     }
 }
 
-/// Reads one word or a list of words.
+/// Reads one word, several in one text with commas, or a list of words.
 pub(crate) fn read_words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
-    deserializer.deserialize_any(WordsVisitor).map(Some)
+    let words: Option<Vec<String>> = read_list_or_one(deserializer)?;
+    let words = words.unwrap_or_default();
+    let split = words.iter().flat_map(|word| word.split(','));
+    Ok(Some(split.map(|word| word.trim().to_owned()).collect()))
 }
 
-struct WordsVisitor;
+/// Reads a list, or one entry of it without the list.
+pub(crate) fn read_list_or_one<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error> {
+    deserializer.deserialize_any(ListOrOneVisitor(PhantomData)).map(Some)
+}
 
-impl<'de> Visitor<'de> for WordsVisitor {
-    type Value = Vec<String>;
+struct ListOrOneVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ListOrOneVisitor<T> {
+    type Value = Vec<T>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a word, or a list of words")
+        formatter.write_str("a list, or one entry of it")
     }
 
-    fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Vec<String>, E> {
-        Ok(vec![word.to_owned()])
+    visit_scalars! {
+        (self, value) -> Vec<T> { T::deserialize(value.into_deserializer()).map(|one| vec![one]) }
+        visit_i64: i64;
+        visit_u64: u64;
+        visit_str: &str;
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<String>, A::Error> {
-        let mut words = Vec::new();
-        while let Some(word) = list.next_element()? {
-            words.push(word);
-        }
-        Ok(words)
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Vec<T>, A::Error> {
+        collect_list(list)
     }
 }
 
@@ -231,27 +269,56 @@ pub(crate) fn read_gpu<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
 
 /// Reads an amount of memory: a number of GiB, or text as `--memory` takes it.
 pub(crate) fn read_memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-    deserializer.deserialize_any(MemoryVisitor).map(Some)
+    read_amount(deserializer, parse_memory, "a number of GiB, such as 16")
 }
 
-struct MemoryVisitor;
+/// Reads the size of a disk: a number of GiB, or text as `--disk` takes it.
+pub(crate) fn read_disk<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    read_amount(deserializer, parse_disk, "a whole number of GiB, such as 100")
+}
 
-impl Visitor<'_> for MemoryVisitor {
-    type Value = f64;
+/// Reads a number of CPUs.
+pub(crate) fn read_cpus<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    read_amount(deserializer, parse_cpus, "a whole number, such as 4")
+}
+
+/// Reads a whole number. Its limits are checked with those of the flag.
+pub(crate) fn read_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    read_amount(deserializer, |text| parse_whole_number(text, 0, None), "a whole number")
+}
+
+fn read_amount<'de, T, D: Deserializer<'de>>(
+    deserializer: D,
+    parse: fn(&str) -> CloudResult<T>,
+    expected: &'static str,
+) -> Result<Option<T>, D::Error> {
+    deserializer
+        .deserialize_any(AmountVisitor { parse, expected })
+        .map(Some)
+}
+
+/// Parses a number, or text, with the function of the flag.
+struct AmountVisitor<T> {
+    parse: fn(&str) -> CloudResult<T>,
+    expected: &'static str,
+}
+
+impl<T> Visitor<'_> for AmountVisitor<T> {
+    type Value = T;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a number of GiB, such as 16")
+        formatter.write_str(self.expected)
     }
 
     visit_scalars! {
-        (self, amount) -> f64 { parse_memory(&amount.to_string()).map_err(with_hint) }
+        (self, amount) -> T { (self.parse)(&amount.to_string()).map_err(with_hint) }
         visit_f64: f64;
         visit_i64: i64;
         visit_u64: u64;
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<f64, E> {
-        parse_memory(text).map_err(with_hint)
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        (self.parse)(text).map_err(with_hint)
     }
 }
 
@@ -283,6 +350,25 @@ impl Visitor<'_> for TtlVisitor {
 /// Reads an amount of money in USD.
 pub(crate) fn read_usd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     deserializer.deserialize_f64(FromNumber(parse_usd)).map(Some)
+}
+
+/// Reads yes or no.
+pub(crate) fn read_bool<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    deserializer.deserialize_bool(BoolVisitor).map(Some)
+}
+
+struct BoolVisitor;
+
+impl Visitor<'_> for BoolVisitor {
+    type Value = bool;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("true or false")
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<bool, E> {
+        Ok(value)
+    }
 }
 
 /// Parses a value from text with a function. An error here gets its line and column; a later error would not.
@@ -399,8 +485,8 @@ impl<'de> Visitor<'de> for WithoutNullVisitor {
 pub(crate) fn read_ingress_rules<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<IngressRule>>, D::Error> {
-    let rules = Vec::<IngressRuleValue>::deserialize(deserializer)?;
-    Ok(Some(rules.into_iter().map(|rule| rule.0).collect()))
+    let rules: Option<Vec<IngressRuleValue>> = read_list_or_one(deserializer)?;
+    Ok(rules.map(|rules| rules.into_iter().map(|rule| rule.0).collect()))
 }
 
 struct IngressRuleValue(IngressRule);
@@ -464,7 +550,15 @@ pub(crate) fn labels_schema(_: &mut SchemaGenerator) -> Schema {
 pub(crate) fn memory_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"anyOf": [
         {"type": "number", "exclusiveMinimum": 0},
-        {"type": "string", "pattern": "^[0-9.]+ ?[gG]?[iI]?[bB]?$"},
+        {"type": "string", "pattern": "^[0-9.]+ ?([gGmM][iI]?[bB]?|[tT][iI][bB]?)?$"},
+    ]})
+}
+
+/// The schema of the size of a disk: a whole number of GiB, or one with its unit.
+pub(crate) fn disk_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"anyOf": [
+        {"type": "integer", "minimum": 1},
+        {"type": "string", "pattern": "^[0-9]+ ?([gGmM][iI]?[bB]?|[tT][iI][bB]?)?$"},
     ]})
 }
 
@@ -473,12 +567,12 @@ pub(crate) fn gpu_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "pattern": "^[^:]+(:[1-9][0-9]*)?$"})
 }
 
-/// The schema of ingress rules: ports, each with or without a network.
+/// The schema of ingress rules: a list of ports, or one port, each with or without a network.
 pub(crate) fn ingress_rules_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "array", "items": {
-        "anyOf": [
-            {"type": "integer", "minimum": 1, "maximum": 65_535},
-            {"type": "string", "pattern": "^[1-9][0-9]*(/.+)?$"},
-        ],
-    }})
+    let rule = [
+        json!({"type": "integer", "minimum": 1, "maximum": 65_535}),
+        json!({"type": "string", "pattern": "^[1-9][0-9]*(/.+)?$"}),
+    ];
+    let [number, text] = rule.clone();
+    json_schema!({"anyOf": [number, text, {"type": "array", "items": {"anyOf": rule}}]})
 }

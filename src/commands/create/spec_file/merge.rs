@@ -1,7 +1,6 @@
 //! Defines the keys of spec files, which are the flags of `create`, and merges the keys for all VMs into each VM.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -10,8 +9,8 @@ use serde_json::Value;
 
 use super::field_values;
 use super::field_values::{
-    architecture_schema, gpu_schema, ingress_rules_schema, labels_schema, memory_schema, positive_number_schema,
-    provider_schema, read_value, words_schema,
+    architecture_schema, disk_schema, gpu_schema, ingress_rules_schema, labels_schema, memory_schema,
+    positive_number_schema, provider_schema, read_value, words_schema,
 };
 use crate::cloud::{Architecture, Gpu, IngressRule};
 use crate::commands::create::args::{Args, FallbackValue, WaitValue};
@@ -86,7 +85,8 @@ spec_file! {
     zone("field_values::read_text"): String,
     #[serde(rename = "type")]
     machine_type("field_values::read_text"): String,
-    cpus("read_value"): NonZeroU32,
+    #[schemars(range(min = 1))]
+    cpus("field_values::read_cpus"): u32,
     #[schemars(schema_with = "memory_schema")]
     memory("field_values::read_memory"): f64,
     #[schemars(schema_with = "architecture_schema")]
@@ -99,30 +99,31 @@ spec_file! {
     #[schemars(schema_with = "positive_number_schema")]
     budget("field_values::read_usd"): f64,
     image("field_values::read_text"): String,
-    disk("read_value"): NonZeroU32,
+    #[schemars(schema_with = "disk_schema")]
+    disk("field_values::read_disk"): u32,
     #[serde(alias = "disk_type")]
     disk_type("field_values::read_text"): String,
     #[schemars(range(min = 1, max = 1000))]
-    count("read_value"): u32,
+    count("field_values::read_number"): u32,
     #[serde(alias = "ssh_key")]
     ssh_key("field_values::read_file_name"): String,
     #[serde(alias = "user_data")]
     user_data("field_values::read_file_name"): String,
     network("field_values::read_text"): String,
     subnet("field_values::read_text"): String,
-    firewall("read_value"): Vec<String>,
+    firewall("field_values::read_values"): Vec<String>,
     #[schemars(schema_with = "ingress_rules_schema")]
     open("field_values::read_ingress_rules"): Vec<IngressRule>,
     #[serde(alias = "no_public_ip")]
-    no_public_ip("read_value"): bool,
+    no_public_ip("field_values::read_bool"): bool,
     identity("field_values::read_text"): String,
     #[serde(alias = "labels")]
     #[schemars(schema_with = "labels_schema")]
     label("field_values::read_labels"): BTreeMap<String, String>,
-    spot("read_value"): bool,
-    protect("read_value"): bool,
+    spot("field_values::read_bool"): bool,
+    protect("field_values::read_bool"): bool,
     ttl("field_values::read_ttl"): String,
-    fallback("read_value"): Vec<FallbackValue>,
+    fallback("field_values::read_values"): Vec<FallbackValue>,
     native("field_values::read_native_options"): BTreeMap<String, Value>,
     wait("read_value"): WaitValue,
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::field_values::WithoutNull;
 use crate::cloud::{Error, Result, did_you_mean, is_safe_key, may_be_secret, redact_parser_message, redact_value};
@@ -69,6 +69,7 @@ pub(crate) fn parse<T: DeserializeOwned>(
     source: &str,
     list_keys: fn() -> Vec<String>,
 ) -> Result<T> {
+    check_syntax(format, text, source)?;
     let parsed = match format {
         Format::Toml => toml::from_str(text).map_err(|error| convert_toml_error(&error, text)),
         Format::Yaml => yaml_serde::from_str::<WithoutNull>(text)
@@ -77,6 +78,32 @@ pub(crate) fn parse<T: DeserializeOwned>(
         Format::Json => serde_json::from_str(text).map_err(|error| convert_json_error(&error)),
     };
     parsed.map_err(|error| to_spec_error(&error, format, text, source, list_keys))
+}
+
+/// Checks that the text is of its format, whatever its keys are.
+fn check_syntax(format: Format, text: &str, source: &str) -> Result<()> {
+    let (checked, name) = match format {
+        Format::Toml => (
+            toml::from_str::<IgnoredAny>(text).map_err(|error| convert_toml_error(&error, text)),
+            "TOML",
+        ),
+        Format::Yaml => (
+            yaml_serde::from_str::<IgnoredAny>(text).map_err(|error| convert_yaml_error(&error)),
+            "YAML",
+        ),
+        Format::Json => (
+            serde_json::from_str::<IgnoredAny>(text).map_err(|error| convert_json_error(&error)),
+            "JSON",
+        ),
+    };
+    checked.map(drop).map_err(|ParserError { message, line, column }| {
+        let message = redact_parser_message(&message);
+        let hint = match format {
+            Format::Yaml => "check the indentation and the quotes up to there",
+            Format::Toml | Format::Json => "check the quotes, brackets and commas up to there",
+        };
+        Error::invalid(format!("{source}:{line}:{column}: this is not {name}: {message}")).with_hint(hint)
+    })
 }
 
 fn convert_toml_error(error: &toml::de::Error, text: &str) -> ParserError {
@@ -138,17 +165,33 @@ fn to_spec_error(
             None => error.with_hint("the keys are the long flags of `cloudctl create --help`"),
         };
     }
-    // YAML's parser puts the path of the key before its message. The other parsers do not name the key.
+    // YAML's parser puts the path of the key before its message. Of it the key is left: the line is known, and the other
+    // parsers do not name the path.
     let key = match format {
         Format::Toml => key_in_toml_line(text, *line),
         Format::Json => find_key_in_json(text, *line, *column),
         Format::Yaml => None,
+    };
+    let message = match format {
+        Format::Yaml => shorten_yaml_path(message),
+        Format::Toml | Format::Json => message,
     };
     let key = key.filter(|key| is_safe_key(key) && !message.contains(&format!("`{key}`")));
     let key_prefix = key.map(|key| format!("{key}: ")).unwrap_or_default();
     Error::invalid(format!("{position}: {key_prefix}{}", redact_parser_message(message))).with_hint(
         "the keys are the long flags of `cloudctl create --help`, and `cloudctl schema spec` has their types",
     )
+}
+
+/// Removes from `vm[0].disk: …` all but the key.
+fn shorten_yaml_path(message: &str) -> &str {
+    let Some((path, _)) = message.split_once(": ") else {
+        return message;
+    };
+    match path.rfind('.') {
+        Some(dot) if !path.contains(' ') => &message[dot + 1..],
+        _ => message,
+    }
 }
 
 /// Finds the last key before a position.

@@ -128,7 +128,7 @@ fn fallback_to_another_type_keeps_the_name_and_the_spec(backend: &Backend) {
     let run = backend.json(&arguments).expect(0);
     let made = run.item();
     assert_ne!(text(&made, "machine_type"), backend.other_type());
-    run.expect_in_stderr("no room in ");
+    run.expect_in_stderr("no capacity in ");
     let again = backend.json(&arguments).expect(0).item();
     assert_eq!(again["id"], made["id"]);
     assert_eq!(backend.alive().len(), 1);
