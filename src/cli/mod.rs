@@ -14,9 +14,8 @@ use clap::{FromArgMatches, Parser, Subcommand};
 
 pub use help_examples::FIRST_STEPS;
 pub use help_layout::{HelpForm, command_line};
-pub use usage_errors::{find_output_format, usage_error};
+pub use usage_errors::{find_output_format, refuse_bare_up, usage_error};
 
-use crate::cloud::Error;
 use crate::commands::{
     catalog, change_instances, completion, console, context, create, describe, doctor, extend, help, image, label,
     list, machine_type, man, price, region, schema, terminate, wait, whoami,
@@ -49,38 +48,25 @@ pub struct Cli {
 /// Those of clap, which are also requests for help.
 pub fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
     let mut command = command_line(HelpForm::find(arguments));
-    let mut matches = command.try_get_matches_from_mut(put_help_last(arguments, &command))?;
+    let mut matches = command.try_get_matches_from_mut(put_help_after_command(arguments, &command))?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
-/// Understands `cloudctl --help create` and `cloudctl create help` as `cloudctl create --help`.
-fn put_help_last(arguments: &[OsString], command: &clap::Command) -> Vec<OsString> {
+/// Understands `cloudctl --help create` as `cloudctl create --help`, and `cloudctl image help` as `cloudctl image --help`.
+fn put_help_after_command(arguments: &[OsString], command: &clap::Command) -> Vec<OsString> {
     let is_command = |word: &OsString| command.find_subcommand(word).is_some();
+    let takes_no_words = |word: &OsString| {
+        let found = command.find_subcommand(word);
+        found.is_some_and(|found| found.get_positionals().next().is_none() && found.get_name() != "help")
+    };
     let mut words = arguments.to_vec();
     match arguments {
-        [_, help, verb, ..] if (help == "--help" || help == "-h") && is_command(verb) => words[1..].rotate_left(1),
-        // `man help` and `help help` are about the command `help`.
-        [_, verb, help] if help == "help" && is_command(verb) && verb != "man" && verb != "help" => {
-            words[2] = "--help".into();
-        }
+        [_, help, verb, ..] if (help == "--help" || help == "-h") && is_command(verb) => words.swap(1, 2),
+        // Where the word can be a name, it is one.
+        [_, verb, help] if help == "help" && takes_no_words(verb) => words[2] = "--help".into(),
         _ => {}
     }
     words
-}
-
-/// Refuses `up` without a name. Other tools start all VMs of a file by it, and here it would make one of any name.
-///
-/// # Errors
-/// `InvalidSpec` for such a command line.
-pub fn refuse_bare_up(cli: &Cli, arguments: &[OsString]) -> crate::cloud::Result<()> {
-    let is_up = |word: &OsString| word == "up";
-    match &cli.command {
-        Command::Create(args) if args.names_nothing() && arguments.iter().any(is_up) => {
-            Err(Error::invalid("`cloudctl up` needs a name, or a file with -f")
-                .with_hint("name the VM: cloudctl create NAME; `cloudctl create` alone makes one up"))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The commands. Clap takes the help of each from the doc comment of its arguments.
@@ -105,6 +91,9 @@ pub enum Command {
     /// A pattern, -l and --filter select only VMs that cloudctl created. Then it asks for confirmation; a script passes -y.
     Stop(change_instances::StopArgs),
     /// Restart running VMs
+    ///
+    /// No cloud shows when a restart is over: the VMs are "running" all the time. `cloudctl wait REF --for ssh` waits for
+    /// their system.
     ///
     /// A pattern, -l and --filter select only VMs that cloudctl created. Then it asks for confirmation; a script passes -y.
     Reboot(change_instances::StopArgs),

@@ -2,8 +2,6 @@
 
 /// Flags of other tools, and the flag with that meaning. They are answered where the command has that flag.
 pub(super) const FLAGS: &[(&str, &str)] = &[
-    ("--accelerator", "--gpu"),
-    ("--accelerators", "--gpu"),
     ("--ami", "--image"),
     ("--architecture", "--arch"),
     ("--boot-disk-size", "--disk"),
@@ -22,7 +20,6 @@ pub(super) const FLAGS: &[(&str, &str)] = &[
     ("--expires-in", "--ttl"),
     ("--force", "--yes"),
     ("--format", "--output"),
-    ("--gpus", "--gpu"),
     ("--iam-instance-profile", "--identity"),
     ("--image-id", "--image"),
     ("--instances", "--count"),
@@ -115,6 +112,21 @@ pub(super) const FLAG_ANSWERS: &[FlagAnswer] = &[
         &["--name"],
         Condition::HasFlag("filter"),
         "use --filter: {command} --filter name=NAME",
+    ),
+    answer(
+        &["--state", "--status"],
+        Condition::HasFlag("filter"),
+        "use --filter: {command} --filter state=running",
+    ),
+    answer(
+        &["--gpus", "--accelerator", "--accelerators"],
+        Condition::HasFlag("gpu"),
+        "use --gpu KIND:N, such as --gpu t4:1; `cloudctl type list` shows the kinds",
+    ),
+    answer(
+        &["--remove", "--delete", "--unset", "--remove-labels"],
+        Condition::Is("label"),
+        "write KEY- to remove a label: {command} NAME KEY-",
     ),
     answer(
         &["--all"],

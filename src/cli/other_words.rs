@@ -160,7 +160,13 @@ fn answer_noun(following: &[&str]) -> String {
     let rest = following.get(1..).unwrap_or_default();
     let ours = match command_line(HelpForm::Long).find_subcommand(verb) {
         Some(known) if takes_vms(known) || known.get_name() == "create" => {
-            Some([&[known.get_name()], rest].concat().join(" "))
+            let words = rest.iter().map(|word| quote_for_shell(word));
+            Some(
+                std::iter::once(known.get_name().to_owned())
+                    .chain(words)
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            )
         }
         _ => find_our_command(verb, rest),
     };

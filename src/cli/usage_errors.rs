@@ -6,9 +6,26 @@ use clap::Command;
 use clap::error::{ContextKind, ErrorKind};
 
 use super::error_context::strings_of;
-use super::find_command::{arguments_before, command_path, find_command};
+use super::find_command::{arguments_before, command_path, find_command, words_after};
 use super::other_words::{answer_other_word, find_similar_flag, unknown_command_error, unknown_flag_error};
-use crate::cloud::{Error, did_you_mean, is_content, may_be_secret, path_text, quoted, redact_value};
+use super::{Cli, Command as CloudctlCommand};
+use crate::cloud::{Error, Result, did_you_mean, is_content, may_be_secret, path_text, quoted, redact_value};
+
+/// Refuses `up` without a name. Other tools start all VMs of a file by it, and here it would make one of any name.
+///
+/// # Errors
+/// `InvalidSpec` for such a command line.
+pub fn refuse_bare_up(cli: &Cli, arguments: &[OsString]) -> Result<()> {
+    let program = arguments.first().and_then(|word| word.to_str()).unwrap_or_default();
+    let is_up = words_after(program, arguments).first() == Some(&"up");
+    match &cli.command {
+        CloudctlCommand::Create(args) if args.names_nothing() && is_up => {
+            Err(Error::invalid("`cloudctl up` needs a name, or a file with -f")
+                .with_hint("name the VM: cloudctl up NAME; or make those of a file: cloudctl create -f FILE"))
+        }
+        _ => Ok(()),
+    }
+}
 
 /// Turns a clap error into an error of one line with a hint.
 pub fn usage_error(error: &clap::Error, arguments: &[OsString]) -> Error {

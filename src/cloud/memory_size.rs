@@ -12,7 +12,7 @@ const UNITS: [(&[&str], f64); 3] = [
 pub fn parse_gib(text: &str) -> Option<f64> {
     let (number, factor) = split_unit(text);
     let size = number.parse::<f64>().ok()? * factor;
-    let is_size = size.is_finite() && size > 0.0 && number.starts_with(|first: char| first.is_ascii_digit());
+    let is_size = size.is_finite() && size > 0.0;
     let is_exact = factor >= 1.0 || (size * 2.0).fract() == 0.0;
     (is_size && is_exact).then_some(size)
 }

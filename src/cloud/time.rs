@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
-use super::{Error, Result, quoted, redact_value};
+use super::{Error, Result, quoted};
 
 /// The clock of this machine, as a trait so that a test can set the time.
 pub trait Clock: Send + Sync {
@@ -21,10 +21,6 @@ pub fn parse_duration(text: &str) -> Result<Duration> {
     // Zero is the same in every unit.
     if text == "0" {
         return Ok(Duration::ZERO);
-    }
-    if let Some(unsigned) = text.strip_prefix('+') {
-        return Err(Error::invalid(format!("invalid duration {}", quoted(text)))
-            .with_hint(format!("leave the + out: {}", redact_value(unsigned))));
     }
     let span: Span = text.parse().map_err(|_| error())?;
     if span.get_years() != 0 || span.get_months() != 0 {
@@ -95,7 +91,7 @@ mod tests {
         let hint = |text: &str| parse_duration(text).unwrap_err().hint().unwrap().to_owned();
         assert!(hint("7200").ends_with("7200s, or 2h"));
         assert!(hint("2").ends_with("2s, 2m, 2h or 2d"));
-        for text in ["", "5", "h", "-2h", "+2h", "1y", "2 parsecs"] {
+        for text in ["", "5", "h", "-2h", "1y", "2 parsecs"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }

@@ -54,12 +54,16 @@ impl PlannedChange<'_> {
         let (verb, count) = (self.verb, self.targets.len());
         let targets = format!("{} in {}", format_count(self.targets), format_accounts(self.targets));
         if !context.printer.terminal().input {
-            let preview_hint = self.preview_hint;
-            return Err(
-                Error::invalid(format!("this would {verb} {targets}; pass -y to confirm"))
-                    .with_hint(format!("{preview_hint}, then pass -y"))
-                    .into(),
-            );
+            let flags = match self.needs_expect(context) {
+                true => format!("-y --expect {}", self.count_selected()),
+                false => "-y".to_owned(),
+            };
+            return Err(Error::invalid(format!(
+                "this would {verb} {}; pass {flags} to confirm",
+                self.describe_targets()
+            ))
+            .with_hint(format!("{}, then pass {flags}", self.preview_hint))
+            .into());
         }
         for instance in self.targets.iter().take(MAX_SIMPLE_CONFIRM) {
             let name = display_name(instance.name.as_deref().unwrap_or("-"));
@@ -98,20 +102,36 @@ impl PlannedChange<'_> {
     /// # Errors
     /// `InvalidSpec` if it is missing and there is no terminal to ask on.
     pub(super) fn check_expected_number(&self, args: &ConfirmationArgs, context: &Context) -> Result<()> {
-        let is_many = self.targets.len() > MAX_SIMPLE_CONFIRM;
-        let needs_expect = is_many && !self.names_each_instance && !context.printer.terminal().input;
-        if !needs_expect || args.expect.is_some() {
+        if !self.needs_expect(context) || args.expect.is_some() {
             return Ok(());
         }
-        // Instances that are left out count as selected.
-        let selected = self.targets.len() + self.left_out.len();
         Err(Error::invalid(format!(
-            "this would {} {} in {}; pass --expect {selected} to confirm this number",
+            "this would {} {}; pass --expect {} to confirm the number",
             self.verb,
-            format_count(self.targets),
-            format_accounts(self.targets),
+            self.describe_targets(),
+            self.count_selected()
         ))
         .with_hint(self.preview_hint))
+    }
+
+    /// Whether a script must pass `--expect`.
+    fn needs_expect(&self, context: &Context) -> bool {
+        let is_many = self.targets.len() > MAX_SIMPLE_CONFIRM;
+        is_many && !self.names_each_instance && !context.printer.terminal().input
+    }
+
+    /// The number that `--expect` confirms: instances that are left out are selected too.
+    fn count_selected(&self) -> usize {
+        self.targets.len() + self.left_out.len()
+    }
+
+    /// `2 VMs in mock (us-east-1)`, or `2 of 3 selected VMs in …` if others are left out.
+    fn describe_targets(&self) -> String {
+        let count = match self.left_out.is_empty() {
+            true => format_count(self.targets),
+            false => format!("{} of {} selected VMs", self.targets.len(), self.count_selected()),
+        };
+        format!("{count} in {}", format_accounts(self.targets))
     }
 }
 

@@ -99,7 +99,10 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     if args.dry_run {
         let change = planned_change(&plan, names_each_instance);
         let refusal = match check_accounts(plan.to_terminate(), context).await {
-            Ok(()) => change.check_expected_number(&args.confirmation, context).err(),
+            Ok(()) => {
+                let refusal = change.check_expected_number(&args.confirmation, context).err();
+                refusal.map(|error| error.with_hint("this is what the command says without --dry-run"))
+            }
             Err(refusal) => Some(refusal),
         };
         let clouds = context.clouds();

@@ -34,6 +34,8 @@ pub struct TerminationPlan {
 pub struct SkippedInstance {
     /// The instance.
     pub instance: InstanceRef,
+    /// Its name, if it has one.
+    pub name: Option<String>,
     /// Why.
     pub reason: SkipReason,
 }
@@ -51,12 +53,16 @@ impl SkippedInstance {
     /// The error that tells the user.
     pub fn to_error(&self) -> Error {
         let instance = &self.instance;
+        let shown = match &self.name {
+            Some(name) => format!("{name} ({instance})"),
+            None => instance.to_string(),
+        };
         match self.reason {
-            SkipReason::Protected => Error::new(ErrorKind::Protected, format!("{instance} is protected"))
+            SkipReason::Protected => Error::new(ErrorKind::Protected, format!("{shown} is protected"))
                 .with_hint(format!("remove the protection first: cloudctl unprotect {instance}")),
             SkipReason::TtlExtended => Error::new(
                 ErrorKind::Refused,
-                format!("{instance} was extended in the meantime and was not terminated"),
+                format!("{shown} was extended in the meantime and was not terminated"),
             ),
         }
         .naming(instance)
@@ -113,6 +119,7 @@ impl TerminationPlan {
             if self.only_expired && was_extended(planned, &latest) {
                 extended.push(SkippedInstance {
                     instance: latest.reference,
+                    name: latest.name,
                     reason: SkipReason::TtlExtended,
                 });
             } else {
@@ -202,6 +209,7 @@ pub fn plan_termination(
         .into_iter()
         .map(|instance| SkippedInstance {
             instance: instance.reference,
+            name: instance.name,
             reason: SkipReason::Protected,
         })
         .collect();

@@ -11,7 +11,7 @@ use super::columns::TABLE_ONLY;
 use super::output_record::Record;
 use super::sanitize::{write_flow_yaml, write_value};
 use super::terminal_text::{escape, format_cell, is_unsafe};
-use crate::cloud::{Error, Result, quoted};
+use crate::cloud::{Error, Result, may_be_secret, quoted};
 
 /// The version of the envelope; fields are only ever added.
 const SCHEMA: &str = "cloudctl/v1";
@@ -145,6 +145,10 @@ fn unknown_format_error(input: &str) -> Error {
         let name = format.trim_end_matches('(');
         return Error::invalid(format!("there is no output format {name} that takes fields like this"))
             .with_hint("use -o value=FIELD for one field, -o columns=a,b for several, or -o json with jq");
+    }
+    if input.contains(',') && !may_be_secret(input) {
+        return Error::invalid(format!("unknown output format {}", quoted(input)))
+            .with_hint(format!("did you mean -o columns={input}?"));
     }
     Error::invalid(format!("unknown output format {}", quoted(input)))
         .with_hint("use table, wide, json, jsonl, yaml, csv, name, id, ref, columns=a,b or value=FIELD")

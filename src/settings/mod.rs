@@ -25,10 +25,16 @@ pub use flag_parsers::{ProviderChoice, one_of};
 pub use read_text_file::{NotText, io_reason, utf8_text};
 pub use sourced_value::SourcedValue;
 
+/// A word without the white space around it, as after a comma.
+#[expect(clippy::unnecessary_wraps, reason = "clap takes parsers that can fail")]
+fn trim_word(word: &str) -> Result<String> {
+    Ok(word.trim().to_owned())
+}
+
 /// The flags that mean the same for every command.
 #[derive(Args, Clone, Debug, Default)]
 pub struct GlobalArgs {
-    /// Cloud: aws, gcp, mock, or any; can be repeated
+    /// Cloud: aws, gcp, mock, or any; can be repeated, or separated by commas
     #[arg(
         short,
         long = "provider",
@@ -39,12 +45,13 @@ pub struct GlobalArgs {
         help_heading = "Where"
     )]
     pub providers: Vec<ProviderChoice>,
-    /// Region, or an area such as europe; can be repeated
+    /// Region, or an area such as europe; can be repeated, or separated by commas
     #[arg(
         short,
         long = "region",
         value_name = "REGION",
         value_delimiter = ',',
+        value_parser = trim_word,
         global = true,
         help_heading = "Where"
     )]

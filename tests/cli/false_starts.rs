@@ -100,7 +100,7 @@ const ANSWERS: &[(&str, &str, &str)] = &[
     (
         "up -p mock",
         "`cloudctl up` needs a name",
-        "name the VM: cloudctl create NAME",
+        "name the VM: cloudctl up NAME",
     ),
     // Help.
     (
@@ -264,11 +264,6 @@ const ANSWERS: &[(&str, &str, &str)] = &[
         "pass a TTL such as 2h",
     ),
     (
-        "create x -p mock --ttl +1h",
-        "invalid duration \"+1h\"",
-        "leave the + out: 1h",
-    ),
-    (
         "create x -p mock --memory 8192",
         "mock/us-east-1: no machine type has 8192 GiB",
         "memory is in GiB: did you mean 8?",
@@ -333,6 +328,26 @@ const ANSWERS: &[(&str, &str, &str)] = &[
         "value= needs a field",
         "name one, such as -o value=public_ip",
     ),
+    (
+        "list --state running",
+        "`cloudctl list` has no flag --state",
+        "use --filter: cloudctl list --filter state=running",
+    ),
+    (
+        "create x --gpus 1",
+        "`cloudctl create` has no flag --gpus",
+        "use --gpu KIND:N, such as --gpu t4:1",
+    ),
+    (
+        "label web-1 --remove role",
+        "`cloudctl label` has no flag --remove",
+        "write KEY- to remove a label",
+    ),
+    (
+        "list -p mock -o name,state",
+        "unknown output format \"name,state\"",
+        "did you mean -o columns=name,state?",
+    ),
 ];
 
 #[test]
@@ -351,12 +366,52 @@ fn other_words_and_mistakes_are_answered() {
 }
 
 #[test]
+fn vm_may_be_called_help() {
+    let mut sandbox = Sandbox::new();
+    sandbox.start_mock_vms_at_once().set("CLOUDCTL_PROVIDER", "mock");
+    sandbox.run("create help").expect(0);
+    sandbox.run("stop help --wait").expect(0);
+    assert_eq!(sandbox.run("list help -o value=state").expect(0).stdout, "stopped\n");
+}
+
+#[test]
+fn only_the_command_up_needs_a_name() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .run("up -p mock")
+        .expect(2)
+        .expect_in_stderr("`cloudctl up` needs a name");
+    for line in [
+        "create -p mock -l up=1 --type small",
+        "create -p mock -l a=up --type small",
+    ] {
+        sandbox.run(line).expect(0);
+    }
+    let unknown = sandbox.run("create -p mock --image up").expect(2);
+    unknown.expect_not_in_stderr("needs a name");
+}
+
+#[test]
+fn region_that_no_cloud_has_is_refused_beside_others() {
+    let sandbox = Sandbox::new();
+    for regions in ["us-east-1,mars", "'us-east-1, mars'", "us-east-1 -r mars"] {
+        let refused = sandbox
+            .run(&format!("create x -p mock -r {regions} --dry-run"))
+            .expect(2);
+        refused.expect_in_stderr("mars");
+    }
+    sandbox
+        .run("create x -p mock -r 'us-east-1, eu-west-1' --dry-run")
+        .expect(0);
+}
+
+#[test]
 fn help_is_found_wherever_it_is_typed() {
     let sandbox = Sandbox::new();
     for (typed, meant) in [
         ("--help create", "create --help"),
         ("-h list", "list -h"),
-        ("list help", "list --help"),
+        ("type help", "type --help"),
         ("image help", "image --help"),
         ("--help", "--help"),
     ] {

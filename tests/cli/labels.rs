@@ -139,7 +139,7 @@ fn create_with_other_ttl_or_protection_names_the_command() {
     assert_eq!(hint("--ttl 2h -l team=blue"), label);
     assert_eq!(
         hint("--ttl 2h"),
-        "change its labels: cloudctl label REF team- (this removes team, which you did not name)"
+        "change its labels, and remove team: cloudctl label REF team-"
     );
     assert_eq!(
         hint("--ttl 1h -l team=red"),

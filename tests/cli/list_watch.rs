@@ -55,9 +55,15 @@ fn watch_goes_on_after_a_listing_that_fails() {
     events.until("added", "web-1", "running");
     let path = mock_path(&sandbox);
     let kept = std::fs::read(&path).expect("the mock's file");
-    std::fs::write(&path, "[]").expect("the mock's file");
+    // A file that is half written would be another listing.
+    let replace = |content: &[u8]| {
+        let new = path.with_extension("new");
+        std::fs::write(&new, content).expect("a new file");
+        std::fs::rename(&new, &path).expect("the mock's file");
+    };
+    replace(b"[]");
     std::thread::sleep(std::time::Duration::from_secs(4));
-    std::fs::write(&path, kept).expect("the mock's file");
+    replace(&kept);
     create(&sandbox, &["web-2"]);
     // Nothing is removed meanwhile.
     let next = events.next();

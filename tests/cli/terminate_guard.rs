@@ -189,3 +189,19 @@ fn terminate_expired_works_beside_a_silent_region() {
     sandbox.set("CLOUDCTL_MOCK", "");
     assert_eq!(names(&sandbox), [""; 0]);
 }
+
+/// What a script must pass is said at once, and the protected VM is told apart.
+#[test]
+fn refusal_says_every_flag_and_what_is_left_out() {
+    let mut sandbox = Sandbox::new();
+    sandbox.start_mock_vms_at_once();
+    sandbox.run("create worker --count 12 -p mock -l team=blue").expect(0);
+    sandbox.run("protect worker-1 -p mock").expect(0);
+    let refused = sandbox.run("terminate -l team=blue -p mock").expect(2);
+    refused.expect_in_stderr("terminate 11 of 12 selected VMs in mock (us-east-1); pass -y --expect 12 to confirm");
+    let preview = sandbox.run("terminate -l team=blue -p mock --dry-run").expect(2);
+    preview.expect_not_in_stderr("look at them with --dry-run");
+    preview.expect_in_stderr("worker-1 (mock/us-east-1/");
+    let done = sandbox.run("terminate -l team=blue -p mock -y --expect 12").expect(7);
+    done.expect_in_stderr("is protected");
+}

@@ -50,8 +50,9 @@ pub(super) async fn find_locations(
     let (mut locations, mut refusals): (Vec<ProviderLocation>, Vec<Error>) = (Vec::new(), Vec::new());
     // A requested provider is not left out only because no location is given.
     let may_leave_out = providers.len() > 1 && (context.settings.any_provider || !args.is_empty());
+    let mut unknown_names = Vec::new();
     for provider in providers {
-        match resolve_region_args(provider.as_ref(), args).await {
+        match resolve_region_args(provider.as_ref(), args, &mut unknown_names).await {
             Ok(resolved) => locations.extend(resolved.into_iter().map(|location| (Arc::clone(provider), location))),
             Err(error) if may_leave_out && error.kind() == ErrorKind::InvalidSpec => refusals.push(error),
             Err(error) => return Err(error),
@@ -60,6 +61,15 @@ pub(super) async fn find_locations(
     if locations.is_empty() {
         let first = refusals.into_iter().next();
         return Err(first.unwrap_or_else(|| Error::invalid("no provider is given")));
+    }
+    // A cloud may lack a region that another one has. A name that none of them knows is a mistake.
+    for name in args.regions {
+        let mut refusals_of_name = unknown_names.iter().filter(|(unknown, _)| unknown == name);
+        if refusals_of_name.clone().count() == providers.len()
+            && let Some((_, refusal)) = refusals_of_name.next()
+        {
+            return Err(refusal.clone());
+        }
     }
     for refusal in refusals {
         context.printer.note(&format!("a provider is left out: {refusal}"));
@@ -80,14 +90,18 @@ fn choose_region_args<'a>(in_file: RegionArgs<'a>, settings: &'a Settings) -> Re
     }
 }
 
-/// The requested locations of one cloud.
-async fn resolve_region_args(provider: &dyn Provider, args: RegionArgs<'_>) -> Result<Vec<Location>> {
+/// The requested locations of one cloud. Adds the names that it does not know to `unknown_names`.
+async fn resolve_region_args(
+    provider: &dyn Provider,
+    args: RegionArgs<'_>,
+    unknown_names: &mut Vec<(String, Error)>,
+) -> Result<Vec<Location>> {
     match (args.regions, args.zone) {
         ([], None) => Ok(vec![resolve_default_location(provider).await?]),
         ([], zone) => Ok(vec![provider.resolve_location(None, zone).await?]),
         ([region], zone @ Some(_)) => Ok(vec![resolve_region_and_zone(provider, Some(region), zone).await?]),
         (_, Some(_)) => Err(Error::invalid("several regions are given, and a zone").with_hint("pass either -r or -z")),
-        (regions, None) => resolve_regions(provider, regions).await,
+        (regions, None) => resolve_regions(provider, regions, unknown_names).await,
     }
 }
 
@@ -102,8 +116,13 @@ async fn resolve_default_location(provider: &dyn Provider) -> Result<Location> {
     provider.resolve_location(Some(&default.region), zone).await
 }
 
-/// Resolves the names of regions and areas. Of several names, leaves out those that the cloud does not have.
-async fn resolve_regions(provider: &dyn Provider, names: &[String]) -> Result<Vec<Location>> {
+/// Resolves the names of regions and areas. Of several names, leaves out those that the cloud does not have, and adds them
+/// to `unknown_names`.
+async fn resolve_regions(
+    provider: &dyn Provider,
+    names: &[String],
+    unknown_names: &mut Vec<(String, Error)>,
+) -> Result<Vec<Location>> {
     let (mut locations, mut refusal): (Vec<Location>, Option<Error>) = (Vec::new(), None);
     for name in names {
         match resolve_region_or_area(provider, name).await {
@@ -114,7 +133,10 @@ async fn resolve_regions(provider: &dyn Provider, names: &[String]) -> Result<Ve
                     }
                 }
             }
-            Err(error) if names.len() > 1 && error.kind() == ErrorKind::InvalidSpec => refusal = Some(error),
+            Err(error) if names.len() > 1 && error.kind() == ErrorKind::InvalidSpec => {
+                unknown_names.push((name.clone(), error.clone()));
+                refusal = Some(error);
+            }
             Err(error) => return Err(error),
         }
     }

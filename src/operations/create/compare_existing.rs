@@ -312,18 +312,15 @@ impl Comparison<'_> {
         match field {
             "label" => {
                 let changes = self.find_label_changes();
-                let hint = format!(
-                    "change its labels: cloudctl label {reference} {}",
-                    changes.format_as_arguments()
-                );
-                Some(match changes.to_remove.is_empty() {
-                    true => hint,
-                    // Somebody else may have set them later.
-                    false => format!(
-                        "{hint} (this removes {}, which you did not name)",
-                        join_with_and(&changes.to_remove)
-                    ),
-                })
+                // Somebody else may have set the labels to remove.
+                let warning = match changes.to_remove.is_empty() {
+                    true => String::new(),
+                    false => format!(", and remove {}", join_with_and(&changes.to_remove)),
+                };
+                let arguments = changes.format_as_arguments();
+                Some(format!(
+                    "change its labels{warning}: cloudctl label {reference} {arguments}"
+                ))
             }
             "protect" if self.spec.protected => Some(format!("protect it: cloudctl protect {reference}")),
             "protect" => Some(format!("remove its protection: cloudctl unprotect {reference}")),
