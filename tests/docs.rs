@@ -63,7 +63,7 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
 /// The words of a line, with what differs from run to run replaced: ids, addresses and times.
 fn shape(line: &str) -> Vec<String> {
     let word = |word: &str| {
-        let bare = word.trim_end_matches([',', ';']);
+        let bare = word.trim_start_matches('(').trim_end_matches([')', ',', ';']);
         let is_time =
             bare.len() > 1 && bare.ends_with(['s', 'm', 'h']) && bare[..bare.len() - 1].parse::<u32>().is_ok();
         match bare.rsplit('/').next().unwrap_or_default() {
