@@ -47,8 +47,8 @@ fn ignored() -> Vec<(Vec<u8>, &'static str)> {
         ("\u{feff}#!/bin/sh\necho\n".as_bytes().to_vec(), "byte order mark"),
         ("\u{feff}#cloud-config\n".as_bytes().to_vec(), "byte order mark"),
         (b"\xff\xfe#\0!\0".to_vec(), "UTF-16"),
-        (b"\n\n#!/bin/sh\necho\n".to_vec(), "first line"),
-        (b"  #cloud-config\n".to_vec(), "first line"),
+        (b"\n\n#!/bin/sh\necho\n".to_vec(), "white space"),
+        (b"  #cloud-config\n".to_vec(), "white space"),
         (b"#!/bin/sh\r\necho\r\n".to_vec(), "carriage return"),
         (
             b"# cloud-config\npackages: [jq]\n".to_vec(),
@@ -59,7 +59,7 @@ fn ignored() -> Vec<(Vec<u8>, &'static str)> {
         (b"<powershell>dir</powershell>".to_vec(), "Windows"),
         (b"".to_vec(), "empty"),
         (b" \n".to_vec(), "empty"),
-        (gzip(b"echo hi\n"), "unpacked"),
+        (gzip(b"echo hi\n"), "after unpacking"),
         (b"\x1f\x8bnot packed".to_vec(), "cannot be unpacked"),
     ]
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::progress::{note_existing, note_selected};
 use super::vm_request::VmRequest;
-use crate::cloud::{Error, IngressRule, InstanceSpec};
+use crate::cloud::{Error, IngressRule, InstanceSpec, redact_value};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::preview_by_name;
@@ -82,7 +82,7 @@ fn describe_request(spec: &InstanceSpec) -> Option<String> {
         let labels: Vec<_> = spec
             .labels
             .iter()
-            .map(|(key, value)| format!("{key}={value}"))
+            .map(|(key, value)| format!("{}={}", redact_value(key), redact_value(value)))
             .collect();
         parts.push(format!("labels {}", labels.join(", ")));
     }

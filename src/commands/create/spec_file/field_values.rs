@@ -318,6 +318,10 @@ impl<T> Visitor<'_> for AmountVisitor<T> {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        // In YAML 010 is eight to some parsers and ten to others.
+        if text.len() > 1 && text.starts_with('0') && !text.starts_with("0.") {
+            return Err(E::custom(format!("a number does not begin with 0: {}", self.expected)));
+        }
         (self.parse)(text).map_err(with_hint)
     }
 }

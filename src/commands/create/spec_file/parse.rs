@@ -100,9 +100,15 @@ fn check_syntax(format: Format, text: &str, source: &str) -> Result<()> {
         let message = redact_parser_message(&message);
         let hint = match format {
             Format::Yaml => "check the indentation and the quotes up to there",
-            Format::Toml | Format::Json => "check the quotes, brackets and commas up to there",
+            Format::Toml | Format::Json => "check the keys, quotes, brackets and commas up to there",
         };
-        Error::invalid(format!("{source}:{line}:{column}: this is not {name}: {message}")).with_hint(hint)
+        let key = match format {
+            Format::Toml => key_in_toml_line(text, line).filter(|key| is_safe_key(key)),
+            Format::Yaml | Format::Json => None,
+        };
+        let key_prefix = key.map(|key| format!("{key}: ")).unwrap_or_default();
+        let message = format!("{source}:{line}:{column}: this is not {name}: {key_prefix}{message}");
+        Error::invalid(message).with_hint(hint)
     })
 }
 
@@ -183,13 +189,13 @@ fn to_spec_error(
     )
 }
 
-/// Removes from `vm[0].disk: …` all but the key.
+/// Removes from `vm[0].disk: …` the place in the list.
 fn shorten_yaml_path(message: &str) -> &str {
     let Some((path, _)) = message.split_once(": ") else {
         return message;
     };
-    match path.rfind('.') {
-        Some(dot) if !path.contains(' ') => &message[dot + 1..],
+    match path.rfind("].") {
+        Some(end) if !path.contains(' ') => &message[end + 2..],
         _ => message,
     }
 }
