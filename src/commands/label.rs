@@ -34,7 +34,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     let targets = find_for_change(selection, "label", context).await?;
     for key in &request.changes.to_remove {
         if !targets.is_empty() && !targets.iter().any(|target| target.label(key).is_some()) {
-            context.printer.note(&format!("none of these VMs has the label {}", quoted(key)));
+            context
+                .printer
+                .note(&format!("none of these VMs has the label {}", quoted(key)));
         }
     }
     let clouds = context.clouds();
