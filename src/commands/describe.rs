@@ -7,7 +7,7 @@ use super::price_list::monthly_price;
 use crate::cloud::{Error, Instance};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{FILLED_IN_FIELDS, fill_in_prices};
+use crate::operations::{FILLED_IN_FIELDS, fill_in_all_prices};
 use crate::output::{INSTANCES, Record, Report, explain_unknown_price};
 
 /// Show all fields of VMs
@@ -45,10 +45,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     }
     let needs_catalog = context.printer.prints_pages() || context.printer.shows_any(&INSTANCES, &FILLED_IN_FIELDS);
     if needs_catalog {
-        let catalog = context.catalog();
-        for instance in &mut instances {
-            fill_in_prices(instance, &catalog);
-        }
+        fill_in_all_prices(&mut instances, Some(&context.catalog()));
     }
     for instance in &instances {
         if let Some(problem) = &instance.label_problem {

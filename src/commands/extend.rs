@@ -80,11 +80,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     if let Some(unmanaged) = targets.iter().find(|target| !target.managed) {
         return Err(not_managed_error(unmanaged).into());
     }
-    if matches!(args.ttl, Extension::Further(_)) {
-        // If only some were extended, the same command would add to those again.
-        for target in &targets {
-            args.ttl.lifetime(target, context.now())?;
-        }
+    // If only some were extended, the same command with + would add to those again.
+    for target in &targets {
+        args.ttl.lifetime(target, context.now())?;
     }
     let _critical_section = context.shutdown.enter_critical_section()?;
     let (mut extended, mut errors) = (Vec::new(), Vec::new());

@@ -21,8 +21,8 @@ use crate::cloud::{
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
-    Cost, FILLED_IN_FIELDS, Inventory, MatchOutcome, SelectedListing, Selection, SelectionMatcher, SelectionQuery,
-    SortOrder, fill_in_prices, pause, stream_all, sum_costs,
+    Cost, FILLED_IN_FIELDS, Inventory, SelectedListing, Selection, SelectionMatcher, SelectionQuery, SortOrder,
+    fill_in_all_prices, pause, stream_all, sum_costs,
 };
 use crate::output::{COSTS, ColumnSet, INSTANCES, Record, Report};
 
@@ -147,16 +147,6 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     print_listing(items, 0, &INSTANCES, &listing, context)
 }
 
-/// What a listing found.
-struct Listing {
-    /// The instances that are shown, and the locations that did not answer.
-    inventory: Inventory,
-    /// The names and ids that mean none of them.
-    unmatched_names: Vec<InstanceQuery>,
-    /// What was looked for.
-    outcome: MatchOutcome,
-}
-
 /// Lists repeatedly until a signal ends the process, or nobody reads the output any more. A first listing without any
 /// answer ends like that of a single list; a later one is a gap like any other.
 async fn list_repeatedly(
@@ -205,7 +195,7 @@ async fn list_matching(
     providers: &[Arc<dyn Provider>],
     catalog: Option<&Catalog>,
     context: &mut Context,
-) -> Result<Listing> {
+) -> Result<SelectedListing> {
     let (regions, now) = (region_selection(context), context.now());
     let (printer, clouds) = context.printer_and_clouds();
     let query = SelectionQuery {
@@ -234,12 +224,8 @@ async fn list_matching(
 }
 
 /// Puts the listings of all scopes together. They can overlap.
-fn merge_listings(listings: Vec<SelectedListing>) -> Listing {
-    let mut merged = Listing {
-        inventory: Inventory::default(),
-        unmatched_names: Vec::new(),
-        outcome: MatchOutcome::default(),
-    };
+fn merge_listings(listings: Vec<SelectedListing>) -> SelectedListing {
+    let mut merged = SelectedListing::default();
     let (mut shown, mut gap_locations) = (HashSet::new(), HashSet::new());
     let is_only_one = listings.len() == 1;
     for mut listing in listings {
@@ -257,15 +243,6 @@ fn merge_listings(listings: Vec<SelectedListing>) -> Listing {
         merged.outcome.merge(listing.outcome);
     }
     merged
-}
-
-/// Fills in the prices of all instances, if there is a catalog.
-fn fill_in_all_prices(instances: &mut [Instance], catalog: Option<&Catalog>) {
-    if let Some(catalog) = catalog {
-        for instance in instances {
-            fill_in_prices(instance, catalog);
-        }
-    }
 }
 
 fn cost_record(cost: &Cost) -> Record {
@@ -287,7 +264,7 @@ async fn stream_pages(
     providers: &[Arc<dyn Provider>],
     catalog: Option<&Catalog>,
     context: &mut Context,
-) -> anyhow::Result<Option<(Listing, usize)>> {
+) -> anyhow::Result<Option<(SelectedListing, usize)>> {
     let (regions, now) = (region_selection(context), context.now());
     let filter = ListFilter {
         managed: args.managed,
@@ -318,16 +295,12 @@ async fn stream_pages(
     if let Some(failure) = failure {
         return Err(failure.into());
     }
-    matcher.check_certain()?;
     let Some(inventory) = inventory else {
+        // Perhaps the printing ended because it was not certain what matches.
+        matcher.check_certain()?;
         return Ok(None);
     };
-    let listing = Listing {
-        inventory,
-        unmatched_names: matcher.unmatched_names().into_iter().cloned().collect(),
-        outcome: matcher.into_outcome(),
-    };
-    Ok(Some((listing, count)))
+    Ok(Some((SelectedListing::new(inventory, matcher)?, count)))
 }
 
 /// Prints the rest of the output, and names the locations that did not answer and the names that were not found.
@@ -336,7 +309,7 @@ fn print_listing(
     items: Vec<Record>,
     already_printed: usize,
     view: &ColumnSet,
-    listing: &Listing,
+    listing: &SelectedListing,
     context: &mut Context,
 ) -> anyhow::Result<ExitStatus> {
     let inventory = &listing.inventory;

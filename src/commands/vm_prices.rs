@@ -7,7 +7,7 @@ use super::price_list::{monthly_price, price_for_ttl, round_gib};
 use crate::cloud::{Error, Instance, InstanceQuery, InstanceState};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
-use crate::operations::{Selection, fill_in_prices};
+use crate::operations::{Selection, fill_in_all_prices};
 use crate::output::{Record, Report, VM_PRICES, explain_unknown_price};
 
 /// Shows the price of each VM, and why a price is not known.
@@ -23,10 +23,7 @@ pub(super) async fn print_vm_prices(references: &[InstanceQuery], context: &mut 
     let resolved = find_instances(&selection, context).await?;
     let errors: Vec<Error> = resolved.open_gaps.iter().cloned().map(Error::from).collect();
     let mut instances = resolved.into_all()?;
-    let catalog = context.catalog();
-    for instance in &mut instances {
-        fill_in_prices(instance, &catalog);
-    }
+    fill_in_all_prices(&mut instances, Some(&context.catalog()));
     let report = Report {
         items: instances.iter().map(price_record).collect(),
         errors,

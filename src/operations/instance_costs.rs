@@ -59,6 +59,15 @@ pub fn sum_costs(instances: &[Instance], label: Option<&str>) -> Vec<Cost> {
     costs
 }
 
+/// Fills in the prices of all instances, if there is a catalog.
+pub fn fill_in_all_prices(instances: &mut [Instance], catalog: Option<&Catalog>) {
+    if let Some(catalog) = catalog {
+        for instance in instances {
+            fill_in_prices(instance, catalog);
+        }
+    }
+}
+
 /// The fields that [`fill_in_prices`] fills in.
 pub const FILLED_IN_FIELDS: [&str; 3] = ["cpus", "memory_gib", "price_usd_per_hour"];
 

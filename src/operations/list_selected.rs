@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 
-use super::instance_costs::fill_in_prices;
+use super::instance_costs::fill_in_all_prices;
 use super::label_selector::check_satisfiable;
 use super::list_instances::{Inventory, RegionSelection, list_all, list_all_with_progress};
 use super::selection::{MatchOutcome, Selection, SelectionMatcher};
@@ -32,7 +32,7 @@ pub struct SelectionQuery<'a> {
 }
 
 /// The selected instances of one listing.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct SelectedListing {
     /// The queries that this listing is for: none if the selection has none. An instance of another listing does not count
     /// for them.
@@ -43,6 +43,22 @@ pub struct SelectedListing {
     pub unmatched_names: Vec<InstanceQuery>,
     /// What was looked for.
     pub outcome: MatchOutcome,
+}
+
+impl SelectedListing {
+    /// Puts together what was listed and what the matcher found in it.
+    ///
+    /// # Errors
+    /// Those of [`SelectionMatcher::check_certain`].
+    pub fn new(inventory: Inventory, matcher: SelectionMatcher<'_>) -> Result<Self> {
+        matcher.check_certain()?;
+        Ok(Self {
+            queries: matcher.selection().queries.clone(),
+            inventory,
+            unmatched_names: matcher.unmatched_names().into_iter().cloned().collect(),
+            outcome: matcher.into_outcome(),
+        })
+    }
 }
 
 impl SelectionQuery<'_> {
@@ -89,7 +105,7 @@ impl SelectionQuery<'_> {
     ) -> Result<SelectedListing> {
         let filter = part.to_list_filter(&part.queries);
         let inventory = list_all_with_progress(self.providers, self.regions, &filter, on_answer).await?;
-        self.keep_selected(part, inventory)
+        self.keep_selected(&part, inventory)
     }
 
     async fn list_scope(
@@ -106,27 +122,17 @@ impl SelectionQuery<'_> {
             // The other listings must not suffer from it.
             Err(error) => Inventory::for_unanswered_cloud(provider.as_ref(), error),
         };
-        self.keep_selected(part, inventory)
+        self.keep_selected(&part, inventory)
     }
 
     /// Keeps the instances of a listing that its part of the selection selects.
-    fn keep_selected(&self, part: Selection, mut inventory: Inventory) -> Result<SelectedListing> {
-        let mut matcher = SelectionMatcher::new(&part, self.now)?;
-        if let Some(catalog) = self.catalog {
-            for instance in &mut inventory.instances {
-                fill_in_prices(instance, catalog);
-            }
-        }
+    fn keep_selected(&self, part: &Selection, mut inventory: Inventory) -> Result<SelectedListing> {
+        let mut matcher = SelectionMatcher::new(part, self.now)?;
+        fill_in_all_prices(&mut inventory.instances, self.catalog);
         inventory
             .instances
             .retain(|instance| (self.is_shown)(instance) && matcher.matches(instance));
-        matcher.check_certain()?;
-        Ok(SelectedListing {
-            unmatched_names: matcher.unmatched_names().into_iter().cloned().collect(),
-            outcome: matcher.into_outcome(),
-            queries: part.queries,
-            inventory,
-        })
+        SelectedListing::new(inventory, matcher)
     }
 }
 

@@ -202,6 +202,11 @@ impl<'a> SelectionMatcher<'a> {
         matches_all
     }
 
+    /// The selection that instances are checked against.
+    pub(super) fn selection(&self) -> &'a Selection {
+        self.selection
+    }
+
     /// The queries by name or id that matched no instance so far.
     pub fn unmatched_names(&self) -> Vec<&'a InstanceQuery> {
         let queries = self.selection.queries.iter().zip(&self.matched_queries);

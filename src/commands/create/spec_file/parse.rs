@@ -69,7 +69,6 @@ pub(crate) fn parse<T: DeserializeOwned>(
     source: &str,
     list_keys: fn() -> Vec<String>,
 ) -> Result<T> {
-    check_syntax(format, text, source)?;
     let parsed = match format {
         Format::Toml => toml::from_str(text).map_err(|error| convert_toml_error(&error, text)),
         Format::Yaml => yaml_serde::from_str::<WithoutNull>(text)
@@ -77,7 +76,11 @@ pub(crate) fn parse<T: DeserializeOwned>(
             .map_err(|error| convert_yaml_error(&error)),
         Format::Json => serde_json::from_str(text).map_err(|error| convert_json_error(&error)),
     };
-    parsed.map_err(|error| to_spec_error(&error, format, text, source, list_keys))
+    // A mistake in the syntax goes first: after it the keys mean nothing.
+    parsed.map_err(|error| match check_syntax(format, text, source) {
+        Err(syntax_error) => syntax_error,
+        Ok(()) => to_spec_error(&error, format, text, source, list_keys),
+    })
 }
 
 /// Checks that the text is of its format, whatever its keys are.
