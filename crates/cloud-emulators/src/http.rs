@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
@@ -239,6 +239,8 @@ async fn handle<S: Service>(
             operation,
             request: request.clone(),
             status: None,
+            arrived_at: Instant::now(),
+            answered_at: None,
         });
         (effect, control.calls.len() - 1)
     };
@@ -307,6 +309,7 @@ async fn handle<S: Service>(
     };
     if let Some(call) = control.lock().expect("control").calls.get_mut(index) {
         call.status = Some(reply.status);
+        call.answered_at = Some(Instant::now());
     }
     let mut answer = hyper::Response::builder().status(reply.status);
     for (name, value) in &reply.headers {
