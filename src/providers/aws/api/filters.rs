@@ -5,10 +5,13 @@ use std::collections::HashSet;
 use aws_sdk_ec2::types::Filter;
 
 use crate::cloud::{LABEL_NAME, ListFilter};
-use crate::providers::aws::tags::TAG_NAME;
 
 /// The maximum number of values in one filter.
 pub(crate) const MAX_FILTER_VALUES: usize = 200;
+
+/// The filter on the values of tags, whatever their keys.
+/// <https://docs.aws.amazon.com/cli/latest/reference/ec2/describe-instances.html#examples>
+const TAG_VALUE: &str = "tag-value";
 
 /// The filters to send, each in a call of its own, because EC2 combines the filters of one call with AND. `None`
 /// means that all instances are listed: more ids than one filter takes are looked up in the full listing.
@@ -18,21 +21,17 @@ pub(crate) fn build_query_filters(filter: &ListFilter) -> Vec<Option<Filter>> {
         return vec![None];
     }
     let by_id = (!ids.is_empty()).then(|| build_filter("instance-id", ids));
+    // An instance that cloudctl does not manage has only the `Name` tag: one filter on the values of all tags finds both.
+    // The sink drops what has a name as the value of another tag.
+    let name_filter = match filter.managed {
+        true => tag_filter_name(LABEL_NAME),
+        false => TAG_VALUE.to_owned(),
+    };
     let tag_values = list_name_tag_values(&filter.names);
-    let by_name_tag = tag_values
+    let by_name = tag_values
         .chunks(MAX_FILTER_VALUES)
-        .map(|names| build_filter(&tag_filter_name(LABEL_NAME), names));
-    // An instance that cloudctl does not manage has only the `Name` tag.
-    let console_names = if filter.managed { &[][..] } else { &filter.names };
-    let by_console_name = console_names
-        .chunks(MAX_FILTER_VALUES)
-        .map(|names| build_filter(&tag_filter_name(TAG_NAME), names));
-    by_id
-        .into_iter()
-        .chain(by_name_tag)
-        .chain(by_console_name)
-        .map(Some)
-        .collect()
+        .map(|names| build_filter(&name_filter, names));
+    by_id.into_iter().chain(by_name).map(Some).collect()
 }
 
 /// The values that the `cloudctl-name` tag can have on instances with these names. The members of a group have the
@@ -113,7 +112,7 @@ mod tests {
             .into_iter()
             .map(|filter| filter.unwrap().name.unwrap())
             .collect();
-        assert_eq!(names, ["instance-id", "tag:cloudctl-name", "tag:Name"]);
+        assert_eq!(names, ["instance-id", "tag-value"]);
         assert_eq!(build_query_filters(&ListFilter::managed_name("web-1")).len(), 1);
         assert_eq!(build_query_filters(&ListFilter::default()), [None]);
     }
