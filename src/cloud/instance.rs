@@ -192,6 +192,23 @@ impl Instance {
         }
     }
 
+    /// The same instance as a later listing shows it; itself if it is not listed. Keeps what a listing may not tell: the data
+    /// of its machine type, and its protection.
+    #[must_use]
+    pub fn updated_from(self, listed: &[Self]) -> Self {
+        let Some(latest) = listed.iter().find(|latest| latest.reference == self.reference) else {
+            return self;
+        };
+        let mut latest = latest.clone();
+        latest.protected = latest.protected.or(self.protected);
+        if latest.machine_type == self.machine_type {
+            latest.cpus = latest.cpus.or(self.cpus);
+            latest.memory_gib = latest.memory_gib.or(self.memory_gib);
+            latest.architecture = latest.architecture.or(self.architecture);
+        }
+        latest
+    }
+
     /// Creates an instance with nothing but its id and its scope: the region or zone that the id is unique in.
     pub fn with_id_only(provider: ProviderKind, scope: String, id: String) -> Self {
         Self {

@@ -29,14 +29,15 @@ pub struct Identity {
 /// The result of a create call.
 #[derive(Debug)]
 pub enum CreateOutcome {
-    /// The instances that the call created, or that an earlier call with the same token created. They exist now.
+    /// The instances that the call created, or that an earlier call with the same token created, as the answer describes
+    /// them. [`Instances::confirm_created`] tells what became of them.
     Created(Vec<Instance>),
     /// The token belongs to instances that are gone. The token of the next generation is free.
     TokenAlreadyUsed,
 }
 
 impl CreateOutcome {
-    /// Gives the instances that exist now; none if the token was used already.
+    /// Gives the instances of the token; none if they are known to be gone.
     pub fn into_instances(self) -> Vec<Instance> {
         match self {
             Self::Created(instances) => instances,
@@ -69,6 +70,15 @@ pub trait Instances: Send + Sync {
     /// `InvalidSpec` and `Unsupported` for what this cloud cannot create; those of any call.
     async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview>;
 
+    /// Checks a spec and looks up what [`create`](Self::create) needs for it, and keeps the answers, so that `create` can
+    /// send its call at once. Changes nothing, and can run beside other look-ups.
+    ///
+    /// # Errors
+    /// Those of `create` before its call.
+    async fn prepare(&self, _spec: &InstanceSpec) -> Result<()> {
+        Ok(())
+    }
+
     /// Creates the instance of the spec, or all members of its group, in one call: all of them or none. The call that
     /// creates an instance also marks it as ours.
     ///
@@ -81,6 +91,22 @@ pub trait Instances: Send + Sync {
     /// `InvalidSpec` also for more members than [`CloudInfo::max_instances_per_call`].
     /// `AlreadyExists`: an instance that is not ours has the name. `UnknownOutcome`: instances may have been created.
     async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome>;
+
+    /// Tells what became of the instances that [`create`](Self::create) gave for this spec: gives those that are alive, as
+    /// they are now. `listed` is what a listing of their names showed after the call; a driver reads what is not in it.
+    ///
+    /// # Errors
+    /// `Capacity`, `Quota` and the like if no instance is alive, because the cloud ended one before it came up.
+    /// `AlreadyExists` if an instance that is not ours has its name now.
+    async fn confirm_created(
+        &self,
+        _spec: &InstanceSpec,
+        created: Vec<Instance>,
+        listed: &[Instance],
+    ) -> Result<Vec<Instance>> {
+        let latest = created.into_iter().map(|instance| instance.updated_from(listed));
+        Ok(latest.filter(|instance| !instance.state.is_gone()).collect())
+    }
 
     /// Gives one instance, with all that the cloud tells about it.
     ///
@@ -171,6 +197,12 @@ pub trait Locations: Send + Sync {
     /// # Errors
     /// `InvalidSpec` if there is no such region or zone, or the zone is not in the region; the message names it.
     async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location>;
+
+    /// Gives the location that a region and zone mean by their form alone, without a call; `None` if the form does not say.
+    /// The location may not exist: [`Instances::prepare`] finds out.
+    fn parse_location(&self, _region: Option<&str>, _zone: Option<&str>) -> Option<Location> {
+        None
+    }
 
     /// Lists the regions that this account can use, sorted by name.
     ///

@@ -27,7 +27,7 @@ pub use create::placement_search::{
     PlacementRefusal, PlacementRules, ProviderLocation, SelectedOffer, deduplicate_providers,
 };
 pub use create::preview::{PreviewReport, preview_by_name};
-pub use create::{CreateReport, CreatedInstance, create_by_name};
+pub use create::{CreateReport, CreatedInstance, create_all_by_name};
 pub use expired_instances::{Expired, compute_extended_ttl, find_expired};
 pub use instance_costs::{Cost, FILLED_IN_FIELDS, fill_in_all_prices, fill_in_prices, sum_costs};
 pub use instance_filter::{Filter, SortOrder};

@@ -128,7 +128,8 @@ async fn carry_out(driver: &dyn Provider, order: &Value) -> cloudctl::cloud::Res
                 ..InstanceSpec::new(text("name").expect("a name").parse()?, place)
             };
             let generation = u32::try_from(order["generation"].as_u64().unwrap_or(0)).unwrap_or(0);
-            let made = driver.create(&spec, generation).await?.into_instances();
+            let created = driver.create(&spec, generation).await?.into_instances();
+            let made = driver.confirm_created(&spec, created, &[]).await?;
             let mut made: Vec<_> = made
                 .iter()
                 .map(|made| (made.name.clone(), made.reference.id.clone(), made.managed))

@@ -1,5 +1,6 @@
 //! Creates all requested VMs at once, and prints each as it is created: its offer and its id.
 
+use std::pin::pin;
 use std::time::Instant;
 
 use futures_util::StreamExt;
@@ -7,10 +8,7 @@ use futures_util::StreamExt;
 use super::vm_request::VmRequest;
 use crate::cloud::{Error, ErrorKind, ErrorLocation, Instance, InstanceName};
 use crate::command_context::Context;
-use crate::operations::{CreateReport, CreatedInstance, Offer, SelectedOffer, create_by_name, format_usd};
-
-/// How many requests run at once: more would only exceed the clouds' rate limits.
-const CONCURRENT_REQUESTS: usize = 16;
+use crate::operations::{CreateReport, CreatedInstance, Offer, SelectedOffer, create_all_by_name, format_usd};
 
 /// Creates all requested VMs. Gives the instances that exist now, and the errors of the others.
 pub(super) async fn create_all(requests: &[VmRequest], context: &mut Context) -> (Vec<Instance>, Vec<Error>) {
@@ -18,9 +16,12 @@ pub(super) async fn create_all(requests: &[VmRequest], context: &mut Context) ->
     let shutdown = context.shutdown.clone();
     let catalog = context.catalog();
     let placements: Vec<_> = requests.iter().map(|request| request.placement(&catalog)).collect();
-    let mut work = futures_util::stream::iter(requests.iter().zip(&placements))
-        .map(|(request, placement)| create_by_name(&request.create, placement, &shutdown))
-        .buffered(CONCURRENT_REQUESTS);
+    let to_create: Vec<_> = requests
+        .iter()
+        .map(|request| &request.create)
+        .zip(&placements)
+        .collect();
+    let mut work = pin!(create_all_by_name(&to_create, &shutdown));
     let (mut instances, mut errors) = (Vec::new(), Vec::new());
     let mut not_started = 0;
     for request in requests {

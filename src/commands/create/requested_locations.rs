@@ -39,14 +39,24 @@ impl RegionArgs<'_> {
 /// The requested locations, at least one. The first of the flags, the file and the settings that has a region or a zone decides
 /// alone. An area means all of its regions. Of several locations the best one is taken.
 ///
+/// `create_checks` says that the create call follows, which checks its location beside other look-ups: a single location may
+/// be returned that does not exist.
+///
 /// # Errors
 /// `InvalidSpec` for an unknown location, or if there is none.
 pub(super) async fn find_locations(
     providers: &[Arc<dyn Provider>],
     in_file: RegionArgs<'_>,
+    create_checks: bool,
     context: &mut Context,
 ) -> Result<Vec<ProviderLocation>> {
     let args = choose_region_args(in_file, &context.settings);
+    if create_checks
+        && let [provider] = providers
+        && let Some(location) = parse_location(provider.as_ref(), args).await?
+    {
+        return Ok(vec![(Arc::clone(provider), location)]);
+    }
     let (mut locations, mut refusals): (Vec<ProviderLocation>, Vec<Error>) = (Vec::new(), Vec::new());
     // A requested provider is not left out only because no location is given.
     let may_leave_out = providers.len() > 1 && (context.settings.any_provider || !args.is_empty());
@@ -88,6 +98,19 @@ fn choose_region_args<'a>(in_file: RegionArgs<'a>, settings: &'a Settings) -> Re
         true => in_settings,
         false => in_file,
     }
+}
+
+/// The requested location, if there is one and the form of its names says which it is.
+async fn parse_location(provider: &dyn Provider, args: RegionArgs<'_>) -> Result<Option<Location>> {
+    Ok(match (args.regions, args.zone) {
+        ([], None) => match provider.default_location().await? {
+            Some(default) => provider.parse_location(Some(&default.region), default.zone.as_deref()),
+            None => None,
+        },
+        ([], zone) => provider.parse_location(None, zone),
+        ([region], zone) => provider.parse_location(Some(region), zone),
+        _ => None,
+    })
 }
 
 /// The requested locations of one cloud. Adds the names that it does not know to `unknown_names`.

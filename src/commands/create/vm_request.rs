@@ -350,7 +350,8 @@ impl VmRequest {
             regions: &template.regions,
             zone: template.zone.as_deref(),
         };
-        let locations = find_locations(&providers, in_file, context).await?;
+        let create_checks = !args.dry_run && fallback.is_empty();
+        let locations = find_locations(&providers, in_file, create_checks, context).await?;
         let other_providers = match fallback.contains(&Fallback::Provider) {
             true => {
                 let is_other = |other: &Arc<dyn Provider>| !providers.iter().any(|known| known.kind() == other.kind());

@@ -1,7 +1,7 @@
-//! Finds out which of the requested names exist already, before anything is created.
+//! Compares the instances that have the requested names already with the request.
 
 use super::compare_existing::check_same_spec;
-use super::instances_by_name::{NameIndex, SearchScope, find_by_name_with_unmanaged};
+use super::instances_by_name::{NameIndex, SearchScope};
 use super::offers::CreateRequest;
 use super::placement_search::PlacementRules;
 use super::price_limits::check_limits;
@@ -23,20 +23,6 @@ pub(super) struct NameStatus {
     pub(super) missing: Vec<InstanceName>,
     /// One error for each name of another spec, of an unmanaged VM or of several VMs.
     pub(super) errors: Vec<Error>,
-}
-
-/// Looks up the requested names in all locations where their instances may be.
-///
-/// # Errors
-/// Those of listing. Also if a location did not answer: an instance may be there.
-pub(super) async fn find_existing(
-    request: &CreateRequest,
-    placement: &PlacementRules<'_>,
-) -> Result<ExistingInstances> {
-    let names = request.spec.instance_names()?;
-    let search_scopes = placement.list_search_scopes().await?;
-    let index = find_by_name_with_unmanaged(&search_scopes, &names).await?;
-    Ok(ExistingInstances { search_scopes, index })
 }
 
 impl ExistingInstances {

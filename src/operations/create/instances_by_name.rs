@@ -6,7 +6,8 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 
 use crate::cloud::{
-    Error, ErrorKind, Instance, InstanceName, InstanceRef, InstanceState, ListFilter, ListScope, Provider, Result,
+    Error, ErrorKind, Instance, InstanceName, InstanceRef, InstanceState, ListFilter, ListScope, Listing, Provider,
+    Result,
 };
 
 /// A cloud and the part of it that one listing covers.
@@ -16,7 +17,7 @@ pub(super) type SearchScope = (Arc<dyn Provider>, ListScope);
 #[derive(Debug, Default)]
 pub(super) struct NameIndex {
     managed: HashMap<String, Vec<Instance>>,
-    /// Filled by [`find_by_name_with_unmanaged`] only.
+    /// Not filled by [`find_by_name`].
     unmanaged: HashMap<String, Vec<Instance>>,
 }
 
@@ -24,6 +25,11 @@ impl NameIndex {
     /// All managed instances of a name, also those that are gone.
     pub(super) fn managed(&self, name: &InstanceName) -> &[Instance] {
         self.managed.get(name.as_str()).map_or(&[], Vec::as_slice)
+    }
+
+    /// All managed instances of all names, also those that are gone.
+    pub(super) fn all_managed(&self) -> impl Iterator<Item = &Instance> {
+        self.managed.values().flatten()
     }
 
     /// The managed instances of a name that are not gone.
@@ -40,8 +46,7 @@ impl NameIndex {
 
     /// Whether this managed instance was listed, gone or not.
     pub(super) fn contains(&self, reference: &InstanceRef) -> bool {
-        let mut instances = self.managed.values().flatten();
-        instances.any(|instance| instance.reference == *reference)
+        self.all_managed().any(|instance| instance.reference == *reference)
     }
 
     /// The generation after the last one that is still listed. A token outlives its instance: a run that does not see
@@ -73,7 +78,17 @@ impl NameIndex {
         }
     }
 
-    fn insert(&mut self, instance: Instance) {
+    /// Adds what a later listing of names found.
+    pub(super) fn extend(&mut self, later: Self) {
+        for (name, instances) in later.managed {
+            self.managed.insert(name, instances);
+        }
+        for (name, instances) in later.unmanaged {
+            self.unmanaged.insert(name, instances);
+        }
+    }
+
+    pub(super) fn insert(&mut self, instance: Instance) {
         let Some(name) = instance.name.clone() else { return };
         let by_name = match instance.managed {
             true => &mut self.managed,
@@ -88,46 +103,52 @@ impl NameIndex {
 /// # Errors
 /// Those of listing. Also if a location did not answer: an instance may be there.
 pub(super) async fn find_by_name(scopes: &[SearchScope], names: &[InstanceName]) -> Result<NameIndex> {
-    list_names(scopes, names, true).await
-}
-
-/// Finds all instances that have these names: an unmanaged instance takes its name, too.
-pub(super) async fn find_by_name_with_unmanaged(scopes: &[SearchScope], names: &[InstanceName]) -> Result<NameIndex> {
-    list_names(scopes, names, false).await
-}
-
-async fn list_names(scopes: &[SearchScope], names: &[InstanceName], managed: bool) -> Result<NameIndex> {
     let filter = ListFilter {
         names: names.iter().map(ToString::to_string).collect(),
-        managed,
+        managed: true,
         ..ListFilter::default()
     };
     let listings = scopes
         .iter()
-        .map(|(provider, scope)| list_names_in_scope(provider.as_ref(), scope, &filter, names));
+        .map(|(provider, scope)| list_names_in_scope(provider.as_ref(), scope, &filter));
     let mut index = NameIndex::default();
-    for instance in try_join_all(listings).await?.into_iter().flatten() {
-        index.insert(instance);
+    for listing in try_join_all(listings).await? {
+        check_complete(&listing, names)?;
+        listing
+            .instances
+            .into_iter()
+            .for_each(|instance| index.insert(instance));
     }
     Ok(index)
 }
 
-async fn list_names_in_scope(
+/// Lists the instances of one scope that the filter accepts.
+pub(super) async fn list_names_in_scope(
     provider: &dyn Provider,
     scope: &ListScope,
     filter: &ListFilter,
-    names: &[InstanceName],
-) -> Result<Vec<Instance>> {
-    let mut listing = provider.list(scope, filter).await?;
+) -> Result<Listing> {
+    let listing = provider.list(scope, filter).await?;
     let is_stopping = |instance: &Instance| instance.state == InstanceState::Stopping;
     if listing.instances.iter().any(is_stopping) {
         // Compute Engine lists an instance that is being deleted as stopping. The driver looks up its operation to tell
         // the two apart, but the operation can end before that: the instance is gone in a second listing then.
-        listing = provider.list(scope, filter).await?;
+        return provider.list(scope, filter).await;
     }
-    match listing.gaps.into_iter().next() {
-        Some(gap) => Err(Error::from(gap).context(format_args!("cannot tell whether {} exists", format_names(names)))),
-        None => Ok(listing.instances),
+    Ok(listing)
+}
+
+/// Checks that every part of a scope answered.
+///
+/// # Errors
+/// That of the first part that did not, with the names: an instance may be there.
+pub(super) fn check_complete(listing: &Listing, names: &[InstanceName]) -> Result<()> {
+    match listing.gaps.first() {
+        Some(gap) => {
+            let error = Error::from(gap.clone());
+            Err(error.context(format_args!("cannot tell whether {} exists", format_names(names))))
+        }
+        None => Ok(()),
     }
 }
 

@@ -1,15 +1,22 @@
 //! Sends the create calls for one location, one generation after another.
 
 use super::instances_by_name::{NameIndex, SearchScope, find_by_name, format_names};
-use crate::cloud::{Error, ErrorKind, GroupMembers, Instance, InstanceName, InstanceSpec, Provider, Result};
+use super::terminate_duplicates::list_until_visible;
+use crate::cloud::{
+    Error, ErrorKind, GroupMembers, Instance, InstanceName, InstanceSpec, Provider, Result, TokenScope,
+};
 use crate::shutdown::Shutdown;
 
 /// A name that was created and terminated more often than this, while the cloud remembers tokens, is in a loop.
 const MAX_GENERATIONS: u32 = 1_000;
 
 /// What the create calls came to.
+#[derive(Default)]
 pub(super) struct LaunchResult {
+    /// The instances that are alive.
     pub(super) instances: Vec<Instance>,
+    /// What the clouds listed under the names after the calls; empty where nobody can have created them twice.
+    pub(super) listings: NameIndex,
     /// Why the other instances were not created.
     pub(super) error: Option<Error>,
 }
@@ -40,56 +47,99 @@ fn copy_with_members(spec: &InstanceSpec, members: GroupMembers) -> InstanceSpec
     }
 }
 
-/// Creates all names of the spec in its location. Starts with `first_generation`, and takes the next one for names whose
-/// token is already used.
-pub(super) async fn launch(
-    provider: &dyn Provider,
-    spec: &InstanceSpec,
-    first_generation: u32,
-    search_scopes: &[SearchScope],
-    shutdown: &Shutdown,
-) -> LaunchResult {
-    let mut instances = Vec::new();
-    let result = launch_into(
-        &mut instances,
-        provider,
-        spec,
-        first_generation,
-        search_scopes,
-        shutdown,
-    )
-    .await;
-    LaunchResult {
-        instances,
-        error: result.err(),
-    }
+/// Sends the create calls of one spec, and finds out what became of the instances.
+pub(super) struct Launch<'a> {
+    pub(super) provider: &'a dyn Provider,
+    /// Everything that the names are looked up in.
+    pub(super) search_scopes: &'a [SearchScope],
+    pub(super) shutdown: &'a Shutdown,
 }
 
-async fn launch_into(
-    instances: &mut Vec<Instance>,
-    provider: &dyn Provider,
-    spec: &InstanceSpec,
-    first_generation: u32,
-    search_scopes: &[SearchScope],
-    shutdown: &Shutdown,
-) -> Result<()> {
-    let mut rest = spec.clone();
-    for generation in first_generation..first_generation.saturating_add(MAX_GENERATIONS) {
-        shutdown.check_no_signal()?;
-        let call = provider.create(&rest, generation);
-        let Some(outcome) = shutdown.finish_in_grace_period(call).await else {
-            return find_after_interrupt(instances, &rest.instance_names()?, search_scopes, shutdown).await;
-        };
-        instances.extend(outcome?.into_instances());
-        match spec_of_missing(&rest, instances)? {
-            Some(missing) => rest = missing,
-            None => return Ok(()),
-        }
-        tracing::debug!(%generation, "token already used");
+impl Launch<'_> {
+    /// Creates all names of the spec in its location. Starts with `first_generation`, and takes the next one for names
+    /// whose token is already used.
+    pub(super) async fn run(&self, spec: &InstanceSpec, first_generation: u32) -> LaunchResult {
+        let mut result = LaunchResult::default();
+        let error = self.launch_into(&mut result, spec, first_generation).await.err();
+        LaunchResult { error, ..result }
     }
-    let message = format!("the cloud accepted {MAX_GENERATIONS} create calls, but lists no VM of this name");
-    Err(Error::new(ErrorKind::UnknownOutcome, message)
-        .with_hint("use another name, or try this one again after an hour"))
+
+    async fn launch_into(&self, result: &mut LaunchResult, spec: &InstanceSpec, first_generation: u32) -> Result<()> {
+        let mut rest = spec.clone();
+        for generation in first_generation..first_generation.saturating_add(MAX_GENERATIONS) {
+            self.shutdown.check_no_signal()?;
+            let call = self.provider.create(&rest, generation);
+            let Some(outcome) = self.shutdown.finish_in_grace_period(call).await else {
+                return self.find_after_interrupt(result, &rest.instance_names()?).await;
+            };
+            self.confirm(result, &rest, outcome?.into_instances()).await?;
+            match spec_of_missing(&rest, &result.instances)? {
+                Some(missing) => rest = missing,
+                None => return Ok(()),
+            }
+            tracing::debug!(%generation, "token already used");
+        }
+        let message = format!("the cloud accepted {MAX_GENERATIONS} create calls, but lists no VM of this name");
+        Err(Error::new(ErrorKind::UnknownOutcome, message)
+            .with_hint("use another name, or try this one again after an hour"))
+    }
+
+    /// Reads what `create` gave as it is now, and adds what is alive to the result. One listing of the names serves for
+    /// this and for the search for duplicates.
+    async fn confirm(&self, result: &mut LaunchResult, spec: &InstanceSpec, created: Vec<Instance>) -> Result<()> {
+        if created.is_empty() {
+            return Ok(());
+        }
+        let mut listed = Vec::new();
+        if self.may_have_duplicates(spec)
+            && let Some(index) = list_until_visible(self.search_scopes, &created, self.shutdown).await
+        {
+            listed.extend(index.all_managed().cloned());
+            result.listings.extend(index);
+        }
+        let answered = created.clone();
+        let confirmation = self.provider.confirm_created(spec, created, &listed);
+        match self.shutdown.finish_in_grace_period(confirmation).await {
+            Some(confirmed) => result.instances.extend(confirmed?),
+            // They exist, as the create call said.
+            None => result.instances.extend(answered),
+        }
+        Ok(())
+    }
+
+    /// Whether another run may have created the same name at the same time, without the token of this one.
+    fn may_have_duplicates(&self, spec: &InstanceSpec) -> bool {
+        let shares_token = self.provider.info().token_scope == TokenScope::Region && spec.location.zone.is_none();
+        !shares_token || spec.members.is_some() || self.search_scopes.len() > 1
+    }
+
+    /// Looks once for the names of a create call that did not answer within the grace period after a signal.
+    ///
+    /// # Errors
+    /// `UnknownOutcome` if one of them has no instance.
+    async fn find_after_interrupt(&self, result: &mut LaunchResult, names: &[InstanceName]) -> Result<()> {
+        let index = match self.shutdown.final_read(find_by_name(self.search_scopes, names)).await {
+            Some(Ok(index)) => index,
+            // Nothing is known of any name then.
+            Some(Err(_)) | None => NameIndex::default(),
+        };
+        let mut missing = Vec::new();
+        for name in names {
+            match index.alive(name).first() {
+                Some(instance) => result.instances.push((*instance).clone()),
+                None => missing.push(name.clone()),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "interrupted while {} was being created: it is not known whether it exists",
+            format_names(&missing)
+        );
+        Err(Error::new(ErrorKind::UnknownOutcome, message)
+            .with_hint("run the same command again, which finds it or creates it, or terminate it by name"))
+    }
 }
 
 /// The spec of the names that have no instance yet; `None` if all have one.
@@ -110,37 +160,4 @@ fn spec_of_missing(spec: &InstanceSpec, instances: &[Instance]) -> Result<Option
         .into_iter()
         .next()
         .map(|members| copy_with_members(spec, members)))
-}
-
-/// Looks once for the names of a create call that did not answer within the grace period after a signal.
-///
-/// # Errors
-/// `UnknownOutcome` if one of them has no instance.
-async fn find_after_interrupt(
-    instances: &mut Vec<Instance>,
-    names: &[InstanceName],
-    search_scopes: &[SearchScope],
-    shutdown: &Shutdown,
-) -> Result<()> {
-    let index = match shutdown.final_read(find_by_name(search_scopes, names)).await {
-        Some(Ok(index)) => index,
-        // Nothing is known of any name then.
-        Some(Err(_)) | None => NameIndex::default(),
-    };
-    let mut missing = Vec::new();
-    for name in names {
-        match index.alive(name).first() {
-            Some(instance) => instances.push((*instance).clone()),
-            None => missing.push(name.clone()),
-        }
-    }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let message = format!(
-        "interrupted while {} was being created: it is not known whether it exists",
-        format_names(&missing)
-    );
-    Err(Error::new(ErrorKind::UnknownOutcome, message)
-        .with_hint("run the same command again, which finds it or creates it, or terminate it by name"))
 }

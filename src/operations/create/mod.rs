@@ -6,22 +6,29 @@ pub(super) mod fallback;
 mod find_existing;
 mod instances_by_name;
 mod launch;
+mod name_lookups;
 pub(super) mod offers;
 pub(super) mod placement_search;
 pub(super) mod preview;
 mod price_limits;
 mod terminate_duplicates;
 
+use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+use futures_util::stream::{self, Stream, StreamExt};
+
 use self::compare_existing::check_same_spec;
-use self::find_existing::{ExistingInstances, NameStatus, find_existing};
-use self::launch::{launch, split_into_calls};
+use self::find_existing::{ExistingInstances, NameStatus};
+use self::launch::{Launch, split_into_calls};
+use self::name_lookups::NameLookups;
 use self::offers::CreateRequest;
 use self::placement_search::{PlacementRefusal, PlacementRules, PlacementSearch, PlacementTarget, SelectedOffer};
 use self::terminate_duplicates::remove_duplicates;
 use super::apply_action::{Change, send};
-use crate::cloud::{Error, Instance, InstanceAction, InstanceName, InstanceSpec, Provider, Result, TokenScope};
+use crate::cloud::{Error, Instance, InstanceAction, InstanceName, InstanceSpec, Result};
 use crate::shutdown::Shutdown;
 
 /// An instance that has the requested name and spec.
@@ -46,17 +53,41 @@ pub struct CreateReport {
     pub errors: Vec<Error>,
 }
 
-/// Finds the instance of each name of the spec, and creates those that are missing. Tries another location, as far as the
-/// scope allows, only after a call that had no effect and would fail there again. [`CreateReport::errors`] has:
+/// How many requests run at once: more would only exceed the clouds' rate limits.
+const CONCURRENT_REQUESTS: usize = 16;
+
+/// Finds the instance of each name of the requests, and creates those that are missing. Gives a report for each request,
+/// in their order, as soon as it is there.
+///
+/// Tries another location, as far as the scope allows, only after a call that had no effect and would fail there again.
+/// [`CreateReport::errors`] has:
 ///
 /// - `AlreadyExists` if a name has another spec or an unmanaged VM has it; the message says what differs;
 /// - `Ambiguous` if several instances have a name;
 /// - the errors of [`Instances::create`](crate::cloud::Instances::create);
 /// - the errors of listing, also of an incomplete listing: an instance may be in the part that is missing;
 /// - `Interrupted` if a signal came before anything was created.
-pub async fn create_by_name(
+pub fn create_all_by_name<'a>(
+    requests: &'a [(&'a CreateRequest, &'a PlacementRules<'a>)],
+    shutdown: &'a Shutdown,
+) -> impl Stream<Item = CreateReport> + 'a {
+    let lookups = NameLookups::plan(requests).map(Arc::new).boxed_local().shared();
+    let runs = requests
+        .iter()
+        .enumerate()
+        .map(move |(position, (request, placement))| {
+            let lookups = lookups.clone();
+            let find_existing = async move { lookups.await.find_existing(position).await };
+            create_by_name(request, placement, find_existing, shutdown)
+        });
+    stream::iter(runs).buffered(CONCURRENT_REQUESTS)
+}
+
+/// Runs one request. `find_existing` looks up its names.
+async fn create_by_name(
     request: &CreateRequest,
     placement: &PlacementRules<'_>,
+    find_existing: impl Future<Output = Result<ExistingInstances>>,
     shutdown: &Shutdown,
 ) -> CreateReport {
     let mut run = CreateRun {
@@ -68,7 +99,7 @@ pub async fn create_by_name(
         report: CreateReport::default(),
     };
     let mut search = PlacementSearch::new(request, placement, shutdown);
-    if let Err(error) = run.find_and_create(&mut search).await {
+    if let Err(error) = run.find_and_create(find_existing, &mut search).await {
         run.report.errors.push(error);
     }
     run.report.refusals = search.into_refusals();
@@ -87,26 +118,80 @@ struct CreateRun<'a> {
     report: CreateReport,
 }
 
+/// A target, and whether its cloud found what the create call needs.
+struct PreparedTarget {
+    target: PlacementTarget,
+    result: Result<()>,
+}
+
+/// Chooses the next target, and looks up what its create call needs; `None` if nothing is left to try.
+async fn prepare_next_target(search: &mut PlacementSearch<'_>, shutdown: &Shutdown) -> Result<Option<PreparedTarget>> {
+    let Some(target) = search.next_target().await? else {
+        return Ok(None);
+    };
+    let provider = &target.offer.provider;
+    let calls = split_into_calls(
+        &target.spec,
+        &target.spec.instance_names()?,
+        provider.info().max_instances_per_call,
+    )?;
+    let result = match calls.first() {
+        // The other calls need the same.
+        Some(spec) => shutdown.run_until_signal(provider.prepare(spec)).await,
+        None => Ok(()),
+    };
+    Ok(Some(PreparedTarget { target, result }))
+}
+
 impl CreateRun<'_> {
     /// The whole run: finds the names, chooses one target after another, and creates what is missing there.
-    async fn find_and_create(&mut self, search: &mut PlacementSearch<'_>) -> Result<()> {
-        self.look_up_names().await?;
+    async fn find_and_create(
+        &mut self,
+        find_existing: impl Future<Output = Result<ExistingInstances>>,
+        search: &mut PlacementSearch<'_>,
+    ) -> Result<()> {
+        let shutdown = self.shutdown;
+        // The first target is prepared while the names are looked up. If all of them exist, it is not needed.
+        let mut prepared = {
+            let look_up = pin!(shutdown.run_until_signal(find_existing));
+            let prepare = pin!(prepare_next_target(search, shutdown));
+            match select(look_up, prepare).await {
+                Either::Left((existing, prepare)) => {
+                    self.report_existing(existing?).await?;
+                    if self.missing.is_empty() {
+                        return Ok(());
+                    }
+                    prepare.await
+                }
+                Either::Right((prepared, look_up)) => {
+                    self.report_existing(look_up.await?).await?;
+                    prepared
+                }
+            }
+        };
         while !self.missing.is_empty() {
-            let target = search.next_target(&self.missing).await?;
-            match self.create_at(&target).await {
+            let Some(PreparedTarget { target, result }) = prepared? else {
+                return Err(search.take_final_error(&self.missing));
+            };
+            let created = match result {
+                Ok(()) => self.create_at(&target).await,
+                Err(error) => Err(error),
+            };
+            match created {
                 Ok(()) => self.report.selected = search.selected_offer(target),
                 Err(error) => search.record_failure(&target, error)?,
             }
+            if self.missing.is_empty() {
+                break;
+            }
+            prepared = prepare_next_target(search, shutdown).await;
         }
         Ok(())
     }
 
-    /// Looks up the names, reports the instances that exist, and keeps the names that are missing.
-    async fn look_up_names(&mut self) -> Result<()> {
-        self.existing = self
-            .shutdown
-            .run_until_signal(find_existing(self.request, self.placement))
-            .await?;
+    /// Reports the instances that exist, and keeps the names that are missing.
+    async fn report_existing(&mut self, existing: ExistingInstances) -> Result<()> {
+        self.existing = existing;
         let NameStatus {
             present,
             missing,
@@ -127,13 +212,17 @@ impl CreateRun<'_> {
         for spec in split_into_calls(&target.spec, &self.missing, provider.info().max_instances_per_call)? {
             let names = spec.instance_names()?;
             let ExistingInstances { search_scopes, index } = &self.existing;
-            let generation = index.next_generation(&names);
+            let launch = Launch {
+                provider,
+                search_scopes,
+                shutdown: self.shutdown,
+            };
             // The same generation has the same token: the call can be repeated, and creates nothing more.
-            let launched = launch(provider, &spec, generation, search_scopes, self.shutdown).await;
+            let launched = launch.run(&spec, index.next_generation(&names)).await;
             // What was launched is never requested again, whatever becomes of it.
             let created: Vec<_> = launched.instances.iter().map(|one| name_of(one, &spec)).collect();
             self.missing.retain(|name| !created.contains(name));
-            let kept = self.keep_oldest(launched.instances, provider, &spec).await;
+            let kept = remove_duplicates(&launched.listings, search_scopes, launched.instances, self.shutdown).await;
             for instance in kept {
                 let confirmed = instance.and_then(|instance| self.confirm_spec(instance, &spec));
                 match confirmed {
@@ -179,22 +268,6 @@ impl CreateRun<'_> {
         }
         instance.protected = Some(true);
         Ok(instance)
-    }
-
-    /// Gives the instance that stays for each one that was created. Another run may have created the same name at the
-    /// same time, unless both share a token.
-    async fn keep_oldest(
-        &self,
-        instances: Vec<Instance>,
-        provider: &dyn Provider,
-        spec: &InstanceSpec,
-    ) -> Vec<Result<Instance>> {
-        let shares_token = provider.info().token_scope == TokenScope::Region && spec.location.zone.is_none();
-        let search_scopes = &self.existing.search_scopes;
-        if shares_token && spec.members.is_none() && search_scopes.len() <= 1 {
-            return instances.into_iter().map(Ok).collect();
-        }
-        remove_duplicates(search_scopes, instances, self.shutdown).await
     }
 
     /// Checks the spec of an instance: another run may have created it with another spec.

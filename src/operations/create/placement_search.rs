@@ -258,11 +258,11 @@ impl<'a> PlacementSearch<'a> {
         }
     }
 
-    /// The next target for the missing names.
+    /// The next target; `None` if nothing is left to try, which is [`take_final_error`](Self::take_final_error).
     ///
     /// # Errors
-    /// If nothing is left to try: `Capacity` or `Quota`, or what every location refused. If a call fails: its error.
-    pub(super) async fn next_target(&mut self, missing: &[InstanceName]) -> Result<PlacementTarget> {
+    /// Those of the calls.
+    pub(super) async fn next_target(&mut self) -> Result<Option<PlacementTarget>> {
         loop {
             if let Some(offer) = &self.current
                 && let Some(location) = self.zones.pop_front()
@@ -272,13 +272,13 @@ impl<'a> PlacementSearch<'a> {
                     ..offer.build_spec(self.request)?
                 };
                 let offer = offer.clone();
-                return Ok(PlacementTarget { offer, spec });
+                return Ok(Some(PlacementTarget { offer, spec }));
             } else if let Some(offer) = self.offers.pop_front() {
                 self.start_offer(offer).await?;
             } else if let Some(step) = self.steps.pop_front() {
                 self.start_step(step).await?;
             } else {
-                return Err(self.take_final_error(missing));
+                return Ok(None);
             }
         }
     }
@@ -388,9 +388,9 @@ impl<'a> PlacementSearch<'a> {
         self.refusals
     }
 
-    /// The error when all targets were refused. If no location lacked capacity, the spec is at fault: the first refusal
+    /// The error when nothing is left to try for the missing names: `Capacity` or `Quota`. If no location lacked capacity, the spec is at fault: the first refusal
     /// is the error then.
-    fn take_final_error(&mut self, missing: &[InstanceName]) -> Error {
+    pub(super) fn take_final_error(&mut self, missing: &[InstanceName]) -> Error {
         let is_spec_at_fault = self.refusals.iter().all(|refusal| is_location_specific(&refusal.error));
         if is_spec_at_fault && !self.refusals.is_empty() {
             return self.refusals.remove(0).error;

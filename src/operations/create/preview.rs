@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use super::fallback::Fallback;
-use super::find_existing::{NameStatus, find_existing};
+use super::find_existing::NameStatus;
+use super::name_lookups::NameLookups;
 use super::offers::{CreateRequest, Offer};
 use super::placement_search::{PlacementRules, PlacementStep, SelectedOffer, nothing_left_error};
 use crate::catalog::Catalog;
@@ -36,7 +37,8 @@ async fn find_and_preview(
     placement: &PlacementRules<'_>,
     report: &mut PreviewReport,
 ) -> Result<()> {
-    let existing = find_existing(request, placement).await?;
+    let lookups = NameLookups::plan(&[(request, placement)]).await;
+    let existing = lookups.find_existing(0).await?;
     let NameStatus {
         present,
         missing,

@@ -14,24 +14,21 @@ const MAX_DUPLICATE_AGE: SignedDuration = SignedDuration::from_mins(10);
 const MAX_LISTINGS: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Looks for older instances of the same names, and terminates what this run created beside one. Gives the instance that
-/// stays for each one that was created.
+/// Looks for older instances of the same names in `index`, which was listed after the create calls, and terminates what
+/// this run created beside one. Gives the instance that stays for each one that was created.
 ///
 /// Two runs that create the same name in different zones, regions or clouds share no token and no namespace. Each lists
 /// the name again, and the run that created the newer instance terminates it.
 pub(super) async fn remove_duplicates(
+    index: &NameIndex,
     search_scopes: &[SearchScope],
     created: Vec<Instance>,
     shutdown: &Shutdown,
 ) -> Vec<Result<Instance>> {
-    let Some(index) = list_until_visible(search_scopes, &created, shutdown).await else {
-        // The instances exist, as the create call said. A failed listing or a signal does not change that.
-        return created.into_iter().map(Ok).collect();
-    };
     let mut remaining = Vec::new();
     for instance in created {
-        let result = match find_older_duplicate(&instance, &index) {
-            Some(older) => keep_older(older, &instance, search_scopes, &index, shutdown).await,
+        let result = match find_older_duplicate(&instance, index) {
+            Some(older) => keep_older(older, &instance, search_scopes, index, shutdown).await,
             None => Ok(instance),
         };
         remaining.push(result);
@@ -39,9 +36,9 @@ pub(super) async fn remove_duplicates(
     remaining
 }
 
-/// Lists the names of the created instances; `None` if that fails. A listing without an instance that this run created
+/// Lists the names of the created instances; `None` if that fails, or a signal came. A listing without an instance that this run created
 /// may also lack one that another run created before, so the names are listed again, a few times.
-async fn list_until_visible(
+pub(super) async fn list_until_visible(
     search_scopes: &[SearchScope],
     created: &[Instance],
     shutdown: &Shutdown,

@@ -23,6 +23,7 @@ use async_trait::async_trait;
 use self::api::client::Clients;
 use self::api::error::{Call, translate};
 use self::configuration::{aws_cli_settings, config_file_keys};
+use self::create::request::{CreateLookups, Request};
 use self::regions::RegionSet;
 use crate::cloud::{
     Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, Gap, Identity, Image, Instance,
@@ -45,6 +46,7 @@ pub(super) const DRIVER: Driver = Driver {
 /// The driver. It holds configuration and clients, and no state of the cloud.
 pub(super) struct Aws {
     clients: Clients,
+    lookups: CreateLookups,
     region: Option<String>,
 }
 
@@ -53,6 +55,7 @@ impl Aws {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             clients: Clients::new(settings),
+            lookups: CreateLookups::default(),
             region: settings
                 .cloud_setting(cloud_info::INFO.kind, config_file_keys::REGION)
                 .value
@@ -64,11 +67,26 @@ impl Aws {
 #[async_trait]
 impl Instances for Aws {
     async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
-        create::preview(&self.clients.ec2(&spec.location.region).await, spec).await
+        create::preview(&self.clients.ec2(&spec.location.region).await, &self.lookups, spec).await
+    }
+
+    async fn prepare(&self, spec: &InstanceSpec) -> Result<()> {
+        let client = self.clients.ec2(&spec.location.region).await;
+        Request::resolve(&client, &self.lookups, spec).await.map(drop)
     }
 
     async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
-        create::create(&self.clients.ec2(&spec.location.region).await, spec, generation).await
+        let client = self.clients.ec2(&spec.location.region).await;
+        create::create(&client, &self.lookups, spec, generation).await
+    }
+
+    async fn confirm_created(
+        &self,
+        spec: &InstanceSpec,
+        created: Vec<Instance>,
+        listed: &[Instance],
+    ) -> Result<Vec<Instance>> {
+        create::confirm_created(&self.clients.ec2(&spec.location.region).await, spec, created, listed).await
     }
 
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {
@@ -144,7 +162,12 @@ impl Locations for Aws {
     }
 
     async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
-        regions::find_candidate_zones(&self.clients.ec2(&spec.location.region).await, spec).await
+        regions::find_candidate_zones(
+            &self.clients.ec2(&spec.location.region).await,
+            &self.lookups.images,
+            spec,
+        )
+        .await
     }
 }
 

@@ -12,6 +12,7 @@ use super::api::client::Clients;
 use super::api::error::{Call, translate};
 use super::api::retry::with_timeout;
 use super::catalog::images;
+use super::catalog::images::ImageLookups;
 use super::catalog::machine_types::find_zones_with_type;
 use super::configuration::partition::Partition;
 use super::configuration::region_name_syntax::{REGIONS, always_enabled_regions, is_region_shaped, region_of_zone};
@@ -209,12 +210,16 @@ async fn list_zones(client: &Client, region: &str) -> Result<Vec<AvailabilityZon
 
 /// Finds the zones of the spec's region that have its machine type, in the order that the name's hash gives. A subnet
 /// is in one zone, so that with a subnet there is one candidate. Local zones are used only if they are named.
-pub(super) async fn find_candidate_zones(client: &Client, spec: &InstanceSpec) -> Result<Vec<Location>> {
+pub(super) async fn find_candidate_zones(
+    client: &Client,
+    lookups: &ImageLookups,
+    spec: &InstanceSpec,
+) -> Result<Vec<Location>> {
     let region = &spec.location.region;
     if spec.location.zone.is_some() || spec.subnet.is_some() {
         return Ok(vec![spec.location.clone()]);
     }
-    let machine_type = images::choose_machine_type(client, region, spec).await?;
+    let machine_type = images::choose_machine_type(client, lookups, region, spec).await?;
     let (zones, zones_with_type) = future::try_join(
         list_zones(client, region),
         find_zones_with_type(client, region, machine_type),

@@ -28,6 +28,8 @@ use jiff::Timestamp;
 use self::api::client::{Client, with_call_options};
 use self::configuration::gcloud_config::GcloudConfiguration;
 use self::configuration::gcloud_settings;
+use self::create::request::{TypeFacts, prepare_request};
+use self::create::type_facts_for;
 use self::instances::batch_actions::change_all;
 use crate::cloud::{
     Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, ErrorKind, Gap, Identity, Image,
@@ -74,7 +76,8 @@ fn has_credentials(settings: &Settings) -> bool {
 impl Instances for Gcp {
     /// Compute Engine has no dry run: the preview looks up what it can.
     async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
-        let request = create::request::prepare_request(&self.client, spec, 0).await?;
+        let request = prepare_request(&self.client, spec, 0, TypeFacts::LookedUp).await?;
+        request.warn();
         if let Some(rules) = &request.firewall_rules {
             network::open_ports::check_rules(&self.client, rules).await?;
         }
@@ -83,6 +86,21 @@ impl Instances for Gcp {
 
     async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
         create::create(&self.client, spec, generation).await
+    }
+
+    async fn prepare(&self, spec: &InstanceSpec) -> Result<()> {
+        prepare_request(&self.client, spec, 0, type_facts_for(spec))
+            .await
+            .map(drop)
+    }
+
+    async fn confirm_created(
+        &self,
+        spec: &InstanceSpec,
+        created: Vec<Instance>,
+        listed: &[Instance],
+    ) -> Result<Vec<Instance>> {
+        create::confirm_created(&self.client, spec, created, listed).await
     }
 
     async fn get(&self, target: &InstanceRef) -> Result<Instance> {
@@ -144,6 +162,10 @@ impl Instances for Gcp {
 impl Locations for Gcp {
     async fn default_location(&self) -> Result<Option<Location>> {
         self.client.default_location().await
+    }
+
+    fn parse_location(&self, region: Option<&str>, zone: Option<&str>) -> Option<Location> {
+        regions::parse_location(region, zone)
     }
 
     async fn resolve_location(&self, region: Option<&str>, zone: Option<&str>) -> Result<Location> {

@@ -55,11 +55,11 @@ impl Client {
     /// region that are up, rotated by the hash of the name. So processes that race for a name meet in one zone, where
     /// the name is unique.
     pub(super) async fn list_candidate_zones(&self, location: &Location, name: &InstanceName) -> Result<Vec<String>> {
+        let zones = self.all_zones().await?;
+        find_location(zones, Some(&location.region), location.zone.as_deref())?;
         if let Some(zone) = &location.zone {
             return Ok(vec![zone.clone()]);
         }
-        let zones = self.all_zones().await?;
-        find_location(zones, Some(&location.region), None)?;
         let candidates = zones.iter().filter(|zone| zone.region == location.region && zone.is_up);
         let mut candidates: Vec<_> = candidates.map(|zone| zone.name.clone()).collect();
         if candidates.is_empty() {
@@ -69,6 +69,29 @@ impl Client {
         name.rotate_by_hash(&mut candidates);
         Ok(candidates)
     }
+}
+
+/// Reads a location from the form of its names alone: `us-central1` is a region, `us-central1-a` a zone of it.
+/// <https://cloud.google.com/compute/docs/regions-zones#identifying_a_region_or_zone>
+pub(super) fn parse_location(region: Option<&str>, zone: Option<&str>) -> Option<Location> {
+    let Some(zone) = zone else {
+        let region = region.filter(|region| is_region_shaped(region))?;
+        return Some(Location::in_region(region));
+    };
+    let (region_of_zone, letter) = zone.rsplit_once('-')?;
+    let is_letter = letter.len() == 1 && letter.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_in_region = region.is_none_or(|region| region == region_of_zone);
+    (is_letter && is_in_region && is_region_shaped(region_of_zone)).then(|| Location::in_zone(region_of_zone, zone))
+}
+
+/// Whether a name is two words with a number behind them.
+fn is_region_shaped(text: &str) -> bool {
+    let Some((area, place)) = text.split_once('-') else {
+        return false;
+    };
+    let name = place.trim_end_matches(|character: char| character.is_ascii_digit());
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    is_word(area) && is_word(name) && name.len() < place.len()
 }
 
 fn find_location(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) -> Result<Location> {
@@ -108,6 +131,27 @@ fn find_location(zones: &[ZoneEntry], region: Option<&str>, zone: Option<&str>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn location_is_parsed_from_the_form_of_its_names() {
+        let in_region = Some(Location::in_region("us-central1"));
+        let in_zone = Some(Location::in_zone("us-central1", "us-central1-a"));
+        assert_eq!(parse_location(Some("us-central1"), None), in_region);
+        assert_eq!(parse_location(None, Some("us-central1-a")), in_zone);
+        assert_eq!(parse_location(Some("us-central1"), Some("us-central1-a")), in_zone);
+        for (region, zone) in [
+            (None, None),
+            (Some("us-central1-a"), None),
+            (Some("europe"), None),
+            (Some("us-east-1"), None),
+            (Some("us-central1"), Some("us-east1-b")),
+            (None, Some("us-central1")),
+            (None, Some("us-east-1a")),
+            (Some(""), None),
+        ] {
+            assert_eq!(parse_location(region, zone), None, "{region:?} {zone:?}");
+        }
+    }
 
     fn zones() -> Vec<ZoneEntry> {
         let names = ["europe-west1-b", "us-central1-a", "us-central1-b", "us-east1-b"];

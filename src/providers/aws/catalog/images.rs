@@ -16,6 +16,7 @@ use crate::providers::aws::api::error::{Call, translate, with_sdk_details};
 use crate::providers::aws::configuration::partition::Partition;
 use crate::providers::aws::instances::from_api::architecture_of;
 use crate::providers::common::image_alias_sources::{ImageSource, find_source};
+use crate::providers::common::lookup_cache::LookupCache;
 
 /// Words in an image's name that mean another product than the plain image, although the name pattern matches.
 const VARIANTS: [&str; 9] = [
@@ -142,9 +143,51 @@ struct AliasPattern {
     pattern: &'static str,
 }
 
+/// The machine types and images that were looked up, by region.
+#[derive(Default)]
+pub(crate) struct ImageLookups {
+    machines: LookupCache<(String, String), Machine>,
+    /// By name, and the architecture where the name has several.
+    images: LookupCache<(String, String, Option<Architecture>), ec2::Image>,
+}
+
+impl ImageLookups {
+    async fn find_machine_type(&self, client: &Client, region: &str, name: &str) -> Result<Machine> {
+        let key = (region.to_owned(), name.to_owned());
+        let look_up = machine_types::find_machine_type(client, region, name);
+        self.machines.get_or_look_up(key, look_up).await
+    }
+
+    /// Finds the image of an id, or of an alias for an architecture.
+    async fn find_image(
+        &self,
+        client: &Client,
+        region: &str,
+        image_name: &str,
+        architecture: Architecture,
+    ) -> Result<ec2::Image> {
+        if is_image_id(image_name) {
+            return self.get_image(client, region, image_name).await;
+        }
+        let key = (region.to_owned(), image_name.to_owned(), Some(architecture));
+        let look_up = find_image_of_name(client, region, image_name, architecture);
+        self.images.get_or_look_up(key, look_up).await
+    }
+
+    async fn get_image(&self, client: &Client, region: &str, id: &str) -> Result<ec2::Image> {
+        let key = (region.to_owned(), id.to_owned(), None);
+        self.images.get_or_look_up(key, get_image(client, region, id)).await
+    }
+}
+
 /// Chooses the machine type: the requested one, otherwise the default for the image's architecture. An image id has
 /// one architecture, which takes a call to find; an alias has several.
-pub(crate) async fn choose_machine_type<'a>(client: &Client, region: &str, spec: &'a InstanceSpec) -> Result<&'a str> {
+pub(crate) async fn choose_machine_type<'a>(
+    client: &Client,
+    lookups: &ImageLookups,
+    region: &str,
+    spec: &'a InstanceSpec,
+) -> Result<&'a str> {
     if let Some(requested) = spec.machine_type_to_use() {
         return Ok(requested);
     }
@@ -152,7 +195,7 @@ pub(crate) async fn choose_machine_type<'a>(client: &Client, region: &str, spec:
     if architecture.is_none()
         && let Some(id) = spec.image.as_deref().filter(|image| is_image_id(image))
     {
-        let image = get_image(client, region, id).await?;
+        let image = lookups.get_image(client, region, id).await?;
         architecture = image.architecture().and_then(architecture_of);
     }
     Ok(machine_types::default_type(
@@ -163,6 +206,7 @@ pub(crate) async fn choose_machine_type<'a>(client: &Client, region: &str, spec:
 /// Looks up the machine type and the image for it at the same time.
 pub(crate) async fn resolve_machine_and_image(
     client: &Client,
+    lookups: &ImageLookups,
     region: &str,
     machine_type: &str,
     image: Option<&str>,
@@ -170,8 +214,8 @@ pub(crate) async fn resolve_machine_and_image(
     let image_name = image.unwrap_or(DEFAULT_IMAGE);
     let expected = machine_types::guess_architecture(machine_type);
     let (machine, image) = future::join(
-        machine_types::find_machine_type(client, region, machine_type),
-        find_image(client, region, image_name, expected),
+        lookups.find_machine_type(client, region, machine_type),
+        lookups.find_image(client, region, image_name, expected),
     )
     .await;
     let machine = machine?;
@@ -179,7 +223,9 @@ pub(crate) async fn resolve_machine_and_image(
     let image = if machine.architecture == expected {
         image
     } else {
-        find_image(client, region, image_name, machine.architecture).await
+        lookups
+            .find_image(client, region, image_name, machine.architecture)
+            .await
     };
     // If an alias has images for one architecture only, the machine type is the one that does not match.
     let image = image.map_err(|error| match machine.architecture {
@@ -281,10 +327,12 @@ fn resolve_alias(images: &[ec2::Image], pattern: &AliasPattern) -> Option<Image>
     })
 }
 
-async fn find_image(client: &Client, region: &str, image_name: &str, architecture: Architecture) -> Result<ec2::Image> {
-    if is_image_id(image_name) {
-        return get_image(client, region, image_name).await;
-    }
+async fn find_image_of_name(
+    client: &Client,
+    region: &str,
+    image_name: &str,
+    architecture: Architecture,
+) -> Result<ec2::Image> {
     let others =
         || sort_aliases_by_similarity(image_name, |alias| find_source(IMAGE_SOURCES, alias).is_some()).join(", ");
     if image_alias(image_name).is_none() {

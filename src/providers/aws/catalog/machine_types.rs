@@ -17,7 +17,7 @@ use crate::providers::aws::api::error::{Call, translate, with_sdk_details};
 use crate::providers::aws::api::filters::{MAX_FILTER_VALUES, build_filter};
 
 /// A machine type as EC2 describes it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Machine {
     pub(crate) name: String,
     pub(crate) architecture: Architecture,

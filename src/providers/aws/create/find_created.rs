@@ -20,13 +20,8 @@ const MAX_SEARCHES: u32 = 4;
 /// The hint for an unknown outcome.
 const RUN_AGAIN_HINT: &str = "run the same command again: it finds the instance or creates it";
 
-/// Reads launched instances back. Returns them as EC2 lists them, and those that it does not list yet as the launch
-/// returned them.
-pub(crate) async fn read_instances_back(
-    client: &Client,
-    output: &RunInstancesOutput,
-    spec: &InstanceSpec,
-) -> Result<Vec<Instance>> {
+/// Returns the launched instances as the answer describes them.
+pub(crate) fn answered_instances(output: &RunInstancesOutput, spec: &InstanceSpec) -> Result<Vec<Instance>> {
     let region = &spec.location.region;
     let launched = output.instances().iter();
     let answered: Vec<Instance> = launched
@@ -39,23 +34,36 @@ pub(crate) async fn read_instances_back(
         let message = format!("ec2 accepted {} but named no instance", spec.name);
         return Err(Error::new(ErrorKind::UnknownOutcome, message).at(ErrorLocation::new(ProviderKind::Aws, region)));
     }
-    let mut read = HashMap::new();
-    // The response says that they exist, so an error here changes nothing.
-    let _ = timeout(SEARCH_TIMEOUT, read_launched(client, spec, &answered, &mut read)).await;
-    let merged = answered.into_iter().map(|answered| {
-        match read.remove(&answered.reference.id) {
-            Some(read) if read.managed => read,
-            // Tags can be listed later than the instance.
-            Some(read) => Instance {
-                state: read.state,
-                native_state: read.native_state,
-                state_reason: read.state_reason,
-                ..answered
-            },
-            None => answered,
-        }
-    });
-    Ok(merged.collect())
+    Ok(answered)
+}
+
+/// Returns launched instances as they are now: as `listed` shows them, or else as EC2 describes them by their ids, or
+/// else as they were.
+pub(crate) async fn read_launched(
+    client: &Client,
+    spec: &InstanceSpec,
+    launched: Vec<Instance>,
+    listed: &[Instance],
+) -> Vec<Instance> {
+    let is_listed = |instance: &&Instance| listed.iter().any(|listed| listed.reference == instance.reference);
+    let unlisted: Vec<&Instance> = launched.iter().filter(|instance| !is_listed(instance)).collect();
+    let mut read = Vec::new();
+    if !unlisted.is_empty() {
+        // The launch says that they exist, so an error here changes nothing.
+        let _ = timeout(SEARCH_TIMEOUT, read_by_id(client, spec, &unlisted, &mut read)).await;
+    }
+    let update = |instance: Instance| match read.iter().find(|read| read.reference == instance.reference) {
+        // Tags can be listed later than the instance.
+        Some(read) if !read.managed => Instance {
+            state: read.state,
+            native_state: read.native_state.clone(),
+            state_reason: read.state_reason.clone(),
+            ..instance
+        },
+        Some(_) => instance.updated_from(&read),
+        None => instance.updated_from(listed),
+    };
+    launched.into_iter().map(update).collect()
 }
 
 /// Sets the name of a member whose tags are not in the response, by its index in the launch.
@@ -70,34 +78,25 @@ fn with_name(mut answered: Instance, launched: &ec2::Instance, spec: &InstanceSp
     answered
 }
 
-/// Reads the launched instances; those of a group again, until EC2 lists all of them with their tags.
-async fn read_launched(
-    client: &Client,
-    spec: &InstanceSpec,
-    launched: &[Instance],
-    read: &mut HashMap<String, Instance>,
-) {
-    let [only] = launched else {
-        let ids: Vec<&str> = launched.iter().map(|launched| launched.reference.id.as_str()).collect();
-        for attempt in 1..=MAX_SEARCHES {
-            let filters = vec![build_filter("instance-id", &ids)];
-            if let Ok(instances) = list::list_matching(client, &spec.location.region, filters).await {
-                for instance in instances {
-                    read.insert(instance.reference.id.clone(), instance);
-                }
-            }
-            let is_complete = |instance: &&Instance| instance.managed || instance.state.is_gone();
-            if read.values().filter(is_complete).count() == launched.len() {
-                return;
-            }
-            if attempt < MAX_SEARCHES {
-                sleep(Duration::from_secs(u64::from(attempt))).await;
-            }
-        }
+/// Reads launched instances by their ids; those of a group again, until EC2 lists all of them with their tags.
+async fn read_by_id(client: &Client, spec: &InstanceSpec, launched: &[&Instance], read: &mut Vec<Instance>) {
+    if let [only] = launched {
+        read.extend(list::find_instance(client, &only.reference).await);
         return;
-    };
-    if let Ok(instance) = list::find_instance(client, &only.reference).await {
-        read.insert(only.reference.id.clone(), instance);
+    }
+    let ids: Vec<&str> = launched.iter().map(|launched| launched.reference.id.as_str()).collect();
+    for attempt in 1..=MAX_SEARCHES {
+        let filters = vec![build_filter("instance-id", &ids)];
+        if let Ok(instances) = list::list_matching(client, &spec.location.region, filters).await {
+            *read = instances;
+        }
+        let is_complete = |instance: &&Instance| instance.managed || instance.state.is_gone();
+        if read.iter().filter(is_complete).count() == launched.len() {
+            return;
+        }
+        if attempt < MAX_SEARCHES {
+            sleep(Duration::from_secs(u64::from(attempt))).await;
+        }
     }
 }
 

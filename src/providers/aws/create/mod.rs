@@ -10,11 +10,11 @@ use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::Tag;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::stream::{self, StreamExt};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::time::{sleep, timeout};
 
-use self::find_created::{read_instances_back, recover, search_all};
-use self::request::{Request, idempotency_token};
+use self::find_created::{answered_instances, read_launched, recover, search_all};
+use self::request::{CreateLookups, Request, idempotency_token};
 use super::api::client::one_attempt_config;
 use super::api::error::{Call, translate};
 use super::api::retry::retry_change;
@@ -46,9 +46,10 @@ const NAME_TAGS_TIMEOUT: Duration = Duration::from_secs(30);
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(30);
 
 /// Previews a launch, and checks whether EC2 would accept it.
-pub(super) async fn preview(client: &Client, spec: &InstanceSpec) -> Result<LaunchPreview> {
+pub(super) async fn preview(client: &Client, lookups: &CreateLookups, spec: &InstanceSpec) -> Result<LaunchPreview> {
     let region = &spec.location.region;
-    let request = Request::resolve(client, spec).await?;
+    let request = Request::resolve(client, lookups, spec).await?;
+    request.warn_about_user_data(spec);
     if let Some(vpc) = &request.network.vpc
         && !spec.ingress_rules.is_empty()
     {
@@ -68,25 +69,62 @@ pub(super) async fn preview(client: &Client, spec: &InstanceSpec) -> Result<Laun
 }
 
 /// Creates what the spec names in one call, or finds what this generation of its name created before.
-pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
-    let request = Request::resolve(client, spec).await?;
+pub(super) async fn create(
+    client: &Client,
+    lookups: &CreateLookups,
+    spec: &InstanceSpec,
+    generation: u32,
+) -> Result<CreateOutcome> {
+    let request = Request::resolve(client, lookups, spec).await?;
+    request.warn_about_user_data(spec);
     let started_at = server_time(client);
     let launched = launch(client, spec, &request, generation).await?;
+    let is_new = |instance: &Instance| {
+        instance
+            .created_at
+            .is_none_or(|created| created >= started_at - CLOCK_SKEW)
+    };
+    let (mut created, earlier): (Vec<_>, Vec<_>) = launched.into_iter().partition(is_new);
+    // An answer for an earlier call with the token says how its instances were then.
+    let earlier = read_launched(client, spec, earlier, &[]).await;
+    created.extend(earlier.into_iter().filter(|instance| !instance.state.is_gone()));
+    match created.is_empty() {
+        true => Ok(CreateOutcome::TokenAlreadyUsed),
+        false => Ok(CreateOutcome::Created(
+            created
+                .into_iter()
+                .map(|instance| with_known_facts(instance, &request.machine, spec))
+                .collect(),
+        )),
+    }
+}
+
+/// Tells what became of launched instances; see
+/// [`Instances::confirm_created`](crate::cloud::Instances::confirm_created).
+pub(super) async fn confirm_created(
+    client: &Client,
+    spec: &InstanceSpec,
+    created: Vec<Instance>,
+    listed: &[Instance],
+) -> Result<Vec<Instance>> {
     let (mut alive, mut failed) = (Vec::new(), None);
-    for instance in launched {
-        match check_launched(instance, &request.machine, spec, started_at) {
-            Ok(instance) => alive.extend(instance),
+    for instance in read_launched(client, spec, created, listed).await {
+        match check_alive(&instance, spec) {
+            Ok(true) => alive.push(instance),
+            Ok(false) => {}
             Err(error) => failed = failed.or(Some(error)),
         }
     }
-    if alive.is_empty() {
-        return failed.map_or(Ok(CreateOutcome::TokenAlreadyUsed), Err);
+    if let Some(error) = failed
+        && alive.is_empty()
+    {
+        return Err(error);
     }
     // If some are alive, the caller requests the others again and gets the error then.
     if spec.members.is_some() {
         set_name_tags(client, spec, &alive).await;
     }
-    Ok(CreateOutcome::Created(alive))
+    Ok(alive)
 }
 
 /// Returns the instances of this generation's token, new or old; none if the token is used and they are gone.
@@ -120,7 +158,7 @@ async fn launch(
         })
         .await;
         let failure = match answer {
-            Ok(output) => return read_instances_back(client, &output, spec).await,
+            Ok(output) => return answered_instances(&output, spec),
             Err(failure) => failure,
         };
         let code = failure.error.code();
@@ -177,31 +215,28 @@ fn is_definite_refusal(kind: ErrorKind) -> bool {
     )
 }
 
-/// Checks a launched instance: returns it if it is alive, `None` if it was ended, and an error if it never came up.
-fn check_launched(
-    mut launched: Instance,
-    machine: &Machine,
-    spec: &InstanceSpec,
-    started_at: Timestamp,
-) -> Result<Option<Instance>> {
-    if launched.state.is_gone() {
-        let is_new = launched
-            .created_at
-            .is_some_and(|created| created >= started_at - CLOCK_SKEW);
-        let find_failure = |reason| match launch_failure(reason) {
-            None if is_new => spot_reclaim(reason),
-            failure => failure,
-        };
-        return match launched.state_reason.as_deref().and_then(find_failure) {
-            Some((kind, code)) => Err(Error::new(
-                kind,
-                format!("ec2 created {} and terminated it at once: {code}", launched.reference),
-            )
-            .with_code(code)
-            .at(ErrorLocation::new(ProviderKind::Aws, &spec.location))),
-            None => Ok(None),
-        };
+/// Says whether an instance that was launched just now is alive.
+///
+/// # Errors
+/// `Capacity` and the like if it never came up.
+fn check_alive(launched: &Instance, spec: &InstanceSpec) -> Result<bool> {
+    if !launched.state.is_gone() {
+        return Ok(true);
     }
+    let find_failure = |reason| launch_failure(reason).or_else(|| spot_reclaim(reason));
+    match launched.state_reason.as_deref().and_then(find_failure) {
+        Some((kind, code)) => Err(Error::new(
+            kind,
+            format!("ec2 created {} and terminated it at once: {code}", launched.reference),
+        )
+        .with_code(code)
+        .at(ErrorLocation::new(ProviderKind::Aws, &spec.location))),
+        None => Ok(false),
+    }
+}
+
+/// Adds to an instance what EC2 does not tell of it: the data of its machine type, and its protection.
+fn with_known_facts(mut launched: Instance, machine: &Machine, spec: &InstanceSpec) -> Instance {
     if launched.machine_type.as_ref() == Some(&machine.name) {
         launched.cpus = launched.cpus.or(machine.cpus);
         launched.memory_gib = machine.memory_gib;
@@ -210,7 +245,7 @@ fn check_launched(
     if launched.protected.is_none() && launched.spec_fingerprint.as_deref() == Some(Fingerprint::of(spec).as_str()) {
         launched.protected = Some(spec.protected);
     }
-    Ok(Some(launched))
+    launched
 }
 
 /// Sets the `Name` tags of these members, and of members that an interrupted run unnamed without one. One call creates

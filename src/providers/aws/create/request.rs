@@ -22,13 +22,13 @@ use crate::cloud::{
     UserDataReader, find_user_data_problem, quoted,
 };
 use crate::providers::aws::catalog::images;
-use crate::providers::aws::catalog::images::ResolvedImage;
+use crate::providers::aws::catalog::images::{ImageLookups, ResolvedImage};
 use crate::providers::aws::catalog::machine_types::{Machine, check_requirements};
 use crate::providers::aws::native_options::{HttpTokens, Options};
-use crate::providers::aws::network;
-use crate::providers::aws::network::Network;
+use crate::providers::aws::network::{Network, NetworkLookups};
 use crate::providers::aws::regions::check_zone;
 use crate::providers::aws::tags::{are_valid_in_metadata, build_tags, check_tags, to_ec2_tags};
+use crate::providers::common::lookup_cache::LookupCache;
 use crate::providers::common::spec_limits::{check_disk_gib, check_size, check_ttl};
 
 /// The timer of an instance checks the time once a minute.
@@ -46,6 +46,15 @@ const BOOT_DISK_TYPES: [VolumeType; 5] = [
     VolumeType::Standard,
 ];
 
+/// What create calls look up. Each answer is kept while the command runs.
+#[derive(Default)]
+pub(crate) struct CreateLookups {
+    pub(crate) images: ImageLookups,
+    networks: NetworkLookups,
+    zones: LookupCache<(String, String), ()>,
+    key_pairs: LookupCache<(String, String), KeyType>,
+}
+
 /// A resolved spec.
 #[derive(Debug)]
 pub(crate) struct Request {
@@ -60,22 +69,21 @@ pub(crate) struct Request {
 
 impl Request {
     /// Checks the spec, then looks up what it names. An invalid spec sends no call.
-    pub(crate) async fn resolve(client: &Client, spec: &InstanceSpec) -> Result<Self> {
+    pub(crate) async fn resolve(client: &Client, lookups: &CreateLookups, spec: &InstanceSpec) -> Result<Self> {
         let disk_type = parse_disk_type(spec.disk_type.as_deref())?;
         let options = Options::read(&spec.native, &disk_type)?;
         check_spec(spec)?;
         let region = &spec.location.region;
-        let machine_type = images::choose_machine_type(client, region, spec).await?;
+        let machine_type = images::choose_machine_type(client, &lookups.images, region, spec).await?;
         let ((machine, image), network, (), key_type) = future::try_join4(
-            images::resolve_machine_and_image(client, region, machine_type, spec.image.as_deref()),
-            network::resolve_network(client, spec, machine_type),
-            check_requested_zone(client, spec),
-            check_requested_key_pair(client, spec),
+            images::resolve_machine_and_image(client, &lookups.images, region, machine_type, spec.image.as_deref()),
+            lookups.networks.resolve(client, spec, machine_type),
+            lookups.check_requested_zone(client, spec),
+            lookups.check_requested_key_pair(client, spec),
         )
         .await?;
         check_requirements(&machine, &spec.requirements)?;
         check_windows_key(spec, &image, key_type)?;
-        warn_about_user_data(spec, &image);
         check_disk_gib(spec.disk_gib, image.name.as_ref().unwrap_or(&image.id), image.disk_gib)?;
         // Windows does not run the timer.
         let timer_ttl = if image.is_windows { None } else { spec.ttl };
@@ -93,6 +101,18 @@ impl Request {
             user_data,
             has_timer: timer_ttl.is_some(),
         })
+    }
+
+    /// Tells the user if the image does not run the user data.
+    pub(crate) fn warn_about_user_data(&self, spec: &InstanceSpec) {
+        let reader = match self.image.is_windows {
+            true => UserDataReader::Ec2Launch,
+            false => UserDataReader::CloudInit,
+        };
+        let data = spec.user_data.as_ref();
+        if let Some(why) = data.and_then(|data| find_user_data_problem(data.expose(), reader)) {
+            tracing::warn!("{why}");
+        }
     }
 
     /// Previews the instance that the request would create.
@@ -244,21 +264,24 @@ impl Request {
     }
 }
 
-async fn check_requested_zone(client: &Client, spec: &InstanceSpec) -> Result<()> {
-    match &spec.location.zone {
-        Some(zone) => check_zone(client, &spec.location.region, zone).await,
-        None => Ok(()),
+impl CreateLookups {
+    async fn check_requested_zone(&self, client: &Client, spec: &InstanceSpec) -> Result<()> {
+        let region = &spec.location.region;
+        let Some(zone) = &spec.location.zone else { return Ok(()) };
+        let key = (region.clone(), zone.clone());
+        self.zones.get_or_look_up(key, check_zone(client, region, zone)).await
     }
-}
 
-/// The type of the requested key pair; `None` if no key pair is requested by its name.
-async fn check_requested_key_pair(client: &Client, spec: &InstanceSpec) -> Result<Option<KeyType>> {
-    let Some(SshKey::Name(name)) = &spec.ssh_key else {
-        return Ok(None);
-    };
-    key_pair::check_key_pair(client, &spec.location.region, name)
-        .await
-        .map(Some)
+    /// The type of the requested key pair; `None` if no key pair is requested by its name.
+    async fn check_requested_key_pair(&self, client: &Client, spec: &InstanceSpec) -> Result<Option<KeyType>> {
+        let Some(SshKey::Name(name)) = &spec.ssh_key else {
+            return Ok(None);
+        };
+        let region = &spec.location.region;
+        let look_up = key_pair::check_key_pair(client, region, name);
+        let key_type = self.key_pairs.get_or_look_up((region.clone(), name.clone()), look_up);
+        key_type.await.map(Some)
+    }
 }
 
 /// Refuses a requested key that Windows does not support: the key encrypts the password, which takes RSA.
@@ -276,17 +299,6 @@ fn check_windows_key(spec: &InstanceSpec, image: &ResolvedImage, key_pair: Optio
         .with_hint("make one with `ssh-keygen -t rsa -m PEM`, and pass its .pub file with --ssh-key"));
     }
     Ok(())
-}
-
-fn warn_about_user_data(spec: &InstanceSpec, image: &ResolvedImage) {
-    let reader = match image.is_windows {
-        true => UserDataReader::Ec2Launch,
-        false => UserDataReader::CloudInit,
-    };
-    let data = spec.user_data.as_ref();
-    if let Some(why) = data.and_then(|data| find_user_data_problem(data.expose(), reader)) {
-        tracing::warn!("{why}");
-    }
 }
 
 /// The idempotency token of one generation of a name. It is the same in the whole region. EC2 keeps it apart for each

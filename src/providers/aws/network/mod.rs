@@ -14,13 +14,14 @@ use super::api::error::{Call, NO_DEFAULT_VPC_HINT, translate};
 use super::api::filters::build_filter;
 use super::catalog::machine_types::find_zones_with_type;
 use crate::cloud::{Error, ErrorKind, ErrorLocation, InstanceSpec, ProviderKind, Result, quoted};
+use crate::providers::common::lookup_cache::LookupCache;
 
 /// The security group that every VPC has, and that cannot be deleted.
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/default-security-group.html>
 const DEFAULT_GROUP: &str = "default";
 
 /// The resolved network of a spec. Without a subnet EC2 picks a default one.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Network {
     pub(super) subnet: Option<String>,
     /// The VPC, if a security group in it is named.
@@ -44,8 +45,42 @@ impl Network {
     }
 }
 
+/// The networks that were looked up, by everything in a spec that they depend on.
+#[derive(Default)]
+pub(super) struct NetworkLookups(LookupCache<NetworkKey, Network>);
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct NetworkKey {
+    region: String,
+    zone: Option<String>,
+    machine_type: String,
+    network: Option<String>,
+    subnet: Option<String>,
+    public_ip: bool,
+    firewalls: Vec<String>,
+    has_ingress_rules: bool,
+}
+
+impl NetworkLookups {
+    /// Gives the network of a spec, as [`resolve_network`] finds it.
+    pub(super) async fn resolve(&self, client: &Client, spec: &InstanceSpec, machine_type: &str) -> Result<Network> {
+        let key = NetworkKey {
+            region: spec.location.region.clone(),
+            zone: spec.location.zone.clone(),
+            machine_type: machine_type.to_owned(),
+            network: spec.network.clone(),
+            subnet: spec.subnet.clone(),
+            public_ip: spec.public_ip,
+            firewalls: spec.firewalls.clone(),
+            has_ingress_rules: !spec.ingress_rules.is_empty(),
+        };
+        let look_up = resolve_network(client, spec, machine_type);
+        self.0.get_or_look_up(key, look_up).await
+    }
+}
+
 /// Looks up the network of a spec, and picks a subnet if the spec needs one and names none.
-pub(super) async fn resolve_network(client: &Client, spec: &InstanceSpec, machine_type: &str) -> Result<Network> {
+async fn resolve_network(client: &Client, spec: &InstanceSpec, machine_type: &str) -> Result<Network> {
     let region = &spec.location.region;
     let subnet = match &spec.subnet {
         Some(id) => Some(get_subnet(client, spec, id).await?),

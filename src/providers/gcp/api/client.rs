@@ -1,15 +1,13 @@
 //! The client of Compute Engine: settings, credentials, the SDK's clients and the cloud's clock. Each is made on first
 //! use.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use google_cloud_auth::credentials::Credentials;
 use google_cloud_compute_v1::client::{
     Disks, Firewalls, GlobalOperations, Images, Instances, MachineTypes, Networks, Projects, ZoneOperations, Zones,
 };
-use google_cloud_compute_v1::model::MachineType;
+use google_cloud_compute_v1::model::{Image, MachineType, Network};
 use google_cloud_gax::client_builder::Error as BuilderError;
 use google_cloud_gax::options::RequestOptionsBuilder;
 use google_cloud_gax::retry_policy::NeverRetry;
@@ -21,6 +19,7 @@ use super::error::{call_error, response_date};
 use super::resource_name::region_of;
 use crate::cloud::{Error, ErrorKind, Identity, Location, ProviderKind, Result, path_text};
 use crate::providers::common::certificates::has_system_authorities;
+use crate::providers::common::lookup_cache::LookupCache;
 use crate::providers::common::rate_limit::RateLimiter;
 use crate::providers::gcp::configuration::config_file_keys::{REGION, ZONE};
 use crate::providers::gcp::configuration::endpoints::GoogleApi;
@@ -60,8 +59,16 @@ pub(crate) struct Client {
     pub(crate) clock: OnceCell<(Timestamp, Instant)>,
     /// The zones of the project. Requested once.
     pub(crate) zone_entries: OnceCell<Vec<ZoneEntry>>,
-    /// Machine types by zone and name. Each is requested once.
-    pub(crate) known_types: Mutex<BTreeMap<(String, String), MachineType>>,
+    /// Machine types by zone and name.
+    pub(crate) known_types: LookupCache<(String, String), MachineType>,
+    /// Images by project and name.
+    pub(crate) known_images: LookupCache<(String, String), Option<Image>>,
+    /// The newest images by project and family.
+    pub(crate) newest_images: LookupCache<(String, String), Option<Image>>,
+    /// The networks of the project.
+    pub(crate) own_networks: LookupCache<(), Vec<Network>>,
+    /// Whether the project's VMs use OS Login, unless their own metadata says otherwise.
+    pub(crate) uses_os_login: LookupCache<(), bool>,
 }
 
 /// The SDK's clients, one for each kind of resource. Each is built on first use.
@@ -121,7 +128,11 @@ impl Client {
             batch_slots: Semaphore::new(CONCURRENT_BATCHES),
             clock: OnceCell::new(),
             zone_entries: OnceCell::new(),
-            known_types: Mutex::default(),
+            known_types: LookupCache::default(),
+            known_images: LookupCache::default(),
+            newest_images: LookupCache::default(),
+            own_networks: LookupCache::default(),
+            uses_os_login: LookupCache::default(),
         }
     }
 

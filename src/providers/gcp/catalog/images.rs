@@ -167,20 +167,28 @@ pub(crate) fn to_resolved_image(image: Image, project: &str, wanted: &str) -> Re
 }
 
 async fn find_image(client: &Client, project: &str, name: &str) -> Result<Option<Image>> {
-    let images = client.images().await?;
-    let answer = client.read("look up the image", NO_ZONE, || {
-        with_call_options(images.get().set_project(project).set_image(name)).send()
-    });
-    none_if_not_found(answer.await)
+    let look_up = async {
+        let images = client.images().await?;
+        let answer = client.read("look up the image", NO_ZONE, || {
+            with_call_options(images.get().set_project(project).set_image(name)).send()
+        });
+        none_if_not_found(answer.await)
+    };
+    let key = (project.to_owned(), name.to_owned());
+    client.known_images.get_or_look_up(key, look_up).await
 }
 
 /// Finds the newest image of a family; `None` if the family has none.
 pub(crate) async fn find_newest_of_family(client: &Client, project: &str, family: &str) -> Result<Option<Image>> {
-    let images = client.images().await?;
-    let answer = client.read("look up the image family", NO_ZONE, || {
-        with_call_options(images.get_from_family().set_project(project).set_family(family)).send()
-    });
-    none_if_not_found(answer.await)
+    let look_up = async {
+        let images = client.images().await?;
+        let answer = client.read("look up the image family", NO_ZONE, || {
+            with_call_options(images.get_from_family().set_project(project).set_family(family)).send()
+        });
+        none_if_not_found(answer.await)
+    };
+    let key = (project.to_owned(), family.to_owned());
+    client.newest_images.get_or_look_up(key, look_up).await
 }
 
 fn none_if_not_found<T>(answer: Result<T>) -> Result<Option<T>> {

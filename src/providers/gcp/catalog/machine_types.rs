@@ -8,7 +8,9 @@ use google_cloud_compute_v1::model::{
     AcceleratorConfig, MachineType as ApiMachineType, MachineTypeAggregatedList, MachineTypeList,
 };
 
-use super::built_in_machine_types::{architecture_of_family, family_of, is_first_generation};
+use super::built_in_machine_types::{
+    CustomMachineType, architecture_of_family, family_of, is_first_generation, predefined_types,
+};
 use crate::cloud::{
     Architecture, Error, ErrorKind, Gpu, InstanceSpec, MachineRequirements, MachineType, Result, closest,
     normalize_gpu_kind, quoted,
@@ -23,22 +25,39 @@ use crate::providers::gcp::regions::MAX_SUGGESTIONS;
 /// # Errors
 /// `NotFound` if the zone does not have it.
 pub(crate) async fn get_machine_type(client: &Client, zone: &str, name: &str) -> Result<ApiMachineType> {
+    let look_up = async {
+        let (project, types) = (client.project().await?, client.machine_types().await?);
+        let answer = client.read("look up the machine type", zone, || {
+            let call = types.get().set_project(project).set_zone(zone).set_machine_type(name);
+            with_call_options(call).send()
+        });
+        answer.await
+    };
     let key = (zone.to_owned(), name.to_owned());
-    if let Ok(known_types) = client.known_types.lock()
-        && let Some(known) = known_types.get(&key)
-    {
-        return Ok(known.clone());
+    client.known_types.get_or_look_up(key, look_up).await
+}
+
+/// Returns what the built-in list knows of a machine type, in the form of the API; `None` for a type with GPUs, which few
+/// zones have, and for one that is not in the list.
+pub(crate) fn built_in_facts(name: &str) -> Option<ApiMachineType> {
+    let machine = match CustomMachineType::parse(name) {
+        Some(custom) => custom.to_machine_type(name)?,
+        None => predefined_types().get(name)?.clone(),
+    };
+    if machine.gpu.is_some() {
+        return None;
     }
-    let (project, types) = (client.project().await?, client.machine_types().await?);
-    let answer = client.read("look up the machine type", zone, || {
-        let call = types.get().set_project(project).set_zone(zone).set_machine_type(name);
-        with_call_options(call).send()
-    });
-    let found = answer.await?;
-    if let Ok(mut types) = client.known_types.lock() {
-        types.insert(key, found.clone());
-    }
-    Ok(found)
+    let architecture = match machine.architecture {
+        Architecture::X86_64 => ApiArchitecture::X8664,
+        Architecture::Arm64 => ApiArchitecture::Arm64,
+    };
+    Some(
+        ApiMachineType::new()
+            .set_name(name)
+            .set_architecture(architecture)
+            .set_guest_cpus(i32::try_from(machine.cpus).ok()?)
+            .set_memory_mb((machine.memory_gib * 1024.0).round() as i32),
+    )
 }
 
 /// Finds the first of `zones` that has a machine type, and reads the type there. Asks one zone after another: most

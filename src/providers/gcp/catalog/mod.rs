@@ -4,7 +4,7 @@
 //! type. Here a GPU may be attached to a machine type, and an image has a path, a family and a project.
 
 pub(super) mod built_in_catalog;
-mod built_in_machine_types;
+pub(super) mod built_in_machine_types;
 pub(super) mod images;
 pub(super) mod machine_types;
 pub(super) mod prices;
@@ -40,9 +40,7 @@ pub(super) async fn list_machine_types(client: &Client, region: &str, among: &[S
                 .entry(name.clone())
                 .or_insert_with(|| to_machine_type(&api, &name));
             // The caller usually goes on to create an instance of one.
-            if let Ok(mut known) = client.known_types.lock() {
-                known.insert((zone.clone(), name), api);
-            }
+            client.known_types.insert((zone.clone(), name), api);
         }
     }
     Ok(found.into_values().collect())

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::create_call::{CLEANUP_TIMEOUT, CreateCall, NamesToCreate, OPERATION_TIMEOUT, PAUSE, VISIBILITY_TIMEOUT};
+use super::request::TypeFacts;
 use crate::cloud::{
     BatchTracker, CreateOutcome, Error, ErrorKind, Instance, InstanceAction, InstanceName, InstanceRef, InstanceSpec,
     InstanceState, Result, quoted,
@@ -54,7 +55,8 @@ pub(crate) async fn create(
         )));
     }
     let names = spec.instance_names()?;
-    let call = CreateCall::prepare(client, spec, generation).await?;
+    let call = CreateCall::prepare(client, spec, generation, TypeFacts::LookedUp).await?;
+    call.request.warn();
     let body = build_body(call.request.body.clone(), &names)?;
     let group = GroupCreate { call, names, body };
     let rules = group.call.request.firewall_rules.as_ref();

@@ -9,7 +9,7 @@ use google_cloud_gax::Result as SdkResult;
 use google_cloud_gax::error::Error as SdkError;
 use tokio::time::Instant;
 
-use super::request::{Request, prepare_request};
+use super::request::{Request, TypeFacts, prepare_request};
 use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceRef, InstanceSpec, ProviderKind, Result};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::error::{call_error, error_location};
@@ -52,8 +52,13 @@ pub(crate) struct CreateCall<'a> {
 
 impl<'a> CreateCall<'a> {
     /// Prepares the call. Changes nothing.
-    pub(crate) async fn prepare(client: &'a Client, spec: &'a InstanceSpec, generation: u32) -> Result<Self> {
-        let request = prepare_request(client, spec, generation).await?;
+    pub(crate) async fn prepare(
+        client: &'a Client,
+        spec: &'a InstanceSpec,
+        generation: u32,
+        type_facts: TypeFacts,
+    ) -> Result<Self> {
+        let request = prepare_request(client, spec, generation, type_facts).await?;
         let created_names = match &spec.members {
             Some(members) => format!("{members} of {}", spec.name),
             None => spec.name.to_string(),

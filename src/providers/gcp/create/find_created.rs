@@ -203,6 +203,10 @@ impl CreateCall<'_> {
         if let Some(error) = operation_error(&operation, &self.failure_prefix, zone) {
             return self.recover_failed_operation(&operation, error, is_repeated).await;
         }
+        if !is_repeated && is_done(&operation) && created_id.is_some() {
+            // The caller reads it, together with others of its name.
+            return self.assume_outcome(&operation);
+        }
         match self.find_existing().await {
             Ok(Some(existing)) => self.outcome_with_instance(existing, created_id).await,
             Ok(None) if is_repeated => self.wait_for_new_instance(&operation).await,
@@ -213,6 +217,25 @@ impl CreateCall<'_> {
             }
             Err(error) => Err(self.unknown_outcome_error(self.instance_with_id(created_id), error)),
         }
+    }
+
+    /// Reads an instance that was created just now and is in no list yet. It may be gone again, or replaced.
+    pub(crate) async fn read_created(&self, created: Instance) -> Result<CreateOutcome> {
+        let created_id = created.reference.id.parse().ok();
+        match (self.find_existing().await, created_id) {
+            (Ok(Some(existing)), _) => self.outcome_with_instance(existing, created_id).await,
+            (Ok(None), Some(id)) if self.was_deleted(id).await => Ok(CreateOutcome::TokenAlreadyUsed),
+            (Ok(None), _) => Ok(CreateOutcome::Created(vec![created])),
+            (Err(error), _) => {
+                tracing::debug!(%error, "the new instance could not be read back");
+                Ok(CreateOutcome::Created(vec![created]))
+            }
+        }
+    }
+
+    async fn was_deleted(&self, id: u64) -> bool {
+        let was_deleted = zone_operations::was_deleted(self.client, &self.request.zone, id);
+        was_deleted.await.unwrap_or(false)
     }
 
     /// Says whether the operation belongs to another call with the same request id: in another zone, or for another
@@ -258,10 +281,7 @@ impl CreateCall<'_> {
             );
             return Err(Error::new(ErrorKind::UnknownOutcome, message).at(error_location(zone)));
         };
-        if zone_operations::was_deleted(self.client, zone, id)
-            .await
-            .unwrap_or(false)
-        {
+        if self.was_deleted(id).await {
             return Ok(CreateOutcome::TokenAlreadyUsed);
         }
         if is_done(operation) {
@@ -274,11 +294,8 @@ impl CreateCall<'_> {
 
     /// Waits for the instance of an earlier call that is not visible: it is gone, or too new.
     async fn wait_for_new_instance(&self, operation: &Operation) -> Result<CreateOutcome> {
-        let zone = &self.request.zone;
         let was_deleted = match operation.target_id {
-            Some(id) => zone_operations::was_deleted(self.client, zone, id)
-                .await
-                .unwrap_or(false),
+            Some(id) => self.was_deleted(id).await,
             None => true,
         };
         let is_new = !was_deleted && zone_operations::ended_recently(self.client, operation).await;

@@ -61,25 +61,28 @@ pub(crate) fn build_metadata(
     let users_items = options.metadata.iter();
     items.extend(users_items.map(|(key, value)| (key.as_str(), value.clone())));
     check_sizes(&items)?;
-    if let Some(data) = &spec.user_data
-        && let Some(reason) = find_ignored_reason(data.expose(), image_project)
-    {
-        tracing::warn!("{reason}");
-    }
-    let windows_ssh = options.metadata.get("enable-windows-ssh");
-    if spec.ssh_key.is_some() && is_windows(image_project) && !windows_ssh.is_some_and(|value| is_true(value)) {
-        // https://cloud.google.com/compute/docs/connect/windows-ssh
-        tracing::warn!(
-            "the key of --ssh-key does nothing on Windows, unless --native metadata=enable-windows-ssh=TRUE is given \
-             and OpenSSH is installed in the VM"
-        );
-    }
     if items.is_empty() {
         return Ok(None);
     }
     let items = items.into_iter();
     let api_items = items.map(|(key, value)| Items::new().set_key(key).set_value(value));
     Ok(Some(Metadata::new().set_items(api_items)))
+}
+
+/// What the user should know about the metadata of a new instance.
+pub(crate) fn find_metadata_warnings(spec: &InstanceSpec, options: &Options, image_project: &str) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(data) = &spec.user_data {
+        warnings.extend(find_ignored_reason(data.expose(), image_project));
+    }
+    let windows_ssh = options.metadata.get("enable-windows-ssh");
+    if spec.ssh_key.is_some() && is_windows(image_project) && !windows_ssh.is_some_and(|value| is_true(value)) {
+        // https://cloud.google.com/compute/docs/connect/windows-ssh
+        let warning = "the key of --ssh-key does nothing on Windows, unless --native metadata=enable-windows-ssh=TRUE \
+                       is given and OpenSSH is installed in the VM";
+        warnings.push(warning.to_owned());
+    }
+    warnings
 }
 
 /// Projects whose images have cloud-init.
@@ -221,33 +224,57 @@ fn check_sizes(items: &[(&str, String)]) -> Result<()> {
 ///
 /// # Errors
 /// `Refused` for a key in the spec that OS Login would ignore; as [`format_ssh_key`].
-pub(crate) async fn select_ssh_keys(client: &Client, spec: &InstanceSpec, options: &Options) -> Result<Option<String>> {
+pub(crate) async fn select_ssh_keys(client: &Client, spec: &InstanceSpec, options: &Options) -> Result<SelectedKeys> {
     if let Some(key) = &spec.ssh_key {
         let keys = format_ssh_key(key)?;
         return match uses_os_login(client, options).await {
             true => Err(os_login_refusal()),
-            false => Ok(Some(keys)),
+            false => Ok(SelectedKeys::new(keys)),
         };
     }
     let Some(default_key) = &spec.default_ssh_key else {
-        return Ok(None);
+        return Ok(SelectedKeys::default());
     };
     if options.metadata.contains_key(SSH_KEYS) {
-        return Ok(None);
+        return Ok(SelectedKeys::default());
     }
     // A default key that is malformed is not the user's mistake.
     let Ok(keys) = format_ssh_key(&SshKey::PublicKey(default_key.clone())) else {
-        tracing::warn!("your own public key is left out: it is not in OpenSSH's one-line form");
-        return Ok(None);
+        return Ok(SelectedKeys::left_out(
+            "your own public key is left out: it is not in OpenSSH's one-line form",
+        ));
     };
     if uses_os_login(client, options).await {
-        tracing::warn!(
+        return Ok(SelectedKeys::left_out(
             "your own public key is left out: the VM uses OS Login, which knows the keys of your Google account \
-             (`gcloud compute os-login ssh-keys add --key-file FILE`)"
-        );
-        return Ok(None);
+             (`gcloud compute os-login ssh-keys add --key-file FILE`)",
+        ));
     }
-    Ok(Some(keys))
+    Ok(SelectedKeys::new(keys))
+}
+
+/// The SSH keys of a new instance, or why it has none.
+#[derive(Default)]
+pub(crate) struct SelectedKeys {
+    /// The value of the metadata key.
+    pub(crate) value: Option<String>,
+    pub(crate) warning: Option<&'static str>,
+}
+
+impl SelectedKeys {
+    fn new(value: String) -> Self {
+        Self {
+            value: Some(value),
+            warning: None,
+        }
+    }
+
+    fn left_out(warning: &'static str) -> Self {
+        Self {
+            value: None,
+            warning: Some(warning),
+        }
+    }
 }
 
 fn os_login_refusal() -> Error {
@@ -263,7 +290,11 @@ fn os_login_refusal() -> Error {
 async fn uses_os_login(client: &Client, options: &Options) -> bool {
     match options.metadata.get(OS_LOGIN_KEY) {
         Some(value) => is_true(value),
-        None => match project_uses_os_login(client).await {
+        None => match client
+            .uses_os_login
+            .get_or_look_up((), project_uses_os_login(client))
+            .await
+        {
             Ok(uses_os_login) => uses_os_login,
             Err(error) => {
                 tracing::debug!(%error, "cannot tell whether the project uses OS Login");

@@ -16,22 +16,72 @@ pub(super) mod request;
 use google_cloud_compute_v1::model::{self, Operation};
 
 use self::create_call::{CreateCall, NamesToCreate};
+use self::request::TypeFacts;
 use super::api::client::{Client, with_call_options};
 use super::api::retry::ChangeFailure;
 use super::instances::list::is_being_deleted;
 use super::network::open_ports;
-use crate::cloud::{CreateOutcome, InstanceSpec, Result};
+use crate::cloud::{CreateOutcome, ErrorKind, Instance, InstanceSpec, Location, Result};
+
+/// Where a create call takes the facts about its machine type from. A single VM without rules of its own is requested in
+/// its preferred zone at once: nearly every zone has nearly every type, and a refusal has no effect.
+pub(super) fn type_facts_for(spec: &InstanceSpec) -> TypeFacts {
+    match spec.members.is_none() && spec.ingress_rules.is_empty() {
+        true => TypeFacts::BuiltIn,
+        false => TypeFacts::LookedUp,
+    }
+}
 
 /// Creates what the spec names in one call, or finds what this generation of its name created before; see
 /// [`Instances::create`](crate::cloud::Instances::create).
 pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome> {
-    match &spec.members {
-        Some(members) => bulk_insert::create(client, spec, members.len(), generation).await,
-        None => {
-            let call = CreateCall::prepare(client, spec, generation).await?;
-            open_ports::with_firewall_rules(client, call.request.firewall_rules.as_ref(), call.create()).await
+    if let Some(members) = &spec.members {
+        return bulk_insert::create(client, spec, members.len(), generation).await;
+    }
+    let call = CreateCall::prepare(client, spec, generation, type_facts_for(spec)).await?;
+    call.request.warn();
+    let outcome = open_ports::with_firewall_rules(client, call.request.firewall_rules.as_ref(), call.create()).await;
+    match outcome {
+        // The zone may not have the machine type.
+        Err(error) if call.request.is_type_assumed && error.kind() == ErrorKind::InvalidSpec => {
+            let checked = CreateCall::prepare(client, spec, generation, TypeFacts::LookedUp).await?;
+            match checked.request.zone == call.request.zone {
+                true => Err(error),
+                false => checked.create().await,
+            }
+        }
+        outcome => outcome,
+    }
+}
+
+/// Tells what became of created instances; see
+/// [`Instances::confirm_created`](crate::cloud::Instances::confirm_created).
+pub(super) async fn confirm_created(
+    client: &Client,
+    spec: &InstanceSpec,
+    created: Vec<Instance>,
+    listed: &[Instance],
+) -> Result<Vec<Instance>> {
+    let mut alive = Vec::new();
+    for instance in created {
+        let is_listed = listed.iter().any(|listed| listed.reference == instance.reference);
+        let latest = match is_listed || spec.members.is_some() {
+            true => instance.updated_from(listed),
+            false => {
+                let spec = InstanceSpec {
+                    location: Location::in_zone(spec.location.region.clone(), instance.reference.scope.clone()),
+                    ..spec.clone()
+                };
+                let call = CreateCall::prepare(client, &spec, 0, type_facts_for(&spec)).await?;
+                alive.extend(call.read_created(instance).await?.into_instances());
+                continue;
+            }
+        };
+        if !latest.state.is_gone() {
+            alive.push(latest);
         }
     }
+    Ok(alive)
 }
 
 impl CreateCall<'_> {

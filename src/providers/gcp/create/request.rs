@@ -11,11 +11,12 @@ use google_cloud_compute_v1::model::{
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::instance_metadata::{build_metadata, select_ssh_keys};
+use super::instance_metadata::{build_metadata, find_metadata_warnings, select_ssh_keys};
 use crate::catalog::DEFAULT_IMAGE;
-use crate::cloud::{Error, InstanceSpec, Labels, LaunchPreview, Location, ProviderKind, Result, quoted};
+use crate::cloud::{Architecture, Error, InstanceSpec, Labels, LaunchPreview, Location, ProviderKind, Result, quoted};
 use crate::providers::common::spec_limits::check_disk_gib;
 use crate::providers::gcp::api::client::Client;
+use crate::providers::gcp::catalog::built_in_machine_types::{architecture_of_family, family_of};
 use crate::providers::gcp::catalog::images::ResolvedImage;
 use crate::providers::gcp::catalog::machine_types::with_gpu;
 use crate::providers::gcp::catalog::{images, machine_types};
@@ -45,13 +46,40 @@ pub(crate) struct Request {
     pub(crate) body: Instance,
     pub(crate) firewall_rules: Option<FirewallRules>,
     pub(crate) machine_type: MachineType,
+    /// Whether the machine type is taken from the built-in list: its zone may not have it.
+    pub(crate) is_type_assumed: bool,
+    /// What the user should know before the call is sent.
+    warnings: Vec<String>,
+}
+
+impl Request {
+    /// Shows the user what they should know before the call is sent.
+    pub(crate) fn warn(&self) {
+        for warning in &self.warnings {
+            tracing::warn!("{warning}");
+        }
+    }
+}
+
+/// Where the facts about a machine type come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TypeFacts {
+    /// The built-in list, for the types that most zones have, or else the cloud. Saves a call that the others wait for.
+    BuiltIn,
+    /// The cloud: the zone has the type.
+    LookedUp,
 }
 
 /// Prepares the create call. Changes nothing.
 ///
 /// # Errors
 /// `InvalidSpec`, `Unsupported`, and those of any call.
-pub(crate) async fn prepare_request(client: &Client, spec: &InstanceSpec, generation: u32) -> Result<Request> {
+pub(crate) async fn prepare_request(
+    client: &Client,
+    spec: &InstanceSpec,
+    generation: u32,
+    type_facts: TypeFacts,
+) -> Result<Request> {
     let options = Options::from_spec(spec)?;
     let labels = build_labels(spec, generation)?;
     check_network_tags(&spec.firewalls)?;
@@ -65,16 +93,25 @@ pub(crate) async fn prepare_request(client: &Client, spec: &InstanceSpec, genera
         wanted => FirewallRules::new(&find_own_network(client, spec).await?, wanted),
     };
     let project = client.project().await?.to_owned();
-    let zones = client.list_candidate_zones(&spec.location, &spec.name).await?;
-
     let type_name = machine_type_to_use(spec);
-    let (zone, api_machine_type) = machine_types::find_in_first_zone(client, &zones, type_name).await?;
-    let (machine, accelerator) = with_gpu(spec, &api_machine_type, type_name, &zone)?;
     let wanted_image = spec.image.as_deref().unwrap_or(DEFAULT_IMAGE);
-    let (image, ssh_keys) = tokio::try_join!(
-        images::resolve_image(client, wanted_image, machine.architecture),
+    // The image depends on the architecture only, which the name of the type tells already.
+    let expected = architecture_of_family(family_of(type_name)).unwrap_or(Architecture::X86_64);
+    let (found_type, image, ssh_keys) = tokio::join!(
+        find_machine_type(client, spec, type_facts),
+        images::resolve_image(client, wanted_image, expected),
         select_ssh_keys(client, spec, &options)
-    )?;
+    );
+    let found_type = found_type?;
+    let (zone, api_machine_type) = (found_type.zone, found_type.facts);
+    let (machine, accelerator) = with_gpu(spec, &api_machine_type, type_name, &zone)?;
+    let image = match machine.architecture == expected {
+        true => image?,
+        false => images::resolve_image(client, wanted_image, machine.architecture).await?,
+    };
+    let ssh_keys = ssh_keys?;
+    let mut warnings = find_metadata_warnings(spec, &options, &image.project);
+    warnings.extend(ssh_keys.warning.map(str::to_owned));
     let disk_type = spec
         .disk_type
         .as_deref()
@@ -90,7 +127,7 @@ pub(crate) async fn prepare_request(client: &Client, spec: &InstanceSpec, genera
         .set_guest_accelerators(accelerator)
         .set_service_accounts(account)
         .set_deletion_protection(spec.protected)
-        .set_or_clear_metadata(build_metadata(spec, &options, &image.project, ssh_keys)?)
+        .set_or_clear_metadata(build_metadata(spec, &options, &image.project, ssh_keys.value)?)
         .set_or_clear_tags(build_network_tags(spec, firewall_rules.as_ref()));
     let body = with_native_options(body, &options);
     let api_method = if spec.members.is_some() { "bulkInsert" } else { "insert" };
@@ -120,6 +157,36 @@ pub(crate) async fn prepare_request(client: &Client, spec: &InstanceSpec, genera
         body,
         firewall_rules,
         machine_type: api_machine_type,
+        is_type_assumed: found_type.is_assumed,
+        warnings,
+    })
+}
+
+/// The zone of a new instance, and its machine type there.
+struct FoundType {
+    zone: String,
+    facts: MachineType,
+    is_assumed: bool,
+}
+
+async fn find_machine_type(client: &Client, spec: &InstanceSpec, type_facts: TypeFacts) -> Result<FoundType> {
+    let zones = client.list_candidate_zones(&spec.location, &spec.name).await?;
+    let type_name = machine_type_to_use(spec);
+    if type_facts == TypeFacts::BuiltIn
+        && let Some(facts) = machine_types::built_in_facts(type_name)
+        && let Some(zone) = zones.first()
+    {
+        return Ok(FoundType {
+            zone: zone.clone(),
+            facts,
+            is_assumed: true,
+        });
+    }
+    let (zone, facts) = machine_types::find_in_first_zone(client, &zones, type_name).await?;
+    Ok(FoundType {
+        zone,
+        facts,
+        is_assumed: false,
     })
 }
 

@@ -91,7 +91,7 @@ pub(super) async fn find_own_network(client: &Client, spec: &InstanceSpec) -> Re
     if let Some(name) = rest.strip_prefix("global/networks/") {
         return Ok(name.to_owned());
     }
-    let networks = list_networks(client).await?;
+    let networks = client.own_networks.get_or_look_up((), list_networks(client)).await?;
     let has_subnet = |network: &Network| network.subnetworks.iter().any(|subnet| split_project(subnet).1 == rest);
     let network = networks.into_iter().find(has_subnet);
     network.and_then(|network| network.name).ok_or_else(|| {

@@ -7,6 +7,7 @@ mod group_failures_gce;
 mod group_gce;
 mod idempotency;
 mod offers;
+mod round_trips;
 mod throughput;
 
 use crate::Case;
@@ -20,6 +21,7 @@ pub fn cases() -> Vec<Case> {
         group_gce::cases(),
         idempotency::cases(),
         offers::cases(),
+        round_trips::cases(),
         throughput::cases(),
     ];
     all.into_iter().flatten().collect()
