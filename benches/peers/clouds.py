@@ -59,25 +59,25 @@ class Ec2:
             for start in range(0, max(region.instances, 1), ec2_pages.LARGEST_PAGE):
                 ec2_pages.instances(name, region.instances, start, ec2_pages.LARGEST_PAGE)
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request, at_once: bool) -> Answer:
         parameters = request.query | dict(urllib.parse.parse_qsl(request.body.decode(), keep_blank_values=True))
         action = parameters.pop("Action", f"{request.method} {request.path}")
         signed = re.search(r"Credential=[^/]+/\d+/([a-z0-9-]+)/", request.headers.get("authorization", ""))
         region = signed.group(1) if signed else next(iter(self.regions))
         try:
-            body = self._body(action, {key: parameters[key] for key in parameters.keys() - SIGNING}, region)
+            body = self._body(action, {key: parameters[key] for key in parameters.keys() - SIGNING}, region, at_once)
             return Answer(f"{action} {region}", XML, body)
         except Refusal as refusal:
             body = ec2_pages.error("InvalidRequest", str(refusal))
             return Answer(f"refused: {action} {region}", XML, body, refusal.status)
 
-    def _body(self, action: str, parameters: dict, name: str) -> bytes:
+    def _body(self, action: str, parameters: dict, name: str, at_once: bool) -> bytes:
         if action == "GetCallerIdentity":
             return ec2_pages.caller_identity()
         if name not in self.regions:
             raise Refusal(401, f"{name} is not one of the regions of this replay")
         region = self.regions[name]
-        time.sleep(region.delay_seconds)
+        time.sleep(0 if at_once else region.delay_seconds)
         if action == "DescribeInstances":
             start, size = page_of(parameters, "NextToken", "MaxResults", region.instances, ec2_pages.LARGEST_PAGE)
             return ec2_pages.instances(name, region.instances, start, size)
@@ -92,18 +92,19 @@ class Ec2:
 class Compute:
     """The REST API of one project."""
 
-    def __init__(self, instances: int):
-        self.instances = instances
-        for start in range(0, instances, compute_pages.LARGEST_PAGE):
-            compute_pages.aggregated("instances", instances, start, compute_pages.LARGEST_PAGE)
+    def __init__(self, project: compute_pages.Project, delay_seconds: float):
+        self.project, self.delay_seconds = project, delay_seconds
+        for start in range(0, project.instances, compute_pages.LARGEST_PAGE):
+            compute_pages.aggregated("instances", project, start, compute_pages.LARGEST_PAGE)
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request, at_once: bool) -> Answer:
         prefix = f"/compute/v1/projects/{compute_pages.PROJECT}/"
         collection = request.path.removeprefix(prefix)
         try:
             if request.method != "GET" or not request.path.startswith(prefix):
                 raise Refusal(404, f"the replay knows no {request.method} {request.path}")
             parameters = {key: request.query[key] for key in request.query.keys() - FORMS}
+            time.sleep(0 if at_once else self.delay_seconds)
             return Answer(f"GET {collection}", JSON, self._body(collection, parameters))
         except Refusal as refusal:
             body = compute_pages.error(refusal.status, str(refusal))
@@ -114,9 +115,9 @@ class Compute:
         start, size = page_of(parameters, "pageToken", "maxResults", largest, largest)
         if collection in ("aggregated/instances", "aggregated/disks"):
             name = collection.removeprefix("aggregated/")
-            return compute_pages.aggregated(name, self.instances, start, size)
+            return compute_pages.aggregated(name, self.project, start, size)
         if zone := re.fullmatch(r"zones/([a-z0-9-]+)/instances", collection):
-            return compute_pages.in_zone(zone.group(1), self.instances, start, size)
+            return compute_pages.in_zone(zone.group(1), self.project, start, size)
         if collection == "zones":
             return compute_pages.zones()
         if collection == "regions":

@@ -3,6 +3,7 @@
 import functools
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 PAGES = Path(__file__).with_name("pages")
@@ -22,33 +23,49 @@ REGIONS = (
     "northamerica-northeast1 northamerica-northeast2 southamerica-east1 southamerica-west1 us-east4 us-east5 us-south1 "
     "us-west1 us-west2 us-west3 us-west4"
 ).split()
-# Where the instances are, an equal share in each.
-INHABITED = ["us-central1-a", "us-central1-f", "europe-west1-b", "europe-west4-a"]
-ZONES = sorted([f"{region}-{letter}" for region in REGIONS for letter in "abc"] + INHABITED)
+# Where the instances are, an equal share in each. A project of many places has them in other regions, too.
+INHABITED = ("us-central1-a", "us-central1-f", "europe-west1-b", "europe-west4-a")
+MORE_INHABITED = tuple(f"{region}-b" for region in REGIONS)
+ZONES = sorted([f"{region}-{letter}" for region in REGIONS for letter in "abc"] + list(INHABITED))
+
+
+@dataclass(frozen=True)
+class Project:
+    instances: int
+    inhabited_zones: int = len(INHABITED)
+
+    def zone_of(self, number: int) -> str:
+        inhabited = _inhabited(self.inhabited_zones)
+        return inhabited[number * len(inhabited) // self.instances]
 
 
 @functools.cache
-def aggregated(collection: str, total: int, start: int, size: int) -> bytes:
+def _inhabited(count: int) -> list:
+    return sorted((INHABITED + MORE_INHABITED)[:count])
+
+
+@functools.cache
+def aggregated(collection: str, project: Project, start: int, size: int) -> bytes:
     """A page of what all zones have. Zones without anything on the page are in it, too, as in the original."""
-    end = min(start + size, total)
+    end = min(start + size, project.instances)
     by_zone = {}
     for number in range(start, end):
-        by_zone.setdefault(_zone(number, total), []).append(_item(collection, total, number))
+        by_zone.setdefault(project.zone_of(number), []).append(_item(collection, project, number))
     scopes = ",\n".join(_scope(collection, zone, by_zone.get(zone)) for zone in ZONES)
     return _list(
         f"{KINDS[collection]}AggregatedList",
         f"projects/{PROJECT}/aggregated/{collection}",
         '  "items": {\n' + scopes + "\n  },\n",
         f"{ROOT}/aggregated/{collection}",
-        end if end < total else None,
+        end if end < project.instances else None,
     )
 
 
 @functools.cache
-def in_zone(zone: str, total: int, start: int, size: int) -> bytes:
+def in_zone(zone: str, project: Project, start: int, size: int) -> bytes:
     """A page of the instances of one zone."""
-    numbers = [number for number in range(total) if _zone(number, total) == zone]
-    items = ",\n".join(_item("instances", total, number) for number in numbers[start : start + size])
+    numbers = [number for number in range(project.instances) if project.zone_of(number) == zone]
+    items = ",\n".join(_item("instances", project, number) for number in numbers[start : start + size])
     return _list(
         "instanceList",
         f"projects/{PROJECT}/zones/{zone}/instances",
@@ -56,10 +73,6 @@ def in_zone(zone: str, total: int, start: int, size: int) -> bytes:
         f"{ROOT}/zones/{zone}/instances",
         start + size if start + size < len(numbers) else None,
     )
-
-
-def _zone(number: int, total: int) -> str:
-    return sorted(INHABITED)[number * len(INHABITED) // total]
 
 
 def _scope(collection: str, zone: str, items: list | None) -> str:
@@ -73,8 +86,8 @@ def _scope(collection: str, zone: str, items: list | None) -> str:
     return f'    "zones/{zone}": ' + json.dumps({"warning": warning}, indent=2).replace("\n", "\n    ")
 
 
-def _item(collection: str, total: int, number: int) -> str:
-    zone = _zone(number, total)
+def _item(collection: str, project: Project, number: int) -> str:
+    zone = project.zone_of(number)
     octets = f"{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
     return TEMPLATES[collection] % {
         "id": str(4_000_000_000_000_000_000 + number * 7_919),

@@ -96,8 +96,16 @@ def installed_python() -> str:
 
 
 def built_cloudctl() -> Path:
-    subprocess.run(["cargo", "build", "--release", "--locked"], cwd=ROOT, check=True)
-    return ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release" / "cloudctl"
+    return built("cloudctl")
+
+
+def built_emulators() -> Path:
+    return built("cloud-emulators")
+
+
+def built(package: str) -> Path:
+    subprocess.run(["cargo", "build", "--release", "--locked", "--package", package], cwd=ROOT, check=True)
+    return ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release" / package
 
 
 def environment(home: Path, port: int) -> dict:

@@ -2,8 +2,9 @@
 
     python3 benches/peers/replay.py --region us-east-1=100 --region eu-south-2=10@300 --project-instances 100
 
-It prints its port when every page is built. `GET /replay/counts` tells as JSON what was asked how often, and
-`POST /replay/reset` begins anew. Whatever it cannot answer is refused, and named on stderr.
+It prints two ports when every page is built: behind the second is the same cloud without the delays. `GET
+/replay/counts` tells as JSON what was asked how often, and `POST /replay/reset` begins anew. Whatever it cannot answer
+is refused, and named on stderr.
 """
 
 import argparse
@@ -15,18 +16,26 @@ import threading
 import urllib.parse
 
 from clouds import JSON, Answer, Compute, Ec2, Region, Request
+from compute_pages import INHABITED, Project
 
 STATUS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found"}
 
 
 def main() -> None:
     arguments = parsed_arguments()
-    replay = Replay(Ec2(dict(arguments.region or [])), Compute(arguments.project_instances))
-    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-    print(listener.getsockname()[1], flush=True)
+    project = Project(arguments.project_instances, arguments.project_zones)
+    compute = Compute(project, arguments.project_milliseconds / 1000)
+    replay = Replay(Ec2(dict(arguments.region or [])), compute)
+    delayed, at_once = (socket.create_server(("127.0.0.1", 0), backlog=256) for _ in range(2))
+    print(delayed.getsockname()[1], at_once.getsockname()[1], flush=True)
+    threading.Thread(target=accept, args=(at_once, replay, True), daemon=True).start()
+    accept(delayed, replay, False)
+
+
+def accept(listener: socket.socket, replay: "Replay", at_once: bool) -> None:
     while True:
         connection, _ = listener.accept()
-        threading.Thread(target=replay.serve, args=(connection,), daemon=True).start()
+        threading.Thread(target=replay.serve, args=(connection, at_once), daemon=True).start()
 
 
 def parsed_arguments() -> argparse.Namespace:
@@ -39,6 +48,8 @@ def parsed_arguments() -> argparse.Namespace:
         help="a region of EC2, and after how long it answers; requests without a signature are for the first one",
     )
     parser.add_argument("--project-instances", type=int, default=0, help="how many VMs Compute Engine has")
+    parser.add_argument("--project-zones", type=int, default=len(INHABITED), help="in how many zones it has them")
+    parser.add_argument("--project-milliseconds", type=float, default=0, help="after how long it answers")
     return parser.parse_args()
 
 
@@ -55,18 +66,18 @@ class Replay:
         self.ec2, self.compute = ec2, compute
         self.counts, self.counting = collections.Counter(), threading.Lock()
 
-    def serve(self, connection: socket.socket) -> None:
+    def serve(self, connection: socket.socket, at_once: bool) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with connection, connection.makefile("rb") as incoming:
             try:
                 while request := read_request(incoming, connection):
-                    send(connection, self.answer(request))
+                    send(connection, self.answer(request, at_once))
                     if request.headers.get("connection", "").lower() == "close":
                         return
             except ConnectionError:
                 return
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request, at_once: bool) -> Answer:
         if request.path == "/replay/counts":
             with self.counting:
                 return Answer("", JSON, json.dumps(self.counts).encode())
@@ -75,7 +86,7 @@ class Replay:
                 self.counts.clear()
             return Answer("", JSON, b"{}")
         cloud = self.compute if request.path.startswith("/compute/") else self.ec2
-        answer = cloud.answer(request)
+        answer = cloud.answer(request, at_once)
         with self.counting:
             self.counts[answer.counted_as] += 1
         if answer.status != 200:

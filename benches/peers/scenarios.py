@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compute_pages import PROJECT
 from ec2_pages import DEFAULT_REGIONS
@@ -13,9 +13,11 @@ OPT_IN_REGIONS = (
     "eu-central-2 eu-south-1 eu-south-2 il-central-1 me-central-1"
 ).split()
 SLOW_REGION, SLOW_MILLISECONDS, MILLISECONDS = "eu-south-2", 300, 80
+VMS_OF_A_REGION = 820
 
-# Stands in arguments for the address and the port of the replay, which are known only when it runs.
-REPLAY, PORT = "{replay}", "{port}"
+# Stands in arguments for the address and the port of the cloud, which are known only when it runs, for an image that it
+# has, and for the name of a VM, which differs from round to round.
+REPLAY, PORT, IMAGE, NAME = "{replay}", "{port}", "{image}", "{name}"
 ALL_OF_A_REGION = "Action=DescribeInstances&Version=2016-11-15&MaxResults=1000"
 
 
@@ -47,6 +49,13 @@ def nothing(_output: bytes) -> int:
     return 0
 
 
+def table(output: bytes) -> int:
+    return lines(output) - 1
+
+
+EVERYWHERE_ROWS = {"table": table, "json": envelope, "jsonl": lines}
+
+
 @dataclass(frozen=True)
 class Run:
     key: str
@@ -55,6 +64,8 @@ class Run:
     # How many VMs its output lists.
     rows: Callable[[bytes], int]
     label: str
+    # Whether it asks the replay that has no delays.
+    at_once: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,10 +77,19 @@ class Scenario:
     # The arguments of `replay.py`.
     replay: tuple = ()
     most_rounds: int = 1000
+    # The arguments of an emulator, which is the cloud in place of the replay.
+    emulator: tuple = ()
+    # What removes the VM that each run of this scenario makes, by the same peers in the same order.
+    undo: "Scenario | None" = None
+    # The states of the VMs that a run leaves under its name, where it makes or removes any.
+    leaves: list | None = None
+
+    def steps(self) -> list:
+        return [self, self.undo] if self.undo else [self]
 
 
 def every(peers: Peers) -> list:
-    return [version(peers), ec2(peers), gce(peers), world(peers), many(peers), *streams(peers)]
+    return [version(peers), ec2(peers), gce(peers), world(peers), everywhere(peers), many(peers), *streams(peers)]
 
 
 def command(peer: Peer, arguments: str, rows: Callable[[bytes], int]) -> Run:
@@ -125,21 +145,53 @@ def gce(peers: Peers) -> Scenario:
     )
 
 
-def world(peers: Peers) -> Scenario:
+def delays_of_regions() -> dict:
     regions = sorted(DEFAULT_REGIONS) + OPT_IN_REGIONS
-    delays = {region: SLOW_MILLISECONDS if region == SLOW_REGION else MILLISECONDS for region in regions}
+    return {region: SLOW_MILLISECONDS if region == SLOW_REGION else MILLISECONDS for region in regions}
+
+
+def regions_with(vms: int) -> tuple:
+    """The arguments of a replay that has so many VMs in each region."""
+    return tuple(word for name, delay in delays_of_regions().items() for word in ("--region", f"{name}={vms}@{delay}"))
+
+
+def world(peers: Peers) -> Scenario:
+    delays = delays_of_regions()
     return Scenario(
         "world",
-        f"10 VMs in each of {len(regions)} regions of EC2, which answer after {MILLISECONDS} ms, and one, "
+        f"10 VMs in each of {len(delays)} regions of EC2, which answer after {MILLISECONDS} ms, and one, "
         f"{SLOW_REGION}, after {SLOW_MILLISECONDS} ms",
         [
             command(peers.cloudctl, "list -p aws -o json", envelope),
             client(peers.boto3, "threads", "boto3, a thread for each region", "boto3 in threads"),
             client(peers.boto3, "in-turn", "boto3, one region after the other", "boto3 in turn"),
         ],
-        vms=10 * len(regions),
-        replay=tuple(word for name, delay in delays.items() for word in ("--region", f"{name}=10@{delay}")),
+        vms=10 * len(delays),
+        replay=regions_with(10),
     )
+
+
+def everywhere(peers: Peers) -> Scenario:
+    delays = delays_of_regions()
+    zones, in_project = 31, 50_000 - VMS_OF_A_REGION * len(delays)
+    project = ("--project-instances", in_project, "--project-zones", zones, "--project-milliseconds", MILLISECONDS)
+    return Scenario(
+        "everywhere",
+        f"50,000 VMs of two clouds: {VMS_OF_A_REGION} in each of {len(delays)} regions of EC2 and {in_project:,} in "
+        f"{zones} zones of Compute Engine, which answer after {MILLISECONDS} ms, and {SLOW_REGION} after "
+        f"{SLOW_MILLISECONDS} ms",
+        [run for output in EVERYWHERE_ROWS for run in of_everywhere(peers.cloudctl, output)],
+        vms=50_000,
+        replay=(*regions_with(VMS_OF_A_REGION), *map(str, project)),
+        most_rounds=3,
+    )
+
+
+def of_everywhere(peer: Peer, output: str) -> list:
+    arguments = f"list -p aws,gcp -o {output}"
+    listing = Run(f"cloudctl {output}", peer, arguments.split(), EVERYWHERE_ROWS[output], f"`cloudctl {arguments}`")
+    # In the same rounds, what is left of it without any delay.
+    return [listing, replace(listing, key=f"{output} at once", label="the same, answered at once", at_once=True)]
 
 
 def many(peers: Peers) -> Scenario:
