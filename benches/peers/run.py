@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+import create
 import measure
 import peers
 import report
@@ -18,7 +19,7 @@ def main() -> int:
     arguments = parsed_arguments()
     measure.adopt_orphans()
     found = peers.find(arguments.cloudctl, arguments.aws_v2)
-    every = scenarios.every(found)
+    every = [*scenarios.every(found), *create.scenarios(found)]
     wanted = wanted_of([scenario.key for scenario in every], arguments.only)
     emulators = functools.cache(lambda: arguments.emulators or peers.built_emulators())
 
@@ -43,7 +44,7 @@ def main() -> int:
 
 
 def wanted_of(keys: list, only: list | None) -> list:
-    """The scenarios that are measured. A word stands also for all that begin with it: `stream` for `stream-ec2`."""
+    """The scenarios that are measured. A word stands also for all that begin with it: `create` for `create-ec2`."""
     keys = [*keys, "size"]
     if not only:
         return keys

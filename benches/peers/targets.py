@@ -61,4 +61,12 @@ MUST_HOLD = [
     Target("many", "wall_ms", 1 / 20, "boto3"),
     Target("stream-ec2", "peak_mib", 100),
     Target("stream-gce", "peak_mib", 100),
+    Target("create-ec2", "wall_ms", 1 / 20, "aws v2"),
+    Target("create-ec2-100ms", "wall_ms", 1 / 3, "aws v2"),
+    Target("terminate-ec2", "wall_ms", 1 / 20, "aws v2"),
+    Target("terminate-ec2-100ms", "wall_ms", 1 / 3, "aws v2"),
+    Target("create-gce", "wall_ms", 1 / 10, "gcloud"),
+    Target("create-gce-100ms", "wall_ms", 1 / 3, "gcloud"),
+    Target("terminate-gce", "wall_ms", 1 / 10, "gcloud"),
+    Target("terminate-gce-100ms", "wall_ms", 1 / 3, "gcloud"),
 ]
