@@ -74,7 +74,7 @@ pub trait Instances: Send + Sync {
     /// send its call at once. Changes nothing, and can run beside other look-ups.
     ///
     /// # Errors
-    /// Those of `create` before its call.
+    /// The errors that `create` gives before it sends its call.
     async fn prepare(&self, _spec: &InstanceSpec) -> Result<()> {
         Ok(())
     }

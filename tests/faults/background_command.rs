@@ -112,13 +112,3 @@ pub fn while_held(
     happens(backend);
     running.end()
 }
-
-/// How many lists come before the last look of a `terminate` in the home region, by names or by a selector. EC2 is
-/// asked for names twice: by our own label, and by the console's.
-pub fn lists_before_recheck(backend: &Backend, by_name: bool) -> usize {
-    if by_name {
-        backend.differences().listings_by_name
-    } else {
-        1
-    }
-}

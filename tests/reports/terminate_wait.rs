@@ -30,10 +30,8 @@ fn finish_after_looks(backend: &Backend, looks: usize) {
     });
 }
 
-/// The looks that it takes to find an instance, and one more that sees it terminating.
-fn first_looks(backend: &Backend) -> usize {
-    backend.differences().listings_by_name + 1
-}
+/// One listing finds the instance, and one more sees it terminating.
+const FIRST_LOOKS: usize = 2;
 
 fn is_gone(backend: &Backend, name: &str) -> bool {
     let seen = backend.instances().into_iter();
@@ -47,7 +45,7 @@ fn is_waited_for(kind: BackendKind, words: &dyn Fn(&Backend) -> Vec<String>) {
     let words = words(&backend);
     let mut arguments = vec!["terminate", "-y", "--wait"];
     arguments.extend(words.iter().map(String::as_str));
-    finish_after_looks(&backend, first_looks(&backend));
+    finish_after_looks(&backend, FIRST_LOOKS);
     let again = backend.json(&arguments).expect(0);
     assert!(
         !again.stderr.contains("nothing to terminate"),
@@ -104,7 +102,7 @@ fn terminating_vm_that_is_expired_is_waited_for() {
     backend.advance_with_dates(Duration::from_secs(180));
     backend.set_transition(SLOW);
     backend.run("terminate --expired -y").expect(0);
-    finish_after_looks(&backend, first_looks(&backend));
+    finish_after_looks(&backend, FIRST_LOOKS);
     let again = backend.json("terminate --expired -y --wait").expect(0);
     assert_eq!(again.item()["state"], "terminated", "{}", again.stderr);
     assert!(is_gone(&backend, "web"));
@@ -146,7 +144,7 @@ fn terminating_vm_that_never_goes_is_exit_8() {
 fn terminating_vm_is_waited_for_beside_one_that_still_runs() {
     for kind in BackendKind::EMULATORS {
         let backend = with_one_terminating(*kind, SLOW);
-        finish_after_looks(&backend, first_looks(&backend) + 1);
+        finish_after_looks(&backend, FIRST_LOOKS + 1);
         let both = backend.json("terminate web db -y --wait").expect(0);
         let states: Vec<_> = both.items().iter().map(|item| item["state"].clone()).collect();
         assert_eq!(states, ["terminated", "terminated"], "{kind:?}");
@@ -178,7 +176,7 @@ fn name_that_is_terminated_twice_at_a_time_is_gone_for_both() {
                 .spawn()
                 .expect("the binary starts")
         };
-        finish_after_looks(&backend, 3 * first_looks(&backend));
+        finish_after_looks(&backend, 3 * FIRST_LOOKS);
         let runs = [start(), start(), start()];
         for run in runs {
             let output = run.wait_with_output().expect("the binary ends");
@@ -196,7 +194,7 @@ fn stopping_vm_is_terminated_on_compute_engine() {
     backend.set_transition(SLOW);
     backend.run("stop web").expect(0);
     assert_eq!(described(&backend, "state"), "stopping");
-    finish_after_looks(&backend, first_looks(&backend));
+    finish_after_looks(&backend, FIRST_LOOKS);
     let ended = backend.json("terminate web -y --wait").expect(0);
     ended.expect_not_in_stderr("terminating already");
     assert_eq!(ended.item()["state"], "terminated");

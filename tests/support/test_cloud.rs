@@ -120,8 +120,6 @@ pub struct Differences {
     pub changes_in_batches: bool,
     /// Whether one call lists all regions.
     pub lists_all_regions_at_once: bool,
-    /// How many listings find an instance by its name.
-    pub listings_by_name: usize,
     /// How a message shows an SSH key.
     pub shown_key: &'static str,
     /// Whether the name of an instance cannot be changed.

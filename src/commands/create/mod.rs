@@ -46,8 +46,10 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     let args = vm_request::read_user_data_input(args, &files, context)?;
     let (dry_run, timeout) = (args.dry_run, args.timeout);
     let mut requests = Vec::new();
+    // Of several requests, all must have valid locations before the first is created.
+    let is_only_request = files.len() == 1;
     for file in files {
-        requests.push(VmRequest::build(&args, file, context).await?);
+        requests.push(VmRequest::build(&args, file, is_only_request, context).await?);
     }
     let names = collect_names(&requests)?;
     if let Some(budget) = args.budget {

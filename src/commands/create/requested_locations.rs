@@ -39,19 +39,19 @@ impl RegionArgs<'_> {
 /// The requested locations, at least one. The first of the flags, the file and the settings that has a region or a zone decides
 /// alone. An area means all of its regions. Of several locations the best one is taken.
 ///
-/// `create_checks` says that the create call follows, which checks its location beside other look-ups: a single location may
-/// be returned that does not exist.
+/// A single location may be unchecked if `may_be_unchecked`: [`Instances::prepare`](crate::cloud::Instances::prepare) checks it
+/// later, beside other look-ups.
 ///
 /// # Errors
 /// `InvalidSpec` for an unknown location, or if there is none.
 pub(super) async fn find_locations(
     providers: &[Arc<dyn Provider>],
     in_file: RegionArgs<'_>,
-    create_checks: bool,
+    may_be_unchecked: bool,
     context: &mut Context,
 ) -> Result<Vec<ProviderLocation>> {
     let args = choose_region_args(in_file, &context.settings);
-    if create_checks
+    if may_be_unchecked
         && let [provider] = providers
         && let Some(location) = parse_location(provider.as_ref(), args).await?
     {

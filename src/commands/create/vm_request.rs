@@ -326,11 +326,17 @@ pub(super) struct VmRequest {
 }
 
 impl VmRequest {
-    /// Combines the flags with the file, and finds the locations.
+    /// Combines the flags with the file, and finds the locations. The location of the only request of a command may be
+    /// checked later.
     ///
     /// # Errors
     /// `InvalidSpec`, naming the flag, key or file that is invalid; the errors of [`find_locations`].
-    pub(super) async fn build(args: &Args, file: SpecFile, context: &mut Context) -> Result<Self> {
+    pub(super) async fn build(
+        args: &Args,
+        file: SpecFile,
+        is_only_request: bool,
+        context: &mut Context,
+    ) -> Result<Self> {
         let file = file.without_overridden_lifetime(args);
         let fallback_values = match args.fallback.is_empty() {
             true => file.fallback.as_deref().unwrap_or_default(),
@@ -350,8 +356,9 @@ impl VmRequest {
             regions: &template.regions,
             zone: template.zone.as_deref(),
         };
-        let create_checks = !args.dry_run && fallback.is_empty();
-        let locations = find_locations(&providers, in_file, create_checks, context).await?;
+        let has_cost_limit = max_price.is_some() || budget.is_some();
+        let may_be_unchecked = is_only_request && !args.dry_run && fallback.is_empty() && !has_cost_limit;
+        let locations = find_locations(&providers, in_file, may_be_unchecked, context).await?;
         let other_providers = match fallback.contains(&Fallback::Provider) {
             true => {
                 let is_other = |other: &Arc<dyn Provider>| !providers.iter().any(|known| known.kind() == other.kind());

@@ -1,4 +1,4 @@
-//! Compares the instances that have the requested names already with the request.
+//! Compares the request with the instances that already have its names.
 
 use super::compare_existing::check_same_spec;
 use super::instances_by_name::{NameIndex, SearchScope};

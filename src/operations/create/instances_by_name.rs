@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 
@@ -9,6 +10,11 @@ use crate::cloud::{
     Error, ErrorKind, Instance, InstanceName, InstanceRef, InstanceState, ListFilter, ListScope, Listing, Provider,
     Result,
 };
+use crate::shutdown::Shutdown;
+
+/// How often a new instance is listed until its cloud shows it, and the pause between two listings.
+const MAX_LISTINGS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A cloud and the part of it that one listing covers.
 pub(super) type SearchScope = (Arc<dyn Provider>, ListScope);
@@ -17,7 +23,7 @@ pub(super) type SearchScope = (Arc<dyn Provider>, ListScope);
 #[derive(Debug, Default)]
 pub(super) struct NameIndex {
     managed: HashMap<String, Vec<Instance>>,
-    /// Not filled by [`find_by_name`].
+    /// Empty after [`find_by_name`], which lists managed instances only.
     unmanaged: HashMap<String, Vec<Instance>>,
 }
 
@@ -78,14 +84,18 @@ impl NameIndex {
         }
     }
 
-    /// Adds what a later listing of names found.
-    pub(super) fn extend(&mut self, later: Self) {
-        for (name, instances) in later.managed {
-            self.managed.insert(name, instances);
+    /// Forgets what was listed under these names.
+    pub(super) fn forget(&mut self, names: &[InstanceName]) {
+        for name in names {
+            self.managed.remove(name.as_str());
+            self.unmanaged.remove(name.as_str());
         }
-        for (name, instances) in later.unmanaged {
-            self.unmanaged.insert(name, instances);
-        }
+    }
+
+    /// Adds what a listing of other names found.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.managed.extend(other.managed);
+        self.unmanaged.extend(other.unmanaged);
     }
 
     pub(super) fn insert(&mut self, instance: Instance) {
@@ -120,6 +130,38 @@ pub(super) async fn find_by_name(scopes: &[SearchScope], names: &[InstanceName])
             .for_each(|instance| index.insert(instance));
     }
     Ok(index)
+}
+
+/// Lists the names of the created instances; `None` if that fails, or a signal came. A listing without an instance that this run created
+/// may also lack one that another run created before, so the names are listed again, a few times.
+pub(super) async fn list_until_visible(
+    search_scopes: &[SearchScope],
+    created: &[Instance],
+    shutdown: &Shutdown,
+) -> Option<NameIndex> {
+    let names: Vec<_> = created.iter().filter_map(parse_name).collect();
+    let mut latest_index = None;
+    for listing in 1..=MAX_LISTINGS {
+        let Ok(index) = shutdown.run_until_signal(find_by_name(search_scopes, &names)).await else {
+            break;
+        };
+        let lists_all_created = created.iter().all(|instance| index.contains(&instance.reference));
+        latest_index = Some(index);
+        if lists_all_created || listing == MAX_LISTINGS || shutdown.run_until_signal(pause()).await.is_err() {
+            break;
+        }
+    }
+    latest_index
+}
+
+async fn pause() -> Result<()> {
+    tokio::time::sleep(PAUSE).await;
+    Ok(())
+}
+
+/// The name of an instance; `None` if it has none that cloudctl could have given.
+pub(super) fn parse_name(instance: &Instance) -> Option<InstanceName> {
+    instance.name.as_deref()?.parse().ok()
 }
 
 /// Lists the instances of one scope that the filter accepts.

@@ -1,7 +1,6 @@
 //! Sends the create calls for one location, one generation after another.
 
-use super::instances_by_name::{NameIndex, SearchScope, find_by_name, format_names};
-use super::terminate_duplicates::list_until_visible;
+use super::instances_by_name::{NameIndex, SearchScope, find_by_name, format_names, list_until_visible};
 use crate::cloud::{
     Error, ErrorKind, GroupMembers, Instance, InstanceName, InstanceSpec, Provider, Result, TokenScope,
 };
@@ -15,7 +14,7 @@ const MAX_GENERATIONS: u32 = 1_000;
 pub(super) struct LaunchResult {
     /// The instances that are alive.
     pub(super) instances: Vec<Instance>,
-    /// What the clouds listed under the names after the calls; empty where nobody can have created them twice.
+    /// What the clouds listed under the names after the calls; empty where no other run can create the same names.
     pub(super) listings: NameIndex,
     /// Why the other instances were not created.
     pub(super) error: Option<Error>,
@@ -91,6 +90,7 @@ impl Launch<'_> {
             return Ok(());
         }
         let mut listed = Vec::new();
+        result.listings.forget(&spec.instance_names()?);
         if self.may_have_duplicates(spec)
             && let Some(index) = list_until_visible(self.search_scopes, &created, self.shutdown).await
         {

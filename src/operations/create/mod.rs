@@ -17,7 +17,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join, select};
 use futures_util::stream::{self, Stream, StreamExt};
 
 use self::compare_existing::check_same_spec;
@@ -96,13 +96,17 @@ async fn create_by_name(
         shutdown,
         existing: ExistingInstances::default(),
         missing: Vec::new(),
+        was_missing: false,
         report: CreateReport::default(),
     };
     let mut search = PlacementSearch::new(request, placement, shutdown);
     if let Err(error) = run.find_and_create(find_existing, &mut search).await {
         run.report.errors.push(error);
     }
-    run.report.refusals = search.into_refusals();
+    // A target that was not needed may have been refused, too.
+    if run.was_missing {
+        run.report.refusals = search.into_refusals();
+    }
     run.report
 }
 
@@ -115,6 +119,8 @@ struct CreateRun<'a> {
     existing: ExistingInstances,
     /// The names for which nothing was created yet.
     missing: Vec<InstanceName>,
+    /// Whether any name was missing at first.
+    was_missing: bool,
     report: CreateReport,
 }
 
@@ -136,7 +142,7 @@ async fn prepare_next_target(search: &mut PlacementSearch<'_>, shutdown: &Shutdo
         provider.info().max_instances_per_call,
     )?;
     let result = match calls.first() {
-        // The other calls need the same.
+        // The other calls need the same look-ups.
         Some(spec) => shutdown.run_until_signal(provider.prepare(spec)).await,
         None => Ok(()),
     };
@@ -157,14 +163,18 @@ impl CreateRun<'_> {
             let prepare = pin!(prepare_next_target(search, shutdown));
             match select(look_up, prepare).await {
                 Either::Left((existing, prepare)) => {
-                    self.report_existing(existing?).await?;
-                    if self.missing.is_empty() {
-                        return Ok(());
+                    let present = self.check_names(existing?)?;
+                    match self.missing.is_empty() {
+                        true => {
+                            self.report_present(present).await;
+                            return Ok(());
+                        }
+                        false => join(self.report_present(present), prepare).await.1,
                     }
-                    prepare.await
                 }
                 Either::Right((prepared, look_up)) => {
-                    self.report_existing(look_up.await?).await?;
+                    let present = self.check_names(look_up.await?)?;
+                    self.report_present(present).await;
                     prepared
                 }
             }
@@ -178,32 +188,37 @@ impl CreateRun<'_> {
                 Err(error) => Err(error),
             };
             match created {
-                Ok(()) => self.report.selected = search.selected_offer(target),
+                Ok(()) => {
+                    self.report.selected = search.selected_offer(target);
+                    return Ok(());
+                }
                 Err(error) => search.record_failure(&target, error)?,
-            }
-            if self.missing.is_empty() {
-                break;
             }
             prepared = prepare_next_target(search, shutdown).await;
         }
         Ok(())
     }
 
-    /// Reports the instances that exist, and keeps the names that are missing.
-    async fn report_existing(&mut self, existing: ExistingInstances) -> Result<()> {
+    /// Gives the instances that exist and may stay as they are, and keeps the names that are missing.
+    fn check_names(&mut self, existing: ExistingInstances) -> Result<Vec<Instance>> {
         self.existing = existing;
         let NameStatus {
             present,
             missing,
             errors,
         } = self.existing.check_names(self.request, self.placement)?;
+        self.was_missing = !missing.is_empty();
         self.missing = missing;
         self.report.errors.extend(errors);
+        Ok(present)
+    }
+
+    /// Reports the instances that existed before.
+    async fn report_present(&mut self, present: Vec<Instance>) {
         for instance in present {
             let result = self.protect_if_requested(instance).await;
             self.add_to_report(result, true);
         }
-        Ok(())
     }
 
     /// Launches the missing instances at one target, keeps the oldest of each name, and confirms their specs.

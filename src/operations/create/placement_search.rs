@@ -258,7 +258,7 @@ impl<'a> PlacementSearch<'a> {
         }
     }
 
-    /// The next target; `None` if nothing is left to try, which is [`take_final_error`](Self::take_final_error).
+    /// The next target; `None` if nothing is left to try. [`take_final_error`](Self::take_final_error) then says why.
     ///
     /// # Errors
     /// Those of the calls.

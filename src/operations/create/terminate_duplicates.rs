@@ -1,18 +1,13 @@
 //! Terminates the newer of two instances that two runs created under one name.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 
-use super::instances_by_name::{NameIndex, SearchScope, find_by_name};
-use crate::cloud::{BatchTracker, Error, ErrorKind, Instance, InstanceAction, InstanceName, Provider, Result};
+use super::instances_by_name::{NameIndex, SearchScope, parse_name};
+use crate::cloud::{BatchTracker, Error, ErrorKind, Instance, InstanceAction, Provider, Result};
 use crate::shutdown::Shutdown;
 
 /// An older instance is never terminated as a duplicate. Longer than a create call may take.
 const MAX_DUPLICATE_AGE: SignedDuration = SignedDuration::from_mins(10);
-/// How often a new instance is listed until its cloud shows it, and the pause between two listings.
-const MAX_LISTINGS: u32 = 10;
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// Looks for older instances of the same names in `index`, which was listed after the create calls, and terminates what
 /// this run created beside one. Gives the instance that stays for each one that was created.
@@ -34,37 +29,6 @@ pub(super) async fn remove_duplicates(
         remaining.push(result);
     }
     remaining
-}
-
-/// Lists the names of the created instances; `None` if that fails, or a signal came. A listing without an instance that this run created
-/// may also lack one that another run created before, so the names are listed again, a few times.
-pub(super) async fn list_until_visible(
-    search_scopes: &[SearchScope],
-    created: &[Instance],
-    shutdown: &Shutdown,
-) -> Option<NameIndex> {
-    let names: Vec<_> = created.iter().filter_map(parse_name).collect();
-    let mut latest_index = None;
-    for listing in 1..=MAX_LISTINGS {
-        let Ok(index) = shutdown.run_until_signal(find_by_name(search_scopes, &names)).await else {
-            break;
-        };
-        let lists_all_created = created.iter().all(|instance| index.contains(&instance.reference));
-        latest_index = Some(index);
-        if lists_all_created || listing == MAX_LISTINGS || shutdown.run_until_signal(pause()).await.is_err() {
-            break;
-        }
-    }
-    latest_index
-}
-
-async fn pause() -> Result<()> {
-    tokio::time::sleep(PAUSE).await;
-    Ok(())
-}
-
-fn parse_name(instance: &Instance) -> Option<InstanceName> {
-    instance.name.as_deref()?.parse().ok()
 }
 
 /// The oldest other instance of the name, if it is older than this one.

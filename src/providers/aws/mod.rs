@@ -164,7 +164,7 @@ impl Locations for Aws {
     async fn candidate_zones(&self, spec: &InstanceSpec) -> Result<Vec<Location>> {
         regions::find_candidate_zones(
             &self.clients.ec2(&spec.location.region).await,
-            &self.lookups.images,
+            &self.lookups.catalog,
             spec,
         )
         .await

@@ -12,7 +12,7 @@ use super::api::client::Clients;
 use super::api::error::{Call, translate};
 use super::api::retry::with_timeout;
 use super::catalog::images;
-use super::catalog::images::ImageLookups;
+use super::catalog::images::CatalogLookups;
 use super::catalog::machine_types::find_zones_with_type;
 use super::configuration::partition::Partition;
 use super::configuration::region_name_syntax::{REGIONS, always_enabled_regions, is_region_shaped, region_of_zone};
@@ -212,7 +212,7 @@ async fn list_zones(client: &Client, region: &str) -> Result<Vec<AvailabilityZon
 /// is in one zone, so that with a subnet there is one candidate. Local zones are used only if they are named.
 pub(super) async fn find_candidate_zones(
     client: &Client,
-    lookups: &ImageLookups,
+    lookups: &CatalogLookups,
     spec: &InstanceSpec,
 ) -> Result<Vec<Location>> {
     let region = &spec.location.region;

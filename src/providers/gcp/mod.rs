@@ -23,13 +23,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future;
 use jiff::Timestamp;
 
 use self::api::client::{Client, with_call_options};
 use self::configuration::gcloud_config::GcloudConfiguration;
 use self::configuration::gcloud_settings;
-use self::create::request::{TypeFacts, prepare_request};
-use self::create::type_facts_for;
+use self::create::instance_metadata::look_up_os_login;
+use self::create::request::{TypeSource, prepare_request};
 use self::instances::batch_actions::change_all;
 use crate::cloud::{
     Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, ErrorKind, Gap, Identity, Image,
@@ -76,7 +77,7 @@ fn has_credentials(settings: &Settings) -> bool {
 impl Instances for Gcp {
     /// Compute Engine has no dry run: the preview looks up what it can.
     async fn preview(&self, spec: &InstanceSpec) -> Result<LaunchPreview> {
-        let request = prepare_request(&self.client, spec, 0, TypeFacts::LookedUp).await?;
+        let request = prepare_request(&self.client, spec, 0, TypeSource::LookedUp).await?;
         request.warn();
         if let Some(rules) = &request.firewall_rules {
             network::open_ports::check_rules(&self.client, rules).await?;
@@ -89,9 +90,9 @@ impl Instances for Gcp {
     }
 
     async fn prepare(&self, spec: &InstanceSpec) -> Result<()> {
-        prepare_request(&self.client, spec, 0, type_facts_for(spec))
-            .await
-            .map(drop)
+        let request = prepare_request(&self.client, spec, 0, TypeSource::for_spec(spec));
+        let ((), prepared) = future::join(look_up_os_login(&self.client, spec), request).await;
+        prepared.map(drop)
     }
 
     async fn confirm_created(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::Row;
-use crate::background_command::{Running, lists_before_recheck, while_held};
+use crate::background_command::{Running, while_held};
 use crate::seed_instances::{alive_ids, is_alive, labels, own, seed};
 use crate::support::backends::{Backend, BackendKind};
 use crate::support::test_cloud::seed_name;
@@ -154,12 +154,11 @@ fn create_races_terminate(backend: &Backend) {
 fn name_reused_by_others_during_terminate_is_spared(backend: &Backend) {
     let made = backend.json("create web-1").expect(0).item();
     let arguments = ["terminate", "web-1", "-y", "-r", backend.home_region()];
-    let lists = lists_before_recheck(backend, true);
     // At the last look, another one of the same name appears in another zone.
     let mut zones = backend.site().home_zones.iter();
     let zone = zones.find(|zone| text(&made, "zone") != **zone);
     let mut theirs = String::new();
-    let run = while_held(backend, backend.operations().list, lists, &arguments, |backend| {
+    let run = while_held(backend, backend.operations().list, 1, &arguments, |backend| {
         theirs = backend.seed(zone.expect("a zone"), "web-1", &labels(&[]));
     });
     assert!(matches!(run.code, 0 | 6), "{} {}", run.code, run.stderr);
@@ -217,8 +216,7 @@ fn batch_with_a_vm_already_gone_terminates(backend: &Backend) {
         }
         let selected = if by_name { &names[..] } else { &["-l", "env=ci"] };
         let arguments = [&["terminate", "-y", "-r", backend.home_region()], selected].concat();
-        let lists = lists_before_recheck(backend, by_name);
-        let run = while_held(backend, backend.operations().list, lists, &arguments, |backend| {
+        let run = while_held(backend, backend.operations().list, 1, &arguments, |backend| {
             backend.remove_unnoticed(names[1]);
         });
         run.expect(0);
@@ -241,8 +239,7 @@ fn big_batch_with_a_forgotten_vm_terminates(backend: &Backend) {
     let expected = count.to_string();
     let mut arguments = vec!["terminate", "-l", "env=ci", "-y", "--expect", &expected];
     arguments.extend(["-r", backend.home_region()]);
-    let lists = lists_before_recheck(backend, false);
-    let run = while_held(backend, backend.operations().list, lists, &arguments, |backend| {
+    let run = while_held(backend, backend.operations().list, 1, &arguments, |backend| {
         backend.remove_unnoticed("ci-7");
     });
     run.expect(0);

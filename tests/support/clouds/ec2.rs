@@ -53,7 +53,6 @@ pub const DIFFERENCES: Differences = Differences {
     changes_in_batches: true,
     lists_all_regions_at_once: false,
     // By cloudctl's own tag, and by the tag `Name`.
-    listings_by_name: 2,
     shown_key: "cloudctl-",
     names_are_fixed: false,
     has_disks: true,

@@ -96,7 +96,6 @@ impl TestCloud for GceCloud {
             extends_running: false,
             changes_in_batches: false,
             lists_all_regions_at_once: true,
-            listings_by_name: 1,
             shown_key: "SHA256:",
             names_are_fixed: true,
             has_disks: true,

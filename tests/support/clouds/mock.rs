@@ -97,7 +97,6 @@ impl TestCloud for MockCloud {
             extends_running: true,
             changes_in_batches: false,
             lists_all_regions_at_once: false,
-            listings_by_name: 1,
             shown_key: "SHA256:",
             names_are_fixed: false,
             has_disks: false,

@@ -25,6 +25,7 @@ use aws_smithy_types::byte_stream::ByteStream;
 use http::Uri;
 use jiff::Timestamp;
 use memchr::memmem;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::connection_errors;
@@ -40,6 +41,10 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// <https://www.rfc-editor.org/rfc/rfc9110#section-15.5.8>
 const PROXY_AUTHENTICATION_REQUIRED: u16 = 407;
+
+/// More than most answers have. A page of a thousand instances has some 7 MB.
+const LARGE_BODY_BYTES: usize = 256 * 1024;
+const CONCURRENT_LARGE_BODIES: usize = 4;
 
 /// What a connector is built for.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -59,6 +64,7 @@ struct Inner {
     clock: ServerTime,
     connection: Connection,
     connectors: Mutex<HashMap<ConnectorKey, SharedHttpConnector>>,
+    large_bodies: Semaphore,
 }
 
 impl LazyHttpClient {
@@ -68,6 +74,7 @@ impl LazyHttpClient {
             clock: clock.clone(),
             connection,
             connectors: Mutex::default(),
+            large_bodies: Semaphore::new(CONCURRENT_LARGE_BODIES),
         })))
     }
 }
@@ -144,21 +151,33 @@ impl Inner {
         if let Some(request_date) = request_date {
             self.clock.update_and_annotate(&mut response, request_date);
         }
-        let collected = ByteStream::new(response.take_body()).collect().await;
-        let mut body = collected
-            .map_err(|error| ConnectorError::io(error.into()))?
-            .into_bytes();
+        let mut body = self.read_body(response.take_body()).await?;
         if body.starts_with(BYTE_ORDER_MARK) {
-            body = body.slice(BYTE_ORDER_MARK.len()..);
+            body.drain(..BYTE_ORDER_MARK.len());
         }
         if let Some(repaired) = repair_if_invalid(&body) {
-            body = repaired.into();
+            body = repaired;
         }
         if is_truncated(&body) {
             return Err(ConnectorError::io("the answer was cut short".into()));
         }
         *response.body_mut() = SdkBody::from(body);
         Ok(response)
+    }
+}
+
+impl Inner {
+    /// Reads a body. Of the large ones only a few are read at the same time: the network holds the others back, so that a
+    /// listing of many regions does not hold a page of each in memory.
+    async fn read_body(&self, body: SdkBody) -> Result<Vec<u8>, ConnectorError> {
+        let (mut stream, mut whole, mut permit) = (ByteStream::new(body), Vec::new(), None);
+        while let Some(part) = stream.next().await {
+            whole.extend_from_slice(&part.map_err(|error| ConnectorError::io(error.into()))?);
+            if permit.is_none() && whole.len() > LARGE_BODY_BYTES {
+                permit = self.large_bodies.acquire().await.ok();
+            }
+        }
+        Ok(whole)
     }
 }
 

@@ -145,13 +145,13 @@ struct AliasPattern {
 
 /// The machine types and images that were looked up, by region.
 #[derive(Default)]
-pub(crate) struct ImageLookups {
+pub(crate) struct CatalogLookups {
     machines: LookupCache<(String, String), Machine>,
     /// By name, and the architecture where the name has several.
     images: LookupCache<(String, String, Option<Architecture>), ec2::Image>,
 }
 
-impl ImageLookups {
+impl CatalogLookups {
     async fn find_machine_type(&self, client: &Client, region: &str, name: &str) -> Result<Machine> {
         let key = (region.to_owned(), name.to_owned());
         let look_up = machine_types::find_machine_type(client, region, name);
@@ -184,7 +184,7 @@ impl ImageLookups {
 /// one architecture, which takes a call to find; an alias has several.
 pub(crate) async fn choose_machine_type<'a>(
     client: &Client,
-    lookups: &ImageLookups,
+    lookups: &CatalogLookups,
     region: &str,
     spec: &'a InstanceSpec,
 ) -> Result<&'a str> {
@@ -206,7 +206,7 @@ pub(crate) async fn choose_machine_type<'a>(
 /// Looks up the machine type and the image for it at the same time.
 pub(crate) async fn resolve_machine_and_image(
     client: &Client,
-    lookups: &ImageLookups,
+    lookups: &CatalogLookups,
     region: &str,
     machine_type: &str,
     image: Option<&str>,

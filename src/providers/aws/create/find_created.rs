@@ -1,4 +1,4 @@
-//! Finds the instances of a launch: reads them back after a success, searches for them by the token after a failure.
+//! Finds the instances of a launch: in the answer, by their ids, and after a failure by the token.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const MAX_SEARCHES: u32 = 4;
 const RUN_AGAIN_HINT: &str = "run the same command again: it finds the instance or creates it";
 
 /// Returns the launched instances as the answer describes them.
-pub(crate) fn answered_instances(output: &RunInstancesOutput, spec: &InstanceSpec) -> Result<Vec<Instance>> {
+pub(crate) fn instances_in_answer(output: &RunInstancesOutput, spec: &InstanceSpec) -> Result<Vec<Instance>> {
     let region = &spec.location.region;
     let launched = output.instances().iter();
     let answered: Vec<Instance> = launched
@@ -87,8 +87,12 @@ async fn read_by_id(client: &Client, spec: &InstanceSpec, launched: &[&Instance]
     let ids: Vec<&str> = launched.iter().map(|launched| launched.reference.id.as_str()).collect();
     for attempt in 1..=MAX_SEARCHES {
         let filters = vec![build_filter("instance-id", &ids)];
-        if let Ok(instances) = list::list_matching(client, &spec.location.region, filters).await {
-            *read = instances;
+        for latest in list::list_matching(client, &spec.location.region, filters)
+            .await
+            .unwrap_or_default()
+        {
+            read.retain(|earlier| earlier.reference != latest.reference);
+            read.push(latest);
         }
         let is_complete = |instance: &&Instance| instance.managed || instance.state.is_gone();
         if read.iter().filter(is_complete).count() == launched.len() {

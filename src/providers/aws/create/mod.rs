@@ -13,7 +13,7 @@ use futures_util::stream::{self, StreamExt};
 use jiff::SignedDuration;
 use tokio::time::{sleep, timeout};
 
-use self::find_created::{answered_instances, read_launched, recover, search_all};
+use self::find_created::{instances_in_answer, read_launched, recover, search_all};
 use self::request::{CreateLookups, Request, idempotency_token};
 use super::api::client::one_attempt_config;
 use super::api::error::{Call, translate};
@@ -158,7 +158,7 @@ async fn launch(
         })
         .await;
         let failure = match answer {
-            Ok(output) => return answered_instances(&output, spec),
+            Ok(output) => return instances_in_answer(&output, spec),
             Err(failure) => failure,
         };
         let code = failure.error.code();

@@ -22,7 +22,7 @@ use crate::cloud::{
     UserDataReader, find_user_data_problem, quoted,
 };
 use crate::providers::aws::catalog::images;
-use crate::providers::aws::catalog::images::{ImageLookups, ResolvedImage};
+use crate::providers::aws::catalog::images::{CatalogLookups, ResolvedImage};
 use crate::providers::aws::catalog::machine_types::{Machine, check_requirements};
 use crate::providers::aws::native_options::{HttpTokens, Options};
 use crate::providers::aws::network::{Network, NetworkLookups};
@@ -49,7 +49,7 @@ const BOOT_DISK_TYPES: [VolumeType; 5] = [
 /// What create calls look up. Each answer is kept while the command runs.
 #[derive(Default)]
 pub(crate) struct CreateLookups {
-    pub(crate) images: ImageLookups,
+    pub(crate) catalog: CatalogLookups,
     networks: NetworkLookups,
     zones: LookupCache<(String, String), ()>,
     key_pairs: LookupCache<(String, String), KeyType>,
@@ -74,9 +74,9 @@ impl Request {
         let options = Options::read(&spec.native, &disk_type)?;
         check_spec(spec)?;
         let region = &spec.location.region;
-        let machine_type = images::choose_machine_type(client, &lookups.images, region, spec).await?;
+        let machine_type = images::choose_machine_type(client, &lookups.catalog, region, spec).await?;
         let ((machine, image), network, (), key_type) = future::try_join4(
-            images::resolve_machine_and_image(client, &lookups.images, region, machine_type, spec.image.as_deref()),
+            images::resolve_machine_and_image(client, &lookups.catalog, region, machine_type, spec.image.as_deref()),
             lookups.networks.resolve(client, spec, machine_type),
             lookups.check_requested_zone(client, spec),
             lookups.check_requested_key_pair(client, spec),

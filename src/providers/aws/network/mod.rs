@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::api::error::{Call, NO_DEFAULT_VPC_HINT, translate};
 use super::api::filters::build_filter;
 use super::catalog::machine_types::find_zones_with_type;
-use crate::cloud::{Error, ErrorKind, ErrorLocation, InstanceSpec, ProviderKind, Result, quoted};
+use crate::cloud::{Error, ErrorKind, ErrorLocation, InstanceName, InstanceSpec, ProviderKind, Result, quoted};
 use crate::providers::common::lookup_cache::LookupCache;
 
 /// The security group that every VPC has, and that cannot be deleted.
@@ -59,6 +59,8 @@ struct NetworkKey {
     public_ip: bool,
     firewalls: Vec<String>,
     has_ingress_rules: bool,
+    /// The name decides which subnet is picked.
+    name_for_subnet: Option<InstanceName>,
 }
 
 impl NetworkLookups {
@@ -73,6 +75,7 @@ impl NetworkLookups {
             public_ip: spec.public_ip,
             firewalls: spec.firewalls.clone(),
             has_ingress_rules: !spec.ingress_rules.is_empty(),
+            name_for_subnet: (spec.subnet.is_none() && needs_explicit_subnet(spec)).then(|| spec.name.clone()),
         };
         let look_up = resolve_network(client, spec, machine_type);
         self.0.get_or_look_up(key, look_up).await

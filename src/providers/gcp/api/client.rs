@@ -59,8 +59,8 @@ pub(crate) struct Client {
     pub(crate) clock: OnceCell<(Timestamp, Instant)>,
     /// The zones of the project. Requested once.
     pub(crate) zone_entries: OnceCell<Vec<ZoneEntry>>,
-    /// Machine types by zone and name.
-    pub(crate) known_types: LookupCache<(String, String), MachineType>,
+    /// Machine types by zone and name, or the error that says that the zone lacks it.
+    pub(crate) known_types: LookupCache<(String, String), Result<MachineType>>,
     /// Images by project and name.
     pub(crate) known_images: LookupCache<(String, String), Option<Image>>,
     /// The newest images by project and family.

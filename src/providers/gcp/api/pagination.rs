@@ -33,6 +33,11 @@ impl Page {
         }
     }
 
+    /// Says whether there are more rows than fit into the largest page.
+    pub(crate) fn is_full_and_continues(&self) -> bool {
+        self.next.is_some() && u32::try_from(self.rows).is_ok_and(|rows| rows >= PAGE_SIZE)
+    }
+
     /// Makes the page of a list of one scope, which must be complete.
     ///
     /// # Errors

@@ -31,15 +31,18 @@ pub(crate) async fn get_machine_type(client: &Client, zone: &str, name: &str) ->
             let call = types.get().set_project(project).set_zone(zone).set_machine_type(name);
             with_call_options(call).send()
         });
-        answer.await
+        match answer.await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Err(error)),
+            answer => answer.map(Ok),
+        }
     };
     let key = (zone.to_owned(), name.to_owned());
-    client.known_types.get_or_look_up(key, look_up).await
+    client.known_types.get_or_look_up(key, look_up).await?
 }
 
 /// Returns what the built-in list knows of a machine type, in the form of the API; `None` for a type with GPUs, which few
 /// zones have, and for one that is not in the list.
-pub(crate) fn built_in_facts(name: &str) -> Option<ApiMachineType> {
+pub(crate) fn built_in_type(name: &str) -> Option<ApiMachineType> {
     let machine = match CustomMachineType::parse(name) {
         Some(custom) => custom.to_machine_type(name)?,
         None => predefined_types().get(name)?.clone(),

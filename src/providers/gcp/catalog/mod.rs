@@ -40,7 +40,7 @@ pub(super) async fn list_machine_types(client: &Client, region: &str, among: &[S
                 .entry(name.clone())
                 .or_insert_with(|| to_machine_type(&api, &name));
             // The caller usually goes on to create an instance of one.
-            client.known_types.insert((zone.clone(), name), api);
+            client.known_types.insert((zone.clone(), name), Ok(api));
         }
     }
     Ok(found.into_values().collect())

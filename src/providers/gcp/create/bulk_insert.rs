@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::create_call::{CLEANUP_TIMEOUT, CreateCall, NamesToCreate, OPERATION_TIMEOUT, PAUSE, VISIBILITY_TIMEOUT};
-use super::request::TypeFacts;
+use super::request::TypeSource;
 use crate::cloud::{
     BatchTracker, CreateOutcome, Error, ErrorKind, Instance, InstanceAction, InstanceName, InstanceRef, InstanceSpec,
     InstanceState, Result, quoted,
@@ -55,7 +55,7 @@ pub(crate) async fn create(
         )));
     }
     let names = spec.instance_names()?;
-    let call = CreateCall::prepare(client, spec, generation, TypeFacts::LookedUp).await?;
+    let call = CreateCall::prepare(client, spec, generation, TypeSource::LookedUp).await?;
     call.request.warn();
     let body = build_body(call.request.body.clone(), &names)?;
     let group = GroupCreate { call, names, body };

@@ -9,7 +9,7 @@ use google_cloud_gax::Result as SdkResult;
 use google_cloud_gax::error::Error as SdkError;
 use tokio::time::Instant;
 
-use super::request::{Request, TypeFacts, prepare_request};
+use super::request::{Request, TypeSource, prepare_request};
 use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceRef, InstanceSpec, ProviderKind, Result};
 use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::error::{call_error, error_location};
@@ -56,9 +56,9 @@ impl<'a> CreateCall<'a> {
         client: &'a Client,
         spec: &'a InstanceSpec,
         generation: u32,
-        type_facts: TypeFacts,
+        type_source: TypeSource,
     ) -> Result<Self> {
-        let request = prepare_request(client, spec, generation, type_facts).await?;
+        let request = prepare_request(client, spec, generation, type_source).await?;
         let created_names = match &spec.members {
             Some(members) => format!("{members} of {}", spec.name),
             None => spec.name.to_string(),

@@ -9,14 +9,17 @@ use tokio::time::Instant;
 use super::create_call::{CLEANUP_TIMEOUT, CreateCall, NamesToCreate, OPERATION_TIMEOUT, PAUSE, VISIBILITY_TIMEOUT};
 use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceName, Leftover, ProviderKind, Result};
 use crate::providers::common::retry::AttemptResult;
+use crate::providers::gcp::api::client::Client;
 use crate::providers::gcp::api::error::{call_error, classify, error_location, field_at_fault, operation_error};
 use crate::providers::gcp::api::resource_name::last_segment;
 use crate::providers::gcp::api::retry::ChangeFailure;
 use crate::providers::gcp::api::timestamp::parse_time;
 use crate::providers::gcp::api::zone_operations;
 use crate::providers::gcp::api::zone_operations::{is_done, is_from_earlier_call};
+use crate::providers::gcp::catalog::machine_types;
 use crate::providers::gcp::instances::disks;
 use crate::providers::gcp::instances::from_api::{is_managed, to_instance, with_machine_type};
+use crate::providers::gcp::instances::list::{find_by_name, to_instance_with_state};
 use crate::providers::gcp::network;
 
 impl CreateCall<'_> {
@@ -137,7 +140,14 @@ impl CreateCall<'_> {
         )
     }
 
-    /// Explains a refusal for this spec. The machine type and the image are known to exist.
+    /// Says whether the zone has no such machine type; no if this is unknown.
+    async fn zone_lacks_type(&self) -> bool {
+        let type_name = &self.request.preview.machine_type;
+        let found = machine_types::get_machine_type(self.client, &self.request.zone, type_name).await;
+        found.is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    }
+
+    /// Explains a refusal for this spec. The image is known to exist, and so is the machine type, unless it is assumed.
     pub(crate) async fn explain_refusal(&self, error: Error, field: Option<&str>) -> Error {
         if error.kind() == ErrorKind::AlreadyExists {
             // No instance has the name, so its boot disk does.
@@ -156,6 +166,9 @@ impl CreateCall<'_> {
                     .starts_with(name)
             })
         };
+        if self.request.is_type_assumed && self.zone_lacks_type().await {
+            return error.with_kind(ErrorKind::InvalidSpec);
+        }
         // The answer does not say what is missing.
         let something_missing = error.kind() == ErrorKind::NotFound && field.is_none();
         let accelerators = &self.request.body.guest_accelerators;
@@ -216,20 +229,6 @@ impl CreateCall<'_> {
                 self.assume_outcome(&operation)
             }
             Err(error) => Err(self.unknown_outcome_error(self.instance_with_id(created_id), error)),
-        }
-    }
-
-    /// Reads an instance that was created just now and is in no list yet. It may be gone again, or replaced.
-    pub(crate) async fn read_created(&self, created: Instance) -> Result<CreateOutcome> {
-        let created_id = created.reference.id.parse().ok();
-        match (self.find_existing().await, created_id) {
-            (Ok(Some(existing)), _) => self.outcome_with_instance(existing, created_id).await,
-            (Ok(None), Some(id)) if self.was_deleted(id).await => Ok(CreateOutcome::TokenAlreadyUsed),
-            (Ok(None), _) => Ok(CreateOutcome::Created(vec![created])),
-            (Err(error), _) => {
-                tracing::debug!(%error, "the new instance could not be read back");
-                Ok(CreateOutcome::Created(vec![created]))
-            }
         }
     }
 
@@ -329,6 +328,47 @@ impl CreateCall<'_> {
             .set_or_clear_creation_timestamp(operation.insert_time.clone());
         let created = to_instance(api, &self.request.project, false)?;
         Ok(with_machine_type(created, &self.request.machine_type))
+    }
+}
+
+/// Reads an instance that was created just now and is in no list yet; `None` if it is gone again. If its name has another
+/// managed instance by now, returns that one.
+///
+/// # Errors
+/// `AlreadyExists` if an unmanaged instance has the name now.
+pub(crate) async fn read_created(client: &Client, created: Instance) -> Result<Option<Instance>> {
+    let reference = &created.reference;
+    let (zone, name) = (&reference.scope, reference.native_name.as_deref().unwrap_or_default());
+    let existing = match find_by_name(client, zone, name).await {
+        Ok(existing) => existing,
+        Err(error) => {
+            tracing::debug!(%error, "the new instance could not be read back");
+            return Ok(Some(created));
+        }
+    };
+    let created_id = reference.id.parse().ok();
+    match existing {
+        Some(existing) if existing.id == created_id || is_managed(&existing) => {
+            match to_instance_with_state(client, existing).await {
+                Ok(read) if read.state.is_gone() => Ok(None),
+                Ok(read) if read.reference == *reference => Ok(Some(created.updated_from(&[read]))),
+                Ok(other) => Ok(Some(other)),
+                Err(_) => Ok(Some(created)),
+            }
+        }
+        Some(_) => {
+            let message = format!("{name} was created, and an instance that cloudctl did not create has its name now");
+            Err(Error::new(ErrorKind::AlreadyExists, message)
+                .at(error_location(zone))
+                .with_hint("choose another name"))
+        }
+        None => {
+            let was_deleted = match created_id {
+                Some(id) => zone_operations::was_deleted(client, zone, id).await.unwrap_or(false),
+                None => false,
+            };
+            Ok((!was_deleted).then_some(created))
+        }
     }
 }
 

@@ -292,7 +292,7 @@ async fn uses_os_login(client: &Client, options: &Options) -> bool {
         Some(value) => is_true(value),
         None => match client
             .uses_os_login
-            .get_or_look_up((), project_uses_os_login(client))
+            .kept_or_look_up(&(), project_uses_os_login(client))
             .await
         {
             Ok(uses_os_login) => uses_os_login,
@@ -301,6 +301,17 @@ async fn uses_os_login(client: &Client, options: &Options) -> bool {
                 false
             }
         },
+    }
+}
+
+/// Finds out whether the project uses OS Login, if it matters for the keys of a spec. The answer is kept for the create
+/// call. A failure matters only to that call.
+pub(crate) async fn look_up_os_login(client: &Client, spec: &InstanceSpec) {
+    let has_key = spec.ssh_key.is_some() || spec.default_ssh_key.is_some();
+    let says_itself = Options::from_spec(spec).is_ok_and(|options| options.metadata.contains_key(OS_LOGIN_KEY));
+    if has_key && !says_itself {
+        let look_up = project_uses_os_login(client);
+        let _ = client.uses_os_login.get_or_look_up((), look_up).await;
     }
 }
 

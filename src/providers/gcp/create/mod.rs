@@ -1,7 +1,7 @@
 //! Creates instances: one instance here, a group in [`bulk_insert`].
 //!
-//! The create call is sent under a request id until its outcome is certain. Then its operation is followed to the end,
-//! and the instance is read back. An HTTP 200 does not mean success: the operation may fail later. A success may be an
+//! The create call is sent under a request id until its outcome is certain. Then its operation is followed to the end. The
+//! caller lists the instance afterwards. An HTTP 200 does not mean success: the operation may fail later. A success may be an
 //! old one: the cloud remembers the operation of a request id, also a failed one, and also after its instance is gone.
 //!
 //! EC2 differs: its create call has no operation to follow, creates one or many instances alike, and has its own fields
@@ -16,21 +16,13 @@ pub(super) mod request;
 use google_cloud_compute_v1::model::{self, Operation};
 
 use self::create_call::{CreateCall, NamesToCreate};
-use self::request::TypeFacts;
+use self::find_created::read_created;
+use self::request::TypeSource;
 use super::api::client::{Client, with_call_options};
 use super::api::retry::ChangeFailure;
 use super::instances::list::is_being_deleted;
 use super::network::open_ports;
-use crate::cloud::{CreateOutcome, ErrorKind, Instance, InstanceSpec, Location, Result};
-
-/// Where a create call takes the facts about its machine type from. A single VM without rules of its own is requested in
-/// its preferred zone at once: nearly every zone has nearly every type, and a refusal has no effect.
-pub(super) fn type_facts_for(spec: &InstanceSpec) -> TypeFacts {
-    match spec.members.is_none() && spec.ingress_rules.is_empty() {
-        true => TypeFacts::BuiltIn,
-        false => TypeFacts::LookedUp,
-    }
-}
+use crate::cloud::{CreateOutcome, Error, ErrorKind, Instance, InstanceSpec, Result};
 
 /// Creates what the spec names in one call, or finds what this generation of its name created before; see
 /// [`Instances::create`](crate::cloud::Instances::create).
@@ -38,20 +30,27 @@ pub(super) async fn create(client: &Client, spec: &InstanceSpec, generation: u32
     if let Some(members) = &spec.members {
         return bulk_insert::create(client, spec, members.len(), generation).await;
     }
-    let call = CreateCall::prepare(client, spec, generation, type_facts_for(spec)).await?;
+    let call = CreateCall::prepare(client, spec, generation, TypeSource::for_spec(spec)).await?;
     call.request.warn();
     let outcome = open_ports::with_firewall_rules(client, call.request.firewall_rules.as_ref(), call.create()).await;
     match outcome {
-        // The zone may not have the machine type.
-        Err(error) if call.request.is_type_assumed && error.kind() == ErrorKind::InvalidSpec => {
-            let checked = CreateCall::prepare(client, spec, generation, TypeFacts::LookedUp).await?;
-            match checked.request.zone == call.request.zone {
-                true => Err(error),
-                false => checked.create().await,
+        Err(error) if call.request.is_type_assumed && may_lack_type(&error) => {
+            let checked = CreateCall::prepare(client, spec, generation, TypeSource::LookedUp).await;
+            match checked {
+                Ok(checked) if checked.request.zone != call.request.zone => checked.create().await,
+                // No zone that may be used has it.
+                Err(lacking) if matches!(lacking.kind(), ErrorKind::InvalidSpec | ErrorKind::Capacity) => Err(lacking),
+                _ => Err(error),
             }
         }
         outcome => outcome,
     }
+}
+
+/// Whether a create call may have failed because the zone lacks the machine type. What a failed operation left is reported,
+/// and not followed by another try.
+fn may_lack_type(error: &Error) -> bool {
+    error.kind() == ErrorKind::InvalidSpec && error.leftovers().is_empty()
 }
 
 /// Tells what became of created instances; see
@@ -65,20 +64,12 @@ pub(super) async fn confirm_created(
     let mut alive = Vec::new();
     for instance in created {
         let is_listed = listed.iter().any(|listed| listed.reference == instance.reference);
-        let latest = match is_listed || spec.members.is_some() {
-            true => instance.updated_from(listed),
-            false => {
-                let spec = InstanceSpec {
-                    location: Location::in_zone(spec.location.region.clone(), instance.reference.scope.clone()),
-                    ..spec.clone()
-                };
-                let call = CreateCall::prepare(client, &spec, 0, type_facts_for(&spec)).await?;
-                alive.extend(call.read_created(instance).await?.into_instances());
-                continue;
-            }
-        };
-        if !latest.state.is_gone() {
-            alive.push(latest);
+        // The members of a group were read after their call.
+        if is_listed || spec.members.is_some() {
+            let latest = instance.updated_from(listed);
+            alive.extend((!latest.state.is_gone()).then_some(latest));
+        } else {
+            alive.extend(read_created(client, instance).await?);
         }
     }
     Ok(alive)

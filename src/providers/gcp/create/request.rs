@@ -61,13 +61,26 @@ impl Request {
     }
 }
 
-/// Where the facts about a machine type come from.
+/// Where the data of a machine type comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TypeFacts {
-    /// The built-in list, for the types that most zones have, or else the cloud. Saves a call that the others wait for.
+pub(crate) enum TypeSource {
+    /// The built-in list, if it has the type and the type has no GPU, or else the cloud. The zone may lack the type. Saves a
+    /// call that others would wait for.
     BuiltIn,
     /// The cloud: the zone has the type.
     LookedUp,
+}
+
+impl TypeSource {
+    /// The source for a create call. A single VM is requested in its preferred zone at once: nearly every zone has nearly
+    /// every type, and a refusal has no effect. Groups and VMs with ingress rules are checked first: for them a refusal
+    /// leaves more to undo.
+    pub(crate) fn for_spec(spec: &InstanceSpec) -> Self {
+        match spec.members.is_none() && spec.ingress_rules.is_empty() {
+            true => Self::BuiltIn,
+            false => Self::LookedUp,
+        }
+    }
 }
 
 /// Prepares the create call. Changes nothing.
@@ -78,7 +91,7 @@ pub(crate) async fn prepare_request(
     client: &Client,
     spec: &InstanceSpec,
     generation: u32,
-    type_facts: TypeFacts,
+    type_source: TypeSource,
 ) -> Result<Request> {
     let options = Options::from_spec(spec)?;
     let labels = build_labels(spec, generation)?;
@@ -95,15 +108,15 @@ pub(crate) async fn prepare_request(
     let project = client.project().await?.to_owned();
     let type_name = machine_type_to_use(spec);
     let wanted_image = spec.image.as_deref().unwrap_or(DEFAULT_IMAGE);
-    // The image depends on the architecture only, which the name of the type tells already.
+    // The image depends only on the architecture, which the type's name usually tells.
     let expected = architecture_of_family(family_of(type_name)).unwrap_or(Architecture::X86_64);
     let (found_type, image, ssh_keys) = tokio::join!(
-        find_machine_type(client, spec, type_facts),
+        find_machine_type(client, spec, type_source),
         images::resolve_image(client, wanted_image, expected),
         select_ssh_keys(client, spec, &options)
     );
     let found_type = found_type?;
-    let (zone, api_machine_type) = (found_type.zone, found_type.facts);
+    let (zone, api_machine_type) = (found_type.zone, found_type.machine_type);
     let (machine, accelerator) = with_gpu(spec, &api_machine_type, type_name, &zone)?;
     let image = match machine.architecture == expected {
         true => image?,
@@ -165,27 +178,27 @@ pub(crate) async fn prepare_request(
 /// The zone of a new instance, and its machine type there.
 struct FoundType {
     zone: String,
-    facts: MachineType,
+    machine_type: MachineType,
     is_assumed: bool,
 }
 
-async fn find_machine_type(client: &Client, spec: &InstanceSpec, type_facts: TypeFacts) -> Result<FoundType> {
+async fn find_machine_type(client: &Client, spec: &InstanceSpec, type_source: TypeSource) -> Result<FoundType> {
     let zones = client.list_candidate_zones(&spec.location, &spec.name).await?;
     let type_name = machine_type_to_use(spec);
-    if type_facts == TypeFacts::BuiltIn
-        && let Some(facts) = machine_types::built_in_facts(type_name)
+    if type_source == TypeSource::BuiltIn
+        && let Some(machine_type) = machine_types::built_in_type(type_name)
         && let Some(zone) = zones.first()
     {
         return Ok(FoundType {
             zone: zone.clone(),
-            facts,
+            machine_type,
             is_assumed: true,
         });
     }
-    let (zone, facts) = machine_types::find_in_first_zone(client, &zones, type_name).await?;
+    let (zone, machine_type) = machine_types::find_in_first_zone(client, &zones, type_name).await?;
     Ok(FoundType {
         zone,
-        facts,
+        machine_type,
         is_assumed: false,
     })
 }

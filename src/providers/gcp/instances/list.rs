@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use google_cloud_compute_v1::model::instance::Status;
 use google_cloud_compute_v1::model::{self, InstanceAggregatedList, InstanceList};
 
@@ -14,7 +15,7 @@ use crate::cloud::{
     Error, ErrorKind, Gap, Instance, InstanceRef, InstanceSink, InstanceState, ListFilter, ListScope, Result,
 };
 use crate::providers::common::batch_calls::run_concurrently;
-use crate::providers::gcp::api::client::{Client, with_call_options};
+use crate::providers::gcp::api::client::{Client, ZoneEntry, with_call_options};
 use crate::providers::gcp::api::error::{error_location, with_project_hint};
 use crate::providers::gcp::api::pagination::{
     PAGE_SIZE, Page, PartialList, UnansweredZones, collect_all, collect_complete_list, unanswered_in,
@@ -23,6 +24,9 @@ use crate::providers::gcp::api::resource_name::{last_segment, region_of};
 use crate::providers::gcp::api::zone_operations;
 use crate::providers::gcp::catalog::machine_types;
 use crate::providers::gcp::labels::is_resource_name;
+
+/// How many zones of a large project are listed at once.
+const CONCURRENT_ZONES: usize = 32;
 
 struct PageResult {
     instances: Vec<Instance>,
@@ -132,7 +136,50 @@ async fn list_all_zones(client: &Client, sink: &InstanceSink<'_>) -> Result<Unan
         mark_terminating(client, &mut page.instances, deletions).await;
         Ok(page)
     };
-    collect_all(fetch, |unanswered, page| Ok(push_page(unanswered, page, sink))).await
+    let first_page = fetch(None).await?;
+    if first_page.page.is_full_and_continues() {
+        match list_each_zone(client, sink).await {
+            Ok(unanswered) => return Ok(unanswered),
+            Err(error) => tracing::debug!(%error, "the zones could not be listed side by side"),
+        }
+    }
+    let first_page = Mutex::new(Some(first_page));
+    let fetch_next = |token: Option<String>| {
+        let known = token.is_none().then(|| lock(&first_page).take()).flatten();
+        let fetch = &fetch;
+        async move {
+            match known {
+                Some(page) => Ok(page),
+                None => fetch(token).await,
+            }
+        }
+    };
+    collect_all(fetch_next, |unanswered, page| Ok(push_page(unanswered, page, sink))).await
+}
+
+/// Lists the zones of a large project side by side: the pages of a list of all zones come one after the other.
+///
+/// # Errors
+/// Those of any zone.
+async fn list_each_zone(client: &Client, sink: &InstanceSink<'_>) -> Result<UnansweredZones> {
+    let is_in_scope = |zone: &&ZoneEntry| match sink.scope {
+        ListScope::Region(region) => zone.region == *region,
+        _ => true,
+    };
+    let zones = client.all_zones().await?.iter().filter(is_in_scope);
+    let zones: Vec<String> = zones.map(|zone| zone.name.clone()).collect();
+    stream::iter(zones)
+        .map(|zone| async move { list_zone(client, &zone, sink).await })
+        .buffer_unordered(CONCURRENT_ZONES)
+        .try_fold(UnansweredZones::new(), |mut all, of_zone| async {
+            all.extend(of_zone);
+            Ok(all)
+        })
+        .await
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn push_page(unanswered: &mut UnansweredZones, page: PageResult, sink: &InstanceSink<'_>) -> Page {
@@ -179,7 +226,7 @@ pub(crate) struct Deletions(Mutex<BTreeMap<String, BTreeSet<String>>>);
 
 impl Deletions {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, BTreeSet<String>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     async fn fetch(&self, client: &Client, zone: String) {

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use cloud_emulators::faults::{Effect, Fault};
 use cloud_emulators::recorded_call::{Call, count_serial_round_trips};
+use cloudctl::cloud::ErrorKind;
 
 use crate::Case;
 use crate::cases::cases;
+use crate::cases::catalog::driver::{emulator, provider, run, spec};
 use crate::support::backends::{Backend, BackendKind};
 
 pub fn cases() -> Vec<Case> {
@@ -21,6 +23,8 @@ pub fn cases() -> Vec<Case> {
     all.extend(cases![&[BackendKind::GceEmulator];
         create_finds_zone_that_has_the_machine_type,
         create_in_unknown_region_is_refused_without_a_change,
+        file_with_an_unknown_region_creates_nothing,
+        created_vm_that_is_not_listed_is_read_by_its_name,
     ]);
     all
 }
@@ -157,4 +161,43 @@ fn create_in_unknown_region_is_refused_without_a_change(backend: &Backend) {
         run.expect_in_stderr("Compute Engine has no");
     }
     assert_eq!(backend.count("instances.insert"), 0);
+}
+
+/// The location of a single VM is checked beside other look-ups. Of several, none is created if one has no location.
+fn file_with_an_unknown_region_creates_nothing(backend: &Backend) {
+    let vms = "vms:\n  - name: web-1\n  - name: web-2\n    region: us-middle9\n";
+    let path = backend.sandbox.write("vms.yaml", vms);
+    backend
+        .run(&["create", "-f", &path])
+        .expect(2)
+        .expect_in_stderr("us-middle9");
+    assert_eq!(backend.alive(), []);
+}
+
+fn created_vm_that_is_not_listed_is_read_by_its_name(backend: &Backend) {
+    let (cloud, provider) = (emulator(backend), provider(backend));
+    run(async {
+        let spec = spec("web-1");
+        let created = provider.create(&spec, 0).await.expect("a VM").into_instances();
+        assert_eq!(created[0].public_ip, None, "it is not read yet");
+        let confirmed = provider.confirm_created(&spec, created.clone(), &[]).await;
+        let confirmed = confirmed.expect("it is there");
+        assert_eq!(confirmed[0].reference, created[0].reference);
+        assert!(confirmed[0].public_ip.is_some() && confirmed[0].cpus == Some(2));
+        // What a listing shows is not read again.
+        let calls = backend.calls().len();
+        let listed = provider.confirm_created(&spec, created.clone(), &confirmed).await;
+        assert_eq!(listed.expect("it is listed")[0].public_ip, confirmed[0].public_ip);
+        assert_eq!(backend.calls().len(), calls);
+        cloud.delete_from_outside("web-1");
+        let gone = provider.confirm_created(&spec, created.clone(), &[]).await;
+        assert_eq!(
+            gone.expect("no error").len(),
+            1,
+            "nobody deleted it by a call: it may not be visible yet"
+        );
+        cloud.create_from_outside(&created[0].reference.scope, "web-1", &[]);
+        let taken = provider.confirm_created(&spec, created, &[]).await;
+        assert_eq!(taken.expect_err("it is another VM").kind(), ErrorKind::AlreadyExists);
+    });
 }
