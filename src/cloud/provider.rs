@@ -92,8 +92,9 @@ pub trait Instances: Send + Sync {
     /// `AlreadyExists`: an instance that is not ours has the name. `UnknownOutcome`: instances may have been created.
     async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome>;
 
-    /// Tells what became of the instances that [`create`](Self::create) gave for this spec: gives those that are alive, as
-    /// they are now. `listed` is what a listing of their names showed after the call; a driver reads what is not in it.
+    /// Tells what became of the instances that [`create`](Self::create) gave for this spec: gives them as they are now, also
+    /// one that ended itself. Leaves out one that somebody terminated: it must be created again. `listed` is what a listing
+    /// of their names showed after the call; a driver reads what is not in it.
     ///
     /// # Errors
     /// `Capacity`, `Quota` and the like if no instance is alive, because the cloud ended one before it came up.
@@ -104,8 +105,10 @@ pub trait Instances: Send + Sync {
         created: Vec<Instance>,
         listed: &[Instance],
     ) -> Result<Vec<Instance>> {
-        let latest = created.into_iter().map(|instance| instance.updated_from(listed));
-        Ok(latest.filter(|instance| !instance.state.is_gone()).collect())
+        Ok(created
+            .into_iter()
+            .map(|instance| instance.updated_from(listed))
+            .collect())
     }
 
     /// Gives one instance, with all that the cloud tells about it.

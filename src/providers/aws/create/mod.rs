@@ -20,7 +20,7 @@ use super::api::error::{Call, translate};
 use super::api::retry::retry_change;
 use super::api::server_time::server_time;
 use super::catalog::machine_types::Machine;
-use super::instances::from_api::{launch_failure, spot_reclaim};
+use super::instances::from_api::{launch_failure, spot_reclaim, was_shut_down_inside};
 use super::network::security_group;
 use crate::cloud::{
     CreateOutcome, Error, ErrorKind, ErrorLocation, Fingerprint, Instance, InstanceSpec, LABEL_MANAGED, LABEL_MEMBERS,
@@ -107,24 +107,24 @@ pub(super) async fn confirm_created(
     created: Vec<Instance>,
     listed: &[Instance],
 ) -> Result<Vec<Instance>> {
-    let (mut alive, mut failed) = (Vec::new(), None);
+    let (mut kept, mut failed) = (Vec::new(), None);
     for instance in read_launched(client, spec, created, listed).await {
-        match check_alive(&instance, spec) {
-            Ok(true) => alive.push(instance),
+        match check_launched(&instance, spec) {
+            Ok(true) => kept.push(instance),
             Ok(false) => {}
             Err(error) => failed = failed.or(Some(error)),
         }
     }
     if let Some(error) = failed
-        && alive.is_empty()
+        && kept.is_empty()
     {
         return Err(error);
     }
     // If some are alive, the caller requests the others again and gets the error then.
     if spec.members.is_some() {
-        set_name_tags(client, spec, &alive).await;
+        set_name_tags(client, spec, &kept).await;
     }
-    Ok(alive)
+    Ok(kept)
 }
 
 /// Returns the instances of this generation's token, new or old; none if the token is used and they are gone.
@@ -215,12 +215,12 @@ fn is_definite_refusal(kind: ErrorKind) -> bool {
     )
 }
 
-/// Says whether an instance that was launched just now is alive.
+/// Says whether an instance that was launched just now is alive or ended itself: another one would do the same.
 ///
 /// # Errors
 /// `Capacity` and the like if it never came up.
-fn check_alive(launched: &Instance, spec: &InstanceSpec) -> Result<bool> {
-    if !launched.state.is_gone() {
+fn check_launched(launched: &Instance, spec: &InstanceSpec) -> Result<bool> {
+    if !launched.state.is_gone() || launched.state_reason.as_deref().is_some_and(was_shut_down_inside) {
         return Ok(true);
     }
     let find_failure = |reason| launch_failure(reason).or_else(|| spot_reclaim(reason));

@@ -179,6 +179,12 @@ pub(crate) fn launch_failure(reason: &str) -> Option<(ErrorKind, &str)> {
     Some((kind, code))
 }
 
+/// Whether a state reason means that the instance shut itself down.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html>
+pub(crate) fn was_shut_down_inside(reason: &str) -> bool {
+    reason.starts_with("Client.InstanceInitiatedShutdown")
+}
+
 /// The kind and code of a state reason that means EC2 reclaimed spot capacity. For a new instance this means there
 /// was no capacity; an instance of an earlier generation had run.
 pub(crate) fn spot_reclaim(reason: &str) -> Option<(ErrorKind, &str)> {
