@@ -45,8 +45,8 @@ impl Service {
     }
 
     fn request_id(state: &mut State) -> String {
-        let serial = state.serial();
-        let (high, low) = (hash((serial, "high")), hash((serial, "low")));
+        let serial = state.request_serial();
+        let (high, low) = (hash((serial, "request, high")), hash((serial, "request, low")));
         Uuid::from_u64_pair(high, low).to_string()
     }
 

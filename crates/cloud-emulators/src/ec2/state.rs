@@ -72,6 +72,8 @@ pub struct State {
     /// How far the clock that signs and judges dates is off.
     pub date_offset: SignedDuration,
     counter: u64,
+    /// How many requests were answered. Apart from `counter`, so that ids do not depend on how often a client reads.
+    request_count: u64,
     due: BTreeMap<(Timestamp, u64), Event>,
 }
 
@@ -103,6 +105,7 @@ impl State {
             advanced: Duration::ZERO,
             date_offset: SignedDuration::ZERO,
             counter: 0,
+            request_count: 0,
             due: BTreeMap::new(),
         }
     }
@@ -121,6 +124,12 @@ impl State {
     pub fn serial(&mut self) -> u64 {
         self.counter += 1;
         self.counter
+    }
+
+    /// The next of a series for requests alone.
+    pub fn request_serial(&mut self) -> u64 {
+        self.request_count += 1;
+        self.request_count
     }
 
     pub fn new_identifier(&mut self, prefix: &str) -> String {
