@@ -42,17 +42,21 @@ impl HelpForm {
     }
 }
 
-/// Builds the command line. Both forms accept the same; only their help differs.
+/// Builds the command line with its help. Both forms accept the same; only their help differs.
 pub fn command_line(form: HelpForm) -> Command {
+    match form {
+        HelpForm::Long => add_examples(unlaid_command_line(), ""),
+        HelpForm::Short => shorten_help(unlaid_command_line()),
+    }
+}
+
+/// Builds the command line for runs that show no help: laying it out takes longer than all else at the start.
+pub(super) fn unlaid_command_line() -> Command {
     let command = Cli::command()
         .disable_help_flag(true)
         .max_term_width(SCREEN_COLUMNS)
         .arg(help_flag());
-    let command = add_flag_aliases(command);
-    match form {
-        HelpForm::Long => add_examples(command, ""),
-        HelpForm::Short => shorten_help(command),
-    }
+    add_flag_aliases(command)
 }
 
 /// The flag for help. Clap's own would have a heading of its own.

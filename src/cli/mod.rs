@@ -10,9 +10,11 @@ mod usage_errors;
 
 use std::ffi::OsString;
 
+use clap::error::ErrorKind;
 use clap::{FromArgMatches, Parser, Subcommand};
 
 pub use help_examples::FIRST_STEPS;
+use help_layout::unlaid_command_line;
 pub use help_layout::{HelpForm, command_line};
 pub use usage_errors::{find_output_format, refuse_bare_up, usage_error};
 
@@ -47,8 +49,17 @@ pub struct Cli {
 /// # Errors
 /// Those of clap, which are also requests for help.
 pub fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
-    let mut command = command_line(HelpForm::find(arguments));
-    let mut matches = command.try_get_matches_from_mut(put_help_after_command(arguments, &command))?;
+    let mut command = unlaid_command_line();
+    let words = put_help_after_command(arguments, &command);
+    let mut matches = command
+        .try_get_matches_from_mut(&words)
+        .map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                let with_help = command_line(HelpForm::find(arguments)).try_get_matches_from(&words);
+                with_help.err().unwrap_or(error)
+            }
+            _ => error,
+        })?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
