@@ -6,6 +6,7 @@
 //! - Proxies and certificate authorities are those of [`Connection`].
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use aws_smithy_types::byte_stream::ByteStream;
 use http::Uri;
 use jiff::Timestamp;
 use memchr::memmem;
+use rustls::Error as TlsError;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -52,7 +54,20 @@ struct ConnectorKey {
     connect_timeout: Option<Duration>,
     read_timeout: Option<Duration>,
     proxy: Option<Proxy>,
-    uses_tls: bool,
+    trust: Trust,
+}
+
+/// The authorities that a connector trusts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Trust {
+    /// None, because there is no TLS. The system's are not read: the SDK panics if there are none.
+    Nobody,
+    /// Those that a setting names.
+    Named,
+    /// Those in the system's file.
+    SystemBundle,
+    /// Those in the system's file and folder.
+    System,
 }
 
 /// Gives each call a connector for its timeouts and its proxy. Connectors are built on first use.
@@ -64,6 +79,8 @@ struct Inner {
     clock: ServerTime,
     connection: Connection,
     connectors: Mutex<HashMap<ConnectorKey, SharedHttpConnector>>,
+    /// Whether a server's authority was not in the system's file.
+    needs_folder: AtomicBool,
     large_bodies: Semaphore,
 }
 
@@ -74,6 +91,7 @@ impl LazyHttpClient {
             clock: clock.clone(),
             connection,
             connectors: Mutex::default(),
+            needs_folder: AtomicBool::new(false),
             large_bodies: Semaphore::new(CONCURRENT_LARGE_BODIES),
         })))
     }
@@ -94,10 +112,22 @@ impl HttpClient for LazyHttpClient {
 }
 
 impl Inner {
+    fn choose_trust(&self, uses_tls: bool) -> Trust {
+        if !uses_tls {
+            Trust::Nobody
+        } else if self.connection.authorities.is_some() {
+            Trust::Named
+        } else if self.connection.system_bundle().is_some() && !self.needs_folder.load(Ordering::Relaxed) {
+            Trust::SystemBundle
+        } else {
+            Trust::System
+        }
+    }
+
     fn get_connector(
         &self,
         proxy: Option<&Proxy>,
-        uses_tls: bool,
+        trust: Trust,
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
@@ -105,7 +135,7 @@ impl Inner {
             connect_timeout: settings.connect_timeout(),
             read_timeout: settings.read_timeout(),
             proxy: proxy.cloned(),
-            uses_tls,
+            trust,
         };
         let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);
         let connector = connectors.entry(key).or_insert_with(|| {
@@ -118,10 +148,15 @@ impl Inner {
                 .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
                 .connector_settings(settings.clone())
                 .proxy_config(proxy_config);
-            let trust_store = match &self.connection.authorities {
-                Some(authorities) => Some(TrustStore::empty().with_pem_certificate(authorities.pem.clone())),
-                // Without TLS the system's authorities are not read: the SDK panics if there are none.
-                None if !uses_tls => Some(TrustStore::empty()),
+            let named = || Some(self.connection.authorities.as_ref()?.pem.as_slice());
+            let pem = match trust {
+                Trust::Named => named(),
+                Trust::SystemBundle => self.connection.system_bundle(),
+                Trust::Nobody | Trust::System => None,
+            };
+            let trust_store = match pem {
+                Some(pem) => Some(TrustStore::empty().with_pem_certificate(pem)),
+                None if trust == Trust::Nobody => Some(TrustStore::empty()),
                 None => None,
             };
             if let Some(store) = trust_store
@@ -213,10 +248,24 @@ impl HttpConnector for CompleteBodyCheck {
         if uses_tls && let Some((reason, hint)) = connection.find_missing_authorities() {
             return HttpConnectorFuture::ready(Err(connection_errors::permanent_error(reason, hint)));
         }
+        let trust = self.client.choose_trust(uses_tls);
+        // Nothing was sent to a server whose certificate is not trusted, so the call can begin again.
+        let retry = match trust {
+            Trust::SystemBundle => request
+                .try_clone()
+                .map(|request| self.retry_with_folder(request, proxy.cloned())),
+            _ => None,
+        };
         let connector = self
             .client
-            .get_connector(proxy, uses_tls, &self.settings, &self.components);
-        let response = connector.call(request);
+            .get_connector(proxy, trust, &self.settings, &self.components);
+        let first_response = connector.call(request);
+        let response = HttpConnectorFuture::new(async move {
+            match (first_response.await, retry) {
+                (Err(error), Some(retry)) if has_untrusted_certificate(&error) => retry.await,
+                (response, _) => response,
+            }
+        });
         let client = Arc::clone(&self.client);
         HttpConnectorFuture::new(async move {
             match timeout(
@@ -234,6 +283,23 @@ impl HttpConnector for CompleteBodyCheck {
             }
         })
     }
+}
+
+impl CompleteBodyCheck {
+    /// Sends a request once more, trusting also the authorities that only the system's folder has.
+    fn retry_with_folder(&self, request: HttpRequest, proxy: Option<Proxy>) -> HttpConnectorFuture {
+        let (client, settings, components) = (Arc::clone(&self.client), self.settings.clone(), self.components.clone());
+        HttpConnectorFuture::new(async move {
+            client.needs_folder.store(true, Ordering::Relaxed);
+            let connector = client.get_connector(proxy.as_ref(), Trust::System, &settings, &components);
+            connector.call(request).await
+        })
+    }
+}
+
+fn has_untrusted_certificate(error: &ConnectorError) -> bool {
+    let tls = connection_errors::find_cause::<TlsError>(error);
+    matches!(tls, Some(TlsError::InvalidCertificate(_)))
 }
 
 fn is_https(uri: &Uri) -> bool {

@@ -3,18 +3,15 @@
 //! <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-proxy.html>
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::PathBuf;
 
 use http::Uri;
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
 use super::{Configuration, setting_name};
 use crate::cloud::{Error, Result, path_text};
-use crate::providers::common::certificates::has_system_authorities;
+use crate::providers::common::certificates::{has_system_authorities, read_bundle, system_bundle};
 use crate::providers::common::endpoint_address::{has_valid_or_no_port, is_host, shown_address, shown_proxy};
-use crate::settings::{SourcedValue, io_reason};
+use crate::settings::{Environment, SourcedValue};
 
 /// The proxies, the hosts that are reached without a proxy, and the trusted authorities.
 #[derive(Clone, Debug, Default)]
@@ -26,9 +23,8 @@ pub(crate) struct Connection {
     pub(crate) no_proxy_setting: Option<SourcedValue>,
     /// The authorities that are trusted instead of the system's.
     pub(crate) authorities: Option<Authorities>,
-    /// Why `SSL_CERT_FILE` or `SSL_CERT_DIR` gives no authorities. It is shown only if there are no others and one is
-    /// needed.
-    ssl_variable_error: Option<Error>,
+    /// What takes the place of the system's authorities.
+    ssl_variable: Option<SslVariable>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -78,31 +74,39 @@ impl Connection {
             no_proxy: NoProxyList::new(no_proxy_setting.as_ref().map_or("", |setting| &setting.value)),
             no_proxy_setting,
             authorities: find_authorities(configuration)?,
-            ssl_variable_error: find_ssl_variable_error(configuration),
+            ssl_variable: SslVariable::find(&configuration.environment),
         })
     }
 
     pub(crate) fn without_proxies(&self) -> Self {
         Self {
             authorities: self.authorities.clone(),
-            ssl_variable_error: self.ssl_variable_error.clone(),
+            ssl_variable: self.ssl_variable.clone(),
             ..Self::default()
         }
     }
 
     /// The reason and the hint if no authority is trusted at all. The SDK's client would panic.
     pub(crate) fn find_missing_authorities(&self) -> Option<(String, String)> {
-        if self.authorities.is_some() || has_system_authorities() {
+        if self.authorities.is_some() || self.system_bundle().is_some() || has_system_authorities() {
             return None;
         }
         let hint = "name a PEM file of authorities with AWS_CA_BUNDLE or SSL_CERT_FILE";
-        Some(match &self.ssl_variable_error {
-            Some(error) => (error.message().to_owned(), format!("correct the variable, or {hint}")),
+        Some(match self.ssl_variable.as_ref().and_then(SslVariable::find_problem) {
+            Some(problem) => (problem, format!("correct the variable, or {hint}")),
             None => (
                 "this machine has no CA certificates to verify the server with".to_owned(),
                 format!("install them (in most distributions the package ca-certificates), or {hint}"),
             ),
         })
+    }
+
+    /// The system's file of authorities, if that is what counts here.
+    pub(crate) fn system_bundle(&self) -> Option<&'static [u8]> {
+        match self.ssl_variable {
+            None => system_bundle(),
+            Some(_) => None,
+        }
     }
 
     /// The proxy for a request; `None` if it goes to the server directly.
@@ -169,19 +173,40 @@ fn find_authorities(configuration: &Configuration) -> Result<Option<Authorities>
     Ok(None)
 }
 
-/// What is wrong with the variables that replace the system's authorities. The SDK's HTTP client reads them itself:
-/// it keeps white space and does not expand a tilde.
-fn find_ssl_variable_error(configuration: &Configuration) -> Option<Error> {
-    let environment = &configuration.environment;
-    if let Some(path) = environment.get("SSL_CERT_FILE") {
-        let error = read_bundle(Path::new(path)).err()?;
-        let shown = environment.display_path(Path::new(path));
-        let message = format!("SSL_CERT_FILE: cannot trust the certificates in {shown}: {error}");
-        return Some(Error::invalid(message));
+/// A variable that replaces the system's authorities. The SDK's HTTP client reads it itself: it keeps white space and
+/// does not expand a tilde.
+#[derive(Clone, Debug)]
+enum SslVariable {
+    /// `SSL_CERT_FILE`, and the path as messages show it.
+    File(PathBuf, String),
+    /// `SSL_CERT_DIR`, as messages show it.
+    Folders(String),
+}
+
+impl SslVariable {
+    fn find(environment: &Environment) -> Option<Self> {
+        if let Some(path) = environment.get("SSL_CERT_FILE") {
+            let path = PathBuf::from(path);
+            let shown = environment.display_path(&path);
+            return Some(Self::File(path, shown));
+        }
+        environment
+            .get("SSL_CERT_DIR")
+            .map(|folders| Self::Folders(path_text(folders)))
     }
-    let folders = environment.get("SSL_CERT_DIR")?;
-    let message = format!("SSL_CERT_DIR: there are no certificates in {}", path_text(folders));
-    Some(Error::invalid(message))
+
+    /// Why the variable gives no authorities, if there are none.
+    fn find_problem(&self) -> Option<String> {
+        match self {
+            Self::File(path, shown) => {
+                let error = read_bundle(path).err()?;
+                Some(format!(
+                    "SSL_CERT_FILE: cannot trust the certificates in {shown}: {error}"
+                ))
+            }
+            Self::Folders(shown) => Some(format!("SSL_CERT_DIR: there are no certificates in {shown}")),
+        }
+    }
 }
 
 fn load_bundle(configuration: &Configuration, setting: &SourcedValue) -> Result<Authorities> {
@@ -198,27 +223,6 @@ fn load_bundle(configuration: &Configuration, setting: &SourcedValue) -> Result<
         source: setting.source.clone(),
         name,
     })
-}
-
-/// Reads the PEM text of a file with certificates, or says why not.
-fn read_bundle(path: &Path) -> Result<Vec<u8>, String> {
-    let pem = std::fs::read(path).map_err(|error| io_reason(&error))?;
-    // The PEM parser would skip the first certificate after a byte order mark.
-    let pem = pem
-        .strip_prefix("\u{feff}".as_bytes())
-        .map(<[u8]>::to_vec)
-        .unwrap_or(pem);
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|_| "its PEM text is broken")?;
-        roots
-            .add(certificate)
-            .map_err(|_| "one of its certificates cannot be used")?;
-    }
-    match roots.is_empty() {
-        true => Err("it has no certificates".to_owned()),
-        false => Ok(pem),
-    }
 }
 
 /// The hint for a server whose certificate is of an unknown authority.
