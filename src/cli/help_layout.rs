@@ -45,13 +45,13 @@ impl HelpForm {
 /// Builds the command line with its help. Both forms accept the same; only their help differs.
 pub fn command_line(form: HelpForm) -> Command {
     match form {
-        HelpForm::Long => add_examples(unlaid_command_line(), ""),
-        HelpForm::Short => shorten_help(unlaid_command_line()),
+        HelpForm::Long => add_examples(command_line_without_help(), ""),
+        HelpForm::Short => shorten_help(command_line_without_help()),
     }
 }
 
 /// Builds the command line for runs that show no help: laying it out takes longer than all else at the start.
-pub(super) fn unlaid_command_line() -> Command {
+pub(super) fn command_line_without_help() -> Command {
     let command = Cli::command()
         .disable_help_flag(true)
         .max_term_width(SCREEN_COLUMNS)

@@ -6,16 +6,14 @@ mod help_examples;
 mod help_layout;
 mod other_word_tables;
 mod other_words;
+mod parse_arguments;
 mod usage_errors;
 
-use std::ffi::OsString;
-
-use clap::error::ErrorKind;
-use clap::{FromArgMatches, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 pub use help_examples::FIRST_STEPS;
-use help_layout::unlaid_command_line;
 pub use help_layout::{HelpForm, command_line};
+pub use parse_arguments::parse;
 pub use usage_errors::{find_output_format, refuse_bare_up, usage_error};
 
 use crate::commands::{
@@ -42,42 +40,6 @@ pub struct Cli {
     /// The command.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// Parses a command line.
-///
-/// # Errors
-/// Those of clap, which are also requests for help.
-pub fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
-    let mut command = unlaid_command_line();
-    let words = put_help_after_command(arguments, &command);
-    let mut matches = command
-        .try_get_matches_from_mut(&words)
-        .map_err(|error| match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-                let with_help = command_line(HelpForm::find(arguments)).try_get_matches_from(&words);
-                with_help.err().unwrap_or(error)
-            }
-            _ => error,
-        })?;
-    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
-}
-
-/// Understands `cloudctl --help create` as `cloudctl create --help`, and `cloudctl image help` as `cloudctl image --help`.
-fn put_help_after_command(arguments: &[OsString], command: &clap::Command) -> Vec<OsString> {
-    let is_command = |word: &OsString| command.find_subcommand(word).is_some();
-    let takes_no_words = |word: &OsString| {
-        let found = command.find_subcommand(word);
-        found.is_some_and(|found| found.get_positionals().next().is_none() && found.get_name() != "help")
-    };
-    let mut words = arguments.to_vec();
-    match arguments {
-        [_, help, verb, ..] if (help == "--help" || help == "-h") && is_command(verb) => words.swap(1, 2),
-        // Where the word can be a name, it is one.
-        [_, verb, help] if help == "help" && takes_no_words(verb) => words[2] = "--help".into(),
-        _ => {}
-    }
-    words
 }
 
 /// The commands. Clap takes the help of each from the doc comment of its arguments.
