@@ -97,16 +97,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, host: Host) -> ExitSta
     let early_format = cli::find_output_format(&arguments).or(environment.get("CLOUDCTL_OUTPUT"));
     let _ = printer.set_format(early_format, false);
     panics.set_format(early_format);
-    if let [_, flag] = arguments.as_slice()
-        && (flag == "--version" || flag == "-V")
-    {
-        // All commands with their flags are not built for this.
-        let version = concat!("cloudctl ", env!("CARGO_PKG_VERSION"), "\n");
-        return match printer.print_text(version.as_bytes()) {
-            Ok(()) => ExitStatus::DONE,
-            Err(error) => report_other_error(error.into(), &mut printer),
-        };
-    }
     let cli = match cli::parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => return report_usage_error(&error, &arguments, &mut printer),

@@ -92,9 +92,9 @@ pub trait Instances: Send + Sync {
     /// `AlreadyExists`: an instance that is not ours has the name. `UnknownOutcome`: instances may have been created.
     async fn create(&self, spec: &InstanceSpec, generation: u32) -> Result<CreateOutcome>;
 
-    /// Tells what became of the instances that [`create`](Self::create) gave for this spec: gives them as they are now, also
-    /// one that ended itself. Leaves out one that somebody terminated: it must be created again. `listed` is what a listing
-    /// of their names showed after the call; a driver reads what is not in it.
+    /// Gives the instances that [`create`](Self::create) gave for this spec as they are now. An instance that shut itself
+    /// down is given, too. An instance that another user terminated is left out, and the caller creates it again. `listed`
+    /// is a listing of their names after the call; a driver reads the instances that are not in it.
     ///
     /// # Errors
     /// `Capacity`, `Quota` and the like if no instance is alive, because the cloud ended one before it came up.

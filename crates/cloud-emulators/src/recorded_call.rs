@@ -54,8 +54,9 @@ pub struct Call {
     pub answered_at: Option<Instant>,
 }
 
-/// How many round trips a client waited for one after the other: the longest chain of answered calls, each of which came
-/// after the answer to the one before. With a latency on every answer, calls that a client sends side by side overlap.
+/// Counts the round trips that a client waited for in a row. It is the length of the longest chain of answered calls in
+/// which each call came after the answer to the call before it. With a latency on every answer, calls that a client sends
+/// side by side overlap.
 pub fn count_serial_round_trips(calls: &[Call]) -> usize {
     let answered = calls
         .iter()

@@ -23,7 +23,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use self::compare_existing::check_same_spec;
 use self::find_existing::{ExistingInstances, NameStatus};
 use self::launch::{Launch, split_into_calls};
-use self::name_lookups::NameLookups;
+use self::name_lookups::{CONCURRENT_REQUESTS, NameLookups};
 use self::offers::CreateRequest;
 use self::placement_search::{PlacementRefusal, PlacementRules, PlacementSearch, PlacementTarget, SelectedOffer};
 use self::terminate_duplicates::remove_duplicates;
@@ -52,9 +52,6 @@ pub struct CreateReport {
     /// Why the other instances do not exist.
     pub errors: Vec<Error>,
 }
-
-/// How many requests run at once: more would only exceed the clouds' rate limits.
-const CONCURRENT_REQUESTS: usize = 16;
 
 /// Finds the instance of each name of the requests, and creates those that are missing. Gives a report for each request,
 /// in their order, as soon as it is there.

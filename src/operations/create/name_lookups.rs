@@ -17,8 +17,8 @@ use crate::cloud::{Error, ErrorKind, InstanceName, ListFilter, Listing, Result};
 
 /// How many names one listing is about. Compute Engine filters by so many; with more, it would list the whole project.
 const NAMES_PER_LISTING: usize = 30;
-/// How many requests find out at once what must be listed.
-const CONCURRENT_PLANS: usize = 16;
+/// How many requests of one command send calls at once: more would only exceed the clouds' rate limits.
+pub(super) const CONCURRENT_REQUESTS: usize = 16;
 /// A request that starts later after the shared listing lists its names again: other people have changed things since.
 const MAX_LISTING_AGE: Duration = Duration::from_secs(10);
 
@@ -57,7 +57,7 @@ impl NameLookups {
                 scopes: placement.list_search_scopes().await?,
             })
         });
-        let requests: Vec<Result<RequestNames>> = stream::iter(plans).buffered(CONCURRENT_PLANS).collect().await;
+        let requests: Vec<Result<RequestNames>> = stream::iter(plans).buffered(CONCURRENT_REQUESTS).collect().await;
         let mut listings: Vec<SharedListing> = Vec::new();
         for scope in requests.iter().flatten().flat_map(|request| &request.scopes) {
             if listings.iter().any(|known| is_same_scope(&known.scope, scope)) {

@@ -388,8 +388,8 @@ impl<'a> PlacementSearch<'a> {
         self.refusals
     }
 
-    /// The error when nothing is left to try for the missing names: `Capacity` or `Quota`. If no location lacked capacity, the spec is at fault: the first refusal
-    /// is the error then.
+    /// The error when nothing is left to try for the missing names: `Capacity` or `Quota`. If no location lacked
+    /// capacity, the spec is at fault: the first refusal is the error then.
     pub(super) fn take_final_error(&mut self, missing: &[InstanceName]) -> Error {
         let is_spec_at_fault = self.refusals.iter().all(|refusal| is_location_specific(&refusal.error));
         if is_spec_at_fault && !self.refusals.is_empty() {

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use crate::cloud::Result;
 
-/// How long an answer is kept: longer than it takes from the look-ups of a create call to the call, and short enough that
-/// what somebody changes in the cloud is soon seen.
+/// How long an answer is kept. A create call follows its look-ups sooner than that. A change in the cloud is seen after
+/// this time at the latest.
 const MAX_AGE: Duration = Duration::from_secs(60);
 
 /// The answers of one kind of look-up. Each is looked up once, also by callers that need it at the same time: they wait for

@@ -52,7 +52,6 @@ pub const DIFFERENCES: Differences = Differences {
     extends_running: true,
     changes_in_batches: true,
     lists_all_regions_at_once: false,
-    // By cloudctl's own tag, and by the tag `Name`.
     shown_key: "cloudctl-",
     names_are_fixed: false,
     has_disks: true,

@@ -148,16 +148,13 @@ impl Inner {
                 .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
                 .connector_settings(settings.clone())
                 .proxy_config(proxy_config);
-            let named = || Some(self.connection.authorities.as_ref()?.pem.as_slice());
-            let pem = match trust {
-                Trust::Named => named(),
-                Trust::SystemBundle => self.connection.system_bundle(),
-                Trust::Nobody | Trust::System => None,
-            };
-            let trust_store = match pem {
-                Some(pem) => Some(TrustStore::empty().with_pem_certificate(pem)),
-                None if trust == Trust::Nobody => Some(TrustStore::empty()),
-                None => None,
+            let with_pem = |pem: &[u8]| TrustStore::empty().with_pem_certificate(pem);
+            let trust_store = match trust {
+                Trust::Nobody => Some(TrustStore::empty()),
+                Trust::Named => self.connection.authorities.as_ref().map(|named| with_pem(&named.pem)),
+                Trust::SystemBundle => self.connection.system_bundle().map(with_pem),
+                // The SDK reads them.
+                Trust::System => None,
             };
             if let Some(store) = trust_store
                 && let Ok(context) = TlsContext::builder().with_trust_store(store).build()
@@ -199,9 +196,7 @@ impl Inner {
         *response.body_mut() = SdkBody::from(body);
         Ok(response)
     }
-}
 
-impl Inner {
     /// Reads a body. Of the large ones only a few are read at the same time: the network holds the others back, so that a
     /// listing of many regions does not hold a page of each in memory.
     async fn read_body(&self, body: SdkBody) -> Result<Vec<u8>, ConnectorError> {

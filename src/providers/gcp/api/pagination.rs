@@ -68,19 +68,24 @@ where
     A: Default,
     F: Future<Output = Result<P>>,
 {
-    let (mut all, mut token, mut restarted) = (A::default(), None, false);
+    let first_page = fetch(None).await?;
+    collect_from_first(first_page, fetch, add_page).await
+}
+
+/// As [`collect_all`], for a caller that has fetched the first page already.
+pub(crate) async fn collect_from_first<P, A, F>(
+    first_page: P,
+    fetch: impl Fn(Option<String>) -> F,
+    add_page: impl Fn(&mut A, P) -> Result<Page>,
+) -> Result<A>
+where
+    A: Default,
+    F: Future<Output = Result<P>>,
+{
+    let (mut all, mut fetched, mut restarted) = (A::default(), first_page, false);
     let (mut seen, mut idle) = (HashSet::new(), 0);
     loop {
-        let page = match fetch(token.clone()).await {
-            Ok(page) => page,
-            Err(error) if token.is_some() && !restarted && is_token_refusal(&error) => {
-                (all, token, restarted) = (A::default(), None, true);
-                seen.clear();
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        let page = add_page(&mut all, page)?;
+        let page = add_page(&mut all, fetched)?;
         let Some(next) = page.next else { return Ok(all) };
         if !seen.insert(next.clone()) {
             idle += 1;
@@ -89,7 +94,14 @@ where
                 return Err(Error::new(ErrorKind::Network, message).at(ProviderKind::Gcp));
             }
         }
-        token = Some(next);
+        fetched = match fetch(Some(next)).await {
+            Err(error) if !restarted && is_token_refusal(&error) => {
+                (all, restarted) = (A::default(), true);
+                seen.clear();
+                fetch(None).await?
+            }
+            answer => answer?,
+        };
     }
 }
 

@@ -232,11 +232,6 @@ impl CreateCall<'_> {
         }
     }
 
-    async fn was_deleted(&self, id: u64) -> bool {
-        let was_deleted = zone_operations::was_deleted(self.client, &self.request.zone, id);
-        was_deleted.await.unwrap_or(false)
-    }
-
     /// Says whether the operation belongs to another call with the same request id: in another zone, or for another
     /// instance.
     pub(crate) fn answers_another_call(&self, operation: &Operation) -> bool {
@@ -280,7 +275,7 @@ impl CreateCall<'_> {
             );
             return Err(Error::new(ErrorKind::UnknownOutcome, message).at(error_location(zone)));
         };
-        if self.was_deleted(id).await {
+        if was_deleted(self.client, zone, id).await {
             return Ok(CreateOutcome::TokenAlreadyUsed);
         }
         if is_done(operation) {
@@ -294,7 +289,7 @@ impl CreateCall<'_> {
     /// Waits for the instance of an earlier call that is not visible: it is gone, or too new.
     async fn wait_for_new_instance(&self, operation: &Operation) -> Result<CreateOutcome> {
         let was_deleted = match operation.target_id {
-            Some(id) => self.was_deleted(id).await,
+            Some(id) => was_deleted(self.client, &self.request.zone, id).await,
             None => true,
         };
         let is_new = !was_deleted && zone_operations::ended_recently(self.client, operation).await;
@@ -363,13 +358,18 @@ pub(crate) async fn read_created(client: &Client, created: Instance) -> Result<O
                 .with_hint("choose another name"))
         }
         None => {
-            let was_deleted = match created_id {
-                Some(id) => zone_operations::was_deleted(client, zone, id).await.unwrap_or(false),
+            let is_gone = match created_id {
+                Some(id) => was_deleted(client, zone, id).await,
                 None => false,
             };
-            Ok((!was_deleted).then_some(created))
+            Ok((!is_gone).then_some(created))
         }
     }
+}
+
+/// Says whether the instance with this id is known to have been deleted.
+async fn was_deleted(client: &Client, zone: &str, id: u64) -> bool {
+    zone_operations::was_deleted(client, zone, id).await.unwrap_or(false)
 }
 
 /// Says whether an operation is about another zone, or, if a name is given, another instance.

@@ -18,7 +18,8 @@ use crate::providers::common::batch_calls::run_concurrently;
 use crate::providers::gcp::api::client::{Client, ZoneEntry, with_call_options};
 use crate::providers::gcp::api::error::{error_location, with_project_hint};
 use crate::providers::gcp::api::pagination::{
-    PAGE_SIZE, Page, PartialList, UnansweredZones, collect_all, collect_complete_list, unanswered_in,
+    PAGE_SIZE, Page, PartialList, UnansweredZones, collect_all, collect_complete_list, collect_from_first,
+    unanswered_in,
 };
 use crate::providers::gcp::api::resource_name::{last_segment, region_of};
 use crate::providers::gcp::api::zone_operations;
@@ -143,18 +144,10 @@ async fn list_all_zones(client: &Client, sink: &InstanceSink<'_>) -> Result<Unan
             Err(error) => tracing::debug!(%error, "the zones could not be listed side by side"),
         }
     }
-    let first_page = Mutex::new(Some(first_page));
-    let fetch_next = |token: Option<String>| {
-        let known = token.is_none().then(|| lock(&first_page).take()).flatten();
-        let fetch = &fetch;
-        async move {
-            match known {
-                Some(page) => Ok(page),
-                None => fetch(token).await,
-            }
-        }
-    };
-    collect_all(fetch_next, |unanswered, page| Ok(push_page(unanswered, page, sink))).await
+    collect_from_first(first_page, fetch, |unanswered, page| {
+        Ok(push_page(unanswered, page, sink))
+    })
+    .await
 }
 
 /// Lists the zones of a large project side by side: the pages of a list of all zones come one after the other.
@@ -176,10 +169,6 @@ async fn list_each_zone(client: &Client, sink: &InstanceSink<'_>) -> Result<Unan
             Ok(all)
         })
         .await
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn push_page(unanswered: &mut UnansweredZones, page: PageResult, sink: &InstanceSink<'_>) -> Page {
@@ -226,7 +215,7 @@ pub(crate) struct Deletions(Mutex<BTreeMap<String, BTreeSet<String>>>);
 
 impl Deletions {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, BTreeSet<String>>> {
-        lock(&self.0)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn fetch(&self, client: &Client, zone: String) {
