@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(super) type SearchScope = (Arc<dyn Provider>, ListScope);
 
 /// The instances that have some names.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct NameIndex {
     managed: HashMap<String, Vec<Instance>>,
     /// Empty after [`find_by_name`], which lists managed instances only.

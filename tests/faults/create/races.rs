@@ -7,6 +7,7 @@ use crate::Row;
 use crate::process_under_test::{Process, assert_ours, id_of, only, only_ever, until};
 use crate::support::backends::{Backend, BackendKind};
 use cloud_emulators::faults::{Effect, Fault, Gate, Side};
+use cloud_emulators::http::Endpoint;
 
 pub fn rows() -> Vec<Row> {
     let mut rows = crate::rows![BackendKind::EMULATORS;
@@ -17,6 +18,7 @@ pub fn rows() -> Vec<Row> {
     ];
     rows.extend(crate::rows![&[BackendKind::Ec2Emulator];
         53 => duplicate_seen_once_is_terminated,
+        53 => later_one_of_the_same_second_gives_way,
     ]);
     rows
 }
@@ -192,4 +194,40 @@ fn duplicate_seen_once_is_terminated(backend: &Backend) {
     gate.open();
     later.end().expect(6);
     assert_eq!(only(backend, "web-1").id, elder);
+}
+
+/// EC2 tells launch times in whole seconds, and the first run does not look again. Ids decide nothing here: of four pairs,
+/// some have the lower id in the first run, and some in the later one.
+fn later_one_of_the_same_second_gives_way(backend: &Backend) {
+    let [first, second] = zones(backend);
+    let names = ["web-a", "web-b", "web-c", "web-d"];
+    let start = |name: &str, zone: &str, endpoint: &Endpoint| {
+        let arguments = ["create", name, "-o", "json", "-z", zone, "--wait", "none"];
+        Process::start(&mut backend.command_through(endpoint, &arguments))
+    };
+    let endpoints = names.map(|_| backend.open_endpoint());
+    let held: Vec<_> = names
+        .iter()
+        .zip(&endpoints)
+        .map(|(name, endpoint)| {
+            let gate = Gate::new(Side::Before);
+            endpoint.reset([Fault::on(backend.operations().create, Effect::Hold(gate.clone())).times(1)]);
+            let process = start(name, second, endpoint);
+            until("it creates", || gate.has_arrival_within(Duration::from_millis(20)));
+            (process, gate)
+        })
+        .collect();
+    // A whole second is long enough for all.
+    let past_second = jiff::Timestamp::now().subsec_nanosecond().unsigned_abs();
+    std::thread::sleep(Duration::from_nanos(1_000_000_000 - u64::from(past_second)));
+    let endpoint = backend.open_endpoint();
+    let elders: Vec<_> = names.iter().map(|name| start(name, first, &endpoint)).collect();
+    let elders: Vec<_> = elders.into_iter().map(|run| id_of(&run.end().expect(0))).collect();
+    held.iter().for_each(|(_, gate)| gate.open());
+    for ((process, _), (name, elder)) in held.into_iter().zip(names.iter().zip(elders)) {
+        let refused = process.end().expect(6);
+        assert_eq!(refused.error_kinds(), ["already_exists"], "{}", refused.stderr);
+        assert_eq!(only(backend, name).id, elder);
+    }
+    assert_eq!(backend.alive().len(), names.len());
 }

@@ -11,7 +11,7 @@ use google_cloud_compute_v1::model::{Image, MachineType, Network};
 use google_cloud_gax::client_builder::Error as BuilderError;
 use google_cloud_gax::options::RequestOptionsBuilder;
 use google_cloud_gax::retry_policy::NeverRetry;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
@@ -345,7 +345,7 @@ const MISSING_ZONE: &str = "no-such-zone";
 
 impl Client {
     /// Returns the time on the cloud's clock. It is requested once, and can be late by a second and the time of the
-    /// answer.
+    /// answer, if this machine's clock differs from the cloud's.
     ///
     /// # Errors
     /// Those of any call; `Network` if the answer has no date.
@@ -359,6 +359,7 @@ impl Client {
     async fn request_date(&self) -> Result<(Timestamp, Instant)> {
         let (project, zones) = (self.project().await?, self.zones().await?);
         let attempted = "ask the cloud for its time";
+        let asked_at = Timestamp::now();
         let answer = self.try_read(attempted, "", || {
             with_call_options(zones.get().set_project(project).set_zone(MISSING_ZONE)).send()
         });
@@ -370,7 +371,7 @@ impl Client {
             return Err(no_date_error());
         };
         if let Some(time) = response_date(&failure.error) {
-            return Ok((time, Instant::now()));
+            return Ok((add_fraction(time, asked_at, Timestamp::now()), Instant::now()));
         }
         let error = call_error(failure.error, &format!("cannot {attempted}"), "");
         Err(match error.kind() {
@@ -378,6 +379,16 @@ impl Client {
             _ => error,
         })
     }
+}
+
+/// The time at which an answer arrived, by the cloud's clock. The date of an answer has whole seconds; this machine's clock
+/// has their fractions, if it shows the same second.
+fn add_fraction(date: Timestamp, asked_at: Timestamp, answered_at: Timestamp) -> Timestamp {
+    let next_second = date + SignedDuration::from_secs(1);
+    if answered_at >= date && asked_at < next_second {
+        return answered_at;
+    }
+    date
 }
 
 /// Adds the options that every call has. One attempt each, because the retry loop must know what each attempt may have
@@ -399,6 +410,17 @@ pub(crate) fn fresh_request_id() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fraction_is_added_only_if_both_clocks_show_the_same_second() {
+        let date: Timestamp = "2026-11-28T12:00:05Z".parse().unwrap();
+        let at = |milliseconds| date + SignedDuration::from_millis(milliseconds);
+        assert_eq!(add_fraction(date, at(300), at(320)), at(320));
+        // The second changed while the answer was on its way.
+        assert_eq!(add_fraction(date, at(990), at(1_010)), at(1_010));
+        assert_eq!(add_fraction(date, at(-200), at(-100)), date);
+        assert_eq!(add_fraction(date, at(1_000), at(1_100)), date);
+    }
 
     #[test]
     fn default_zone_implies_its_region() {

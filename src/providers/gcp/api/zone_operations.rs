@@ -196,12 +196,17 @@ async fn list_matching(client: &Client, zone: &str, expression: &str) -> Result<
 
 /// Says whether an operation belongs to an earlier call with the same request id. The present call began at
 /// `call_began` by the cloud's clock, if that is known, and was answered after `call_age`. The operation is older if it
-/// was inserted before the call, or took longer than the call has lasted.
+/// was inserted before the call, or took longer than the call has lasted. Operations have times in milliseconds.
 pub(crate) fn is_from_earlier_call(operation: &Operation, call_began: Option<Timestamp>, call_age: Duration) -> bool {
     let Some(inserted) = parse_time(operation.insert_time.as_ref()) else {
         return false;
     };
-    let inserted_before_call = call_began.is_some_and(|began| inserted < began);
+    // A time without a fraction may be any of its second.
+    let inserted_until = match inserted.subsec_nanosecond() {
+        0 => inserted.as_millisecond() + 999,
+        _ => inserted.as_millisecond(),
+    };
+    let inserted_before_call = call_began.is_some_and(|began| inserted_until < began.as_millisecond());
     let ended = parse_time(operation.end_time.as_ref());
     let operation_time = ended.and_then(|ended| Duration::try_from(ended.duration_since(inserted)).ok());
     inserted_before_call || operation_time.is_some_and(|time| time > call_age)
@@ -249,6 +254,11 @@ mod tests {
         assert!(!is_from_earlier_call(&Operation::new(), Some(began), second));
         let quick = operation("2026-11-23T03:00:00.000-08:00", "2026-11-23T03:00:00.500-08:00");
         assert!(is_from_earlier_call(&quick, Some(began), second) && !is_from_earlier_call(&quick, None, second));
+        let within_millisecond = began + SignedDuration::from_micros(100_900);
+        let at_once = operation("2026-11-23T04:00:00.100-08:00", "2026-11-23T04:00:00.101-08:00");
+        assert!(!is_from_earlier_call(&at_once, Some(within_millisecond), second));
+        let whole_second = operation("2026-11-23T04:00:00-08:00", "2026-11-23T04:00:00-08:00");
+        assert!(!is_from_earlier_call(&whole_second, Some(within_millisecond), second));
     }
 
     #[test]
