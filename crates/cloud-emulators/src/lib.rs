@@ -9,6 +9,7 @@
 // shall fail the test loudly.
 #![allow(unreachable_pub, clippy::expect_used, clippy::panic, reason = "it is for tests")]
 
+mod boot_console;
 pub mod client_commands;
 pub mod ec2;
 mod fault_syntax;
@@ -19,4 +20,5 @@ pub mod price_lists;
 pub mod python_environment;
 pub mod recorded_call;
 
+pub use boot_console::{boot_console, boot_console_with_prefix};
 pub use fault_syntax::{FaultSyntaxError, parse_time};

@@ -1,5 +1,6 @@
 //! Many instances at once, for tests of big accounts.
 
+use super::console::Console;
 use super::instance::{Instance, Interface, MetadataOptions, Phase};
 use super::state::State;
 use super::tags::Tags;
@@ -18,6 +19,8 @@ impl State {
             .expect("an image for it");
         let zones: Vec<String> = self.region(region).info.zones().map(|zone| zone.name).collect();
         let vpc = self.region(region).vpcs.keys().next().cloned().unwrap_or_default();
+        let public_address = self.region(region).public_address.clone();
+        let private_address = self.region(region).private_address.clone();
         let mut ids = Vec::with_capacity(count);
         for index in 0..count {
             let serial = self.serial();
@@ -28,9 +31,12 @@ impl State {
                 subnet: super::encoding::identifier("subnet", "seeded"),
                 vpc: vpc.clone(),
                 description: String::new(),
-                private_ip: format!("10.{}.{}.{}", index >> 16, (index >> 8) & 255, index & 255),
+                private_ip: private_address
+                    .clone()
+                    .unwrap_or_else(|| format!("10.{}.{}.{}", index >> 16, (index >> 8) & 255, index & 255)),
                 wants_public_ip: false,
-                public_ip: None,
+                public_ip: public_address.clone(),
+                fixed_public_ip: None,
                 delete_on_termination: true,
                 attached: now,
             };
@@ -69,12 +75,13 @@ impl State {
                 epoch: 1,
                 keeps_shutting_down: false,
                 launch_failure: None,
-                console: None,
+                console: Console::default(),
                 running_since: Some(now),
             };
             let place = self.region(region);
             place.serials.insert(id.clone(), serial);
             place.instances.insert(serial, instance);
+            self.print_boot(region, serial);
             ids.push(id);
         }
         ids

@@ -11,9 +11,9 @@ use super::query_protocol::{self, Node, Pairs, peek};
 use super::state::{Context, State};
 use super::xml_writer::Xml;
 use super::{
-    account, allowed_parameters, auth, describe_instances, images, instance_attributes, instance_type_offerings,
-    instance_types, key_pairs, launch, network, regions, security_group_rules, security_groups, spot_prices,
-    state_changes, tags, volumes,
+    account, allowed_parameters, auth, console, describe_instances, images, instance_attributes,
+    instance_type_offerings, instance_types, key_pairs, launch, network, regions, security_group_rules,
+    security_groups, spot_prices, state_changes, tags, volumes,
 };
 use crate::http;
 use crate::recorded_call::{Operation, Reply, Request};
@@ -127,7 +127,7 @@ fn handle(context: &mut Context) -> Answer<Xml> {
         "DescribeTags" => tags::describe_tags(context),
         "DescribeVolumes" => volumes::describe_volumes(context),
         "DescribeVpcs" => network::describe_vpcs(context),
-        "GetConsoleOutput" => state_changes::get_console_output(context),
+        "GetConsoleOutput" => console::get_console_output(context),
         "ImportKeyPair" => key_pairs::import_key_pair(context),
         "ModifyInstanceAttribute" => instance_attributes::modify_instance_attribute(context),
         "ModifyInstanceMetadataOptions" => instance_attributes::modify_instance_metadata_options(context),

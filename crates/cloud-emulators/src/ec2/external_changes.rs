@@ -58,11 +58,6 @@ impl Emulator {
         self.each(id, |instance| instance.keeps_shutting_down = true);
     }
 
-    /// Sets what GetConsoleOutput returns.
-    pub fn set_console_output(&self, id: &str, text: &str) {
-        self.each(id, |instance| instance.console = Some(text.to_owned()));
-    }
-
     /// Sets a tag without any of the checks that a request must pass.
     pub fn force_tag(&self, id: &str, key: &str, value: &str) {
         let region = self.instance(id).unwrap_or_else(|| panic!("no instance {id}")).region;
@@ -84,7 +79,7 @@ impl Emulator {
         self.force_tag(id, key, &placeholder);
     }
 
-    fn each(&self, id: &str, change: impl FnOnce(&mut Instance)) {
+    pub(super) fn each(&self, id: &str, change: impl FnOnce(&mut Instance)) {
         self.with(|state| {
             let instance = state.regions.values_mut().find_map(|region| region.instance_mut(id));
             change(instance.unwrap_or_else(|| panic!("no instance {id}")));

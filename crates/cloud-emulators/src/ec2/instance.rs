@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::console::Console;
 use super::encoding::hash;
 use super::images::Image;
 use super::instance_types::InstanceType;
@@ -80,6 +81,8 @@ pub struct Interface {
     /// Whether a public address is handed out at each start.
     pub wants_public_ip: bool,
     pub public_ip: Option<String>,
+    /// The public address that a test gave to this instance alone; it has it in every run.
+    pub fixed_public_ip: Option<String>,
     pub delete_on_termination: bool,
     /// The first launch; a later start does not move it.
     pub attached: Timestamp,
@@ -152,7 +155,7 @@ pub struct Instance {
     pub keeps_shutting_down: bool,
     /// The state reason with which it will fail instead of running.
     pub launch_failure: Option<(String, String)>,
-    pub console: Option<String>,
+    pub console: Console,
     pub running_since: Option<Timestamp>,
 }
 
@@ -189,12 +192,14 @@ impl Region {
                 }
                 instance.reason = None;
                 instance.running_since = Some(instance.launched);
-                if let Some(interface) = &mut instance.interface
-                    && interface.wants_public_ip
-                {
-                    let [a, b, c, ..] = hash((&instance.id, instance.epoch)).to_be_bytes();
-                    let address = self.public_address.clone();
-                    interface.public_ip = Some(address.unwrap_or_else(|| format!("54.{a}.{b}.{c}")));
+                if let Some(interface) = &mut instance.interface {
+                    if interface.fixed_public_ip.is_some() {
+                        interface.public_ip = interface.fixed_public_ip.clone();
+                    } else if interface.wants_public_ip {
+                        let [a, b, c, ..] = hash((&instance.id, instance.epoch)).to_be_bytes();
+                        let address = self.public_address.clone();
+                        interface.public_ip = Some(address.unwrap_or_else(|| format!("54.{a}.{b}.{c}")));
+                    }
                 }
             }
             Phase::Stopped => {

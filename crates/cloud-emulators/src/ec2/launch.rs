@@ -1,6 +1,7 @@
 //! RunInstances: capacity, quotas, and the making of instances.
 
 use super::client_tokens::{self, Replay};
+use super::console::Console;
 use super::errors::{Answer, Refusal};
 use super::instance::{Disk, Instance, Interface, Phase, Reason, Spot};
 use super::instance_xml;
@@ -199,16 +200,20 @@ fn launch_one(
     let serial = context.state.serial();
     let id = context.state.new_identifier("i");
     let interface_id = context.state.new_identifier("eni");
-    let subnet = context.region().subnets.get_mut(subnet).expect("chosen before");
+    let region = context.region();
+    let private_address = region.private_address.clone();
+    let subnet = region.subnets.get_mut(subnet).expect("chosen before");
+    let address = subnet.take_address();
     let zone = subnet.zone.clone();
     let interface = Interface {
         id: interface_id.clone(),
         subnet: subnet.id.clone(),
         vpc: subnet.vpc.clone(),
         description: request.description.clone(),
-        private_ip: subnet.take_address(),
+        private_ip: private_address.unwrap_or(address),
         wants_public_ip: request.wants_public_ip,
         public_ip: None,
+        fixed_public_ip: None,
         delete_on_termination: request.interface_goes,
         attached: now,
     };
@@ -261,7 +266,7 @@ fn launch_one(
         epoch: 0,
         keeps_shutting_down: false,
         launch_failure: context.state.controls.take_launch_failure(),
-        console: None,
+        console: Console::default(),
         running_since: None,
     };
     let place = context.region;

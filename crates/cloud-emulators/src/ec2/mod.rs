@@ -12,10 +12,12 @@
 //! clock; `controls` are the settings, `incidents` what other people and guests do; the others are the nouns of the API.
 
 mod account;
+mod addresses;
 mod allowed_parameters;
 mod auth;
 mod bulk_instances;
 mod client_tokens;
+mod console;
 mod describe_instances;
 mod dispatch;
 mod encoding;
@@ -46,6 +48,8 @@ mod state;
 mod state_changes;
 mod tags;
 mod test_controls;
+#[cfg(test)]
+mod test_requests;
 mod test_views;
 mod volumes;
 mod xml_writer;

@@ -57,6 +57,8 @@ pub struct Region {
     pub launches: HashMap<Scope, Launch>,
     /// The public address of every new instance, in place of one of its own.
     pub public_address: Option<String>,
+    /// The same of its private address.
+    pub private_address: Option<String>,
 }
 
 impl Region {
@@ -80,6 +82,7 @@ impl Region {
             tags: HashMap::new(),
             launches: HashMap::new(),
             public_address: None,
+            private_address: None,
         };
         region.add_vpc("default", true);
         region

@@ -60,6 +60,12 @@ pub struct Controls {
     pub launch_failure: Option<(String, String, usize)>,
     pub profiles: BTreeSet<String>,
     pub metadata_tags_by_default: bool,
+    /// The host keys that a guest prints at its first boot; with none it prints no block of keys.
+    pub boot_host_keys: Vec<String>,
+    /// How long after its launch an instance has printed its boot.
+    pub console_delay: Duration,
+    /// How much later that can be read without `Latest`.
+    pub console_snapshot_delay: Duration,
     /// What stands in the tags for bytes that are written as they are, and those.
     pub raw_values: Vec<(String, Vec<u8>)>,
 }
@@ -214,6 +220,8 @@ impl State {
             Change::To(Phase::Terminated) if instance.keeps_shutting_down => {}
             Change::To(phase) => {
                 region.enter(event.serial, phase);
+                self.print_boot(name, event.serial);
+                let region = self.region(name);
                 // It may have died instead of becoming what was due.
                 let is_terminated = region
                     .instances

@@ -1,8 +1,7 @@
-//! Terminate, start, stop, reboot, and the console.
+//! Terminate, start, stop and reboot.
 
 use std::collections::BTreeSet;
 
-use super::encoding::{base64, time};
 use super::errors::{Answer, Refusal};
 use super::instance::{Instance, Phase, Reason};
 use super::instance_xml;
@@ -190,29 +189,4 @@ pub fn reboot_instances(context: &mut Context) -> Answer<Xml> {
         }
     }
     Ok(super::tags::done())
-}
-
-pub fn get_console_output(context: &mut Context) -> Answer<Xml> {
-    let id = context.query.need("InstanceId")?;
-    let latest = context.query.flag("Latest") == Some(true);
-    let region = context.region();
-    region.find(&[id])?;
-    let instance = region.instance(id).expect("found before");
-    if latest && instance.kind.is_xen() {
-        return Err(Refusal::new(
-            "UnsupportedOperation",
-            "This instance type does not support retrieving the latest console logs.",
-        ));
-    }
-    let default = || {
-        let text = format!("[    0.000000] Linux version 6.14.0-aws ({id})\r\ncloud-init: finished\r\n{id} login: ");
-        instance.running_since.map(|_| text)
-    };
-    let text = instance.console.clone().or_else(default);
-    let mut xml = Xml::default();
-    xml.text("instanceId", id);
-    xml.text("timestamp", time(instance.launched));
-    // Before the first boot there is no output element at all.
-    xml.maybe("output", text.map(|text| base64(text.as_bytes())));
-    Ok(xml)
 }

@@ -44,15 +44,6 @@ impl Emulator {
         self.with(|state| change(&mut state.controls));
     }
 
-    /// Gives every instance that starts from now on this public address, such as that of a server in the test.
-    pub fn set_public_address(&self, address: &str) {
-        self.with(|state| {
-            for region in state.regions.values_mut() {
-                region.public_address = Some(address.to_owned());
-            }
-        });
-    }
-
     // --- what is there
 
     /// Every instance of every region that EC2 still shows, by region and launch.

@@ -12,8 +12,8 @@ use super::rate_limit::Rate;
 use super::routing::Call;
 use super::state::{Key, State};
 use super::{
-    bulk_insert, disks, firewalls, images, insert, instances, machine_types, networks, operations, partial_response,
-    scheduling, state_change_calls, zones,
+    bulk_insert, disks, firewalls, guest_attributes, images, insert, instances, machine_types, networks, operations,
+    partial_response, scheduling, state_change_calls, zones,
 };
 use crate::http;
 use crate::recorded_call::{Operation, Reply, Request};
@@ -270,6 +270,7 @@ fn answer(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
         "instances.setDeletionProtection" => once(context, call, instances::set_deletion_protection),
         "instances.setDiskAutoDelete" => once(context, call, instances::set_disk_auto_delete),
         "instances.getSerialPortOutput" => instances::serial_port_output(context, call),
+        "instances.getGuestAttributes" => guest_attributes::get(context, call),
         "disks.get" => disks::get(context, call),
         "disks.list" => disks::list(context, call),
         "disks.aggregatedList" => disks::aggregated_list(context, call),

@@ -19,7 +19,7 @@ impl Emulator {
     /// Somebody else deletes every VM of this name; it is gone at once.
     pub fn delete_from_outside(&self, name: &str) {
         let mut state = self.state();
-        for key in state.keys_named(name) {
+        for key in state.keys_of(name) {
             state.remove(&key, false);
         }
     }
@@ -61,7 +61,7 @@ impl Emulator {
     /// Somebody else protects the VMs of this name, or ends their protection.
     pub fn set_deletion_protection(&self, name: &str, protect: bool) {
         let mut state = self.state();
-        for key in state.keys_named(name) {
+        for key in state.keys_of(name) {
             if let Some(instance) = state.instances.get_mut(&key) {
                 instance
                     .body_mut()
@@ -74,7 +74,7 @@ impl Emulator {
     pub fn shut_down_from_inside(&self, name: &str) {
         let mut state = self.state();
         let now = state.now();
-        for key in state.keys_named(name) {
+        for key in state.keys_of(name) {
             if let Some(instance) = state.instances.get_mut(&key) {
                 instance.status = Status::Terminated;
                 instance.stopped = Some(now);
@@ -125,7 +125,8 @@ impl Emulator {
 }
 
 impl State {
-    fn keys_named(&self, name: &str) -> Vec<Key> {
+    /// Every VM of a name, in whatever project and zone.
+    pub fn keys_of(&self, name: &str) -> Vec<Key> {
         self.instances.keys().filter(|key| key.name == name).cloned().collect()
     }
 
@@ -133,7 +134,11 @@ impl State {
         let id = self.fresh_id();
         let key = Key::new(super::PROJECT, zone, name);
         let instance = Instance::seeded(key.clone(), id, self.now(), labels);
-        self.instances.insert(key, instance);
+        self.instances.insert(key.clone(), instance);
+        self.assign_addresses(&key, true);
+        if !self.controls.boot_host_keys.is_empty() {
+            self.start_guest(&key);
+        }
     }
 
     /// Puts another incarnation in a VM's place: another id, and none of its labels.
@@ -149,6 +154,7 @@ impl State {
         instance.started = Some(instance.created);
         instance.set_labels(&json!({}));
         self.instances.insert(key.clone(), instance);
+        self.assign_addresses(key, true);
     }
 }
 
@@ -156,7 +162,7 @@ impl Emulator {
     /// Somebody attaches a data disk that is to outlive the VM.
     pub fn attach_lasting_disk(&self, instance: &str, disk: &str) {
         let mut state = self.state();
-        for key in state.keys_named(instance) {
+        for key in state.keys_of(instance) {
             let disk_key = Key::new(&key.project, &key.zone, disk);
             let boot = state
                 .disks

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::fingerprints;
+use super::guest_attributes::GuestAttributes;
 use super::state::{Key, format_time, mix_bits};
 
 /// The states that this emulator uses. `Terminated` is the API's word for *stopped*.
@@ -47,6 +48,12 @@ pub struct Instance {
     pub deleting: bool,
     /// What the serial port said.
     pub console: String,
+    /// What its guest published.
+    pub guest_attributes: GuestAttributes,
+    /// The ephemeral address that a test gave it.
+    pub public_address: Option<String>,
+    /// Whether that address was given to this VM alone.
+    pub has_own_address: bool,
     body: Body,
 }
 
@@ -71,6 +78,9 @@ impl Instance {
             work: None,
             deleting: false,
             console: String::new(),
+            guest_attributes: GuestAttributes::new(),
+            public_address: None,
+            has_own_address: false,
             body: Body::Full(Box::new(body)),
         }
     }
@@ -126,7 +136,10 @@ impl Instance {
         let bits = mix_bits(self.id ^ u64::from(self.boots)).to_be_bytes();
         let alive = matches!(self.status, Status::Staging | Status::Running | Status::Stopping);
         // 198.18.0.0/15 is set apart for tests: nobody is reached by mistake.
-        alive.then(|| format!("198.{}.{}.{}", 18 + (bits[0] & 1), bits[1], bits[2]))
+        alive.then(|| match &self.public_address {
+            Some(address) => address.clone(),
+            None => format!("198.{}.{}.{}", 18 + (bits[0] & 1), bits[1], bits[2]),
+        })
     }
 
     /// The resource as `instances.get` answers it.

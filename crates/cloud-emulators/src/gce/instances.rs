@@ -49,11 +49,17 @@ impl Sight {
     }
 }
 
-pub fn get(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
-    let instance = find(context.state, call)?;
-    if !Sight::of(context.state).sees(instance) {
-        return Err(ApiError::not_found(&call.resource()));
+/// The VM that a path names, if reads see it already.
+pub fn find_visible<'s>(state: &'s State, call: &Call) -> Result<&'s Instance, ApiError> {
+    let instance = find(state, call)?;
+    if !Sight::of(state).sees(instance) {
+        return Err(ApiError::not_found(&instance.path()));
     }
+    Ok(instance)
+}
+
+pub fn get(context: &mut Context, call: &Call) -> Result<Value, ApiError> {
+    let instance = find_visible(context.state, call)?;
     Ok(shown(instance, context.state.controls.hide_termination))
 }
 

@@ -18,10 +18,7 @@ impl State {
         instance.status = Status::Running;
         instance.started = Some(now);
         instance.boots += 1;
-        let (boots, name) = (instance.boots, &key.name);
-        instance.console.push_str(&format!(
-            "[    0.000000] Linux version 6.8.0-1014-gcp\r\n{name} login: (boot {boots})\r\n"
-        ));
+        self.start_guest(key);
         self.limit_run(key);
     }
 

@@ -14,6 +14,7 @@
 //! state, lifecycle, run_limits    what there is, the clock, how VMs change state
 //! insert, insert_disks, accelerators, scheduling, bulk   new VMs
 //! instance, instances, disks, operations, images, machine_types, networks, firewalls, zones   one noun each
+//! addresses, guest_boot, guest_attributes   what a test gives a VM; what its guest says
 //! power                           delete, start, stop, reset
 //! paging, filter, filter_parser, pattern, fields         lists, and parts of answers
 //! tokens                          the server that clients get tokens from
@@ -21,6 +22,7 @@
 //! ```
 
 mod accelerators;
+mod addresses;
 mod bulk_insert;
 mod discovery_check;
 mod disks;
@@ -30,6 +32,8 @@ mod external_changes;
 mod field_rules;
 mod fingerprints;
 mod firewalls;
+mod guest_attributes;
+mod guest_boot;
 mod images;
 mod insert;
 mod insert_disks;
@@ -53,6 +57,8 @@ mod state;
 mod state_change_calls;
 mod state_changes;
 mod test_controls;
+#[cfg(test)]
+mod test_requests;
 mod test_views;
 mod zones;
 
@@ -60,6 +66,7 @@ use std::path::Path;
 use std::sync::MutexGuard;
 
 pub use dispatch::Service;
+pub use guest_attributes::GuestAttributesOff;
 pub use oauth_tokens::TokenServer;
 pub use operations::RequestIdMismatch;
 pub use state::Delays;

@@ -42,6 +42,7 @@ pub const ROUTES: &[Route] = &[
     route("POST", "projects/{project}/zones/{zone}/instances/{instance}/setMetadata", "instances.setMetadata", "compute.instances.setMetadata"),
     route("POST", "projects/{project}/zones/{zone}/instances/{instance}/setScheduling", "instances.setScheduling", "compute.instances.setScheduling"),
     route("GET", "projects/{project}/zones/{zone}/instances/{instance}/serialPort", "instances.getSerialPortOutput", "compute.instances.getSerialPortOutput"),
+    route("GET", "projects/{project}/zones/{zone}/instances/{instance}/getGuestAttributes", "instances.getGuestAttributes", "compute.instances.getGuestAttributes"),
     route("POST", "projects/{project}/zones/{zone}/instances/{resource}/setDeletionProtection", "instances.setDeletionProtection", "compute.instances.setDeletionProtection"),
     route("POST", "projects/{project}/zones/{zone}/instances/{instance}/setDiskAutoDelete", "instances.setDiskAutoDelete", "compute.instances.setDiskAutoDelete"),
     route("GET", "projects/{project}/zones/{zone}/disks", "disks.list", "compute.disks.list"),

@@ -38,6 +38,8 @@ pub enum Event {
     EndBulk(BulkInsert),
     /// A run reaches its limit; the number says which run.
     Expire(Key, u64, u32),
+    /// The guest of a run has booted.
+    GuestBoots(Key, u64, u32),
 }
 
 impl State {
@@ -93,6 +95,7 @@ impl State {
             }
             Event::EndBulk(bulk) => self.end_bulk(&bulk),
             Event::Expire(key, id, boot) => self.expire(&key, id, boot),
+            Event::GuestBoots(key, id, boot) => self.guest_boots(&key, id, boot),
         }
     }
 
@@ -183,6 +186,7 @@ impl State {
 
     /// Sends a VM on its way from PROVISIONING to RUNNING, or to the failure that awaits it.
     pub fn bring_up(&mut self, key: &Key, id: u64, operation: &Key, failure: Option<Failure>, new: bool) {
+        self.assign_addresses(key, new);
         if let Some(instance) = self.instances.get_mut(key) {
             instance.status = Status::Provisioning;
             instance.work = Some(operation.clone());

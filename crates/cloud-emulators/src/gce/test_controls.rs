@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Emulator;
+use super::guest_attributes::GuestAttributesOff;
 use super::operations::RequestIdMismatch;
 use super::rate_limit::Rate;
 use super::state::Delays;
@@ -40,6 +41,15 @@ pub struct Controls {
     pub live_scheduling: LiveScheduling,
     pub hide_termination: bool,
     pub rate: Option<Rate>,
+    pub public_address: Option<String>,
+    pub private_address: Option<String>,
+    /// The host keys that a guest tells at its first boot; with none it tells no keys.
+    pub boot_host_keys: Vec<String>,
+    /// How long a guest takes to say anything.
+    pub console_delay: Duration,
+    pub guest_attributes_off: GuestAttributesOff,
+    /// An organisation's policy refuses guest attributes.
+    pub guest_attributes_denied: bool,
 }
 
 /// What `instances.setScheduling` does with a VM that is not stopped. Google documents the first; the others are what
