@@ -77,7 +77,7 @@ impl Emulator {
 
     fn each_named(&self, name: &str, change: impl Fn(&mut Instance)) {
         let mut state = self.state();
-        for key in state.keys_of(name) {
+        for key in state.keys_named(name) {
             state.instances.get_mut(&key).into_iter().for_each(&change);
         }
     }

@@ -19,7 +19,7 @@ impl Emulator {
     /// Somebody else deletes every VM of this name; it is gone at once.
     pub fn delete_from_outside(&self, name: &str) {
         let mut state = self.state();
-        for key in state.keys_of(name) {
+        for key in state.keys_named(name) {
             state.remove(&key, false);
         }
     }
@@ -61,7 +61,7 @@ impl Emulator {
     /// Somebody else protects the VMs of this name, or ends their protection.
     pub fn set_deletion_protection(&self, name: &str, protect: bool) {
         let mut state = self.state();
-        for key in state.keys_of(name) {
+        for key in state.keys_named(name) {
             if let Some(instance) = state.instances.get_mut(&key) {
                 instance
                     .body_mut()
@@ -74,7 +74,7 @@ impl Emulator {
     pub fn shut_down_from_inside(&self, name: &str) {
         let mut state = self.state();
         let now = state.now();
-        for key in state.keys_of(name) {
+        for key in state.keys_named(name) {
             if let Some(instance) = state.instances.get_mut(&key) {
                 instance.status = Status::Terminated;
                 instance.stopped = Some(now);
@@ -126,7 +126,7 @@ impl Emulator {
 
 impl State {
     /// Every VM of a name, in whatever project and zone.
-    pub fn keys_of(&self, name: &str) -> Vec<Key> {
+    pub fn keys_named(&self, name: &str) -> Vec<Key> {
         self.instances.keys().filter(|key| key.name == name).cloned().collect()
     }
 
@@ -135,9 +135,14 @@ impl State {
         let key = Key::new(super::PROJECT, zone, name);
         let instance = Instance::seeded(key.clone(), id, self.now(), labels);
         self.instances.insert(key.clone(), instance);
-        self.assign_addresses(&key, true);
+        self.boot_at_once(&key);
+    }
+
+    /// A VM that never was on its way up gets what a test set for new ones.
+    fn boot_at_once(&mut self, key: &Key) {
+        self.assign_addresses(key, true);
         if !self.controls.boot_host_keys.is_empty() {
-            self.start_guest(&key);
+            self.start_guest(key);
         }
     }
 
@@ -154,7 +159,7 @@ impl State {
         instance.started = Some(instance.created);
         instance.set_labels(&json!({}));
         self.instances.insert(key.clone(), instance);
-        self.assign_addresses(key, true);
+        self.boot_at_once(key);
     }
 }
 
@@ -162,7 +167,7 @@ impl Emulator {
     /// Somebody attaches a data disk that is to outlive the VM.
     pub fn attach_lasting_disk(&self, instance: &str, disk: &str) {
         let mut state = self.state();
-        for key in state.keys_of(instance) {
+        for key in state.keys_named(instance) {
             let disk_key = Key::new(&key.project, &key.zone, disk);
             let boot = state
                 .disks

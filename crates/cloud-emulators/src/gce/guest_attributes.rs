@@ -134,7 +134,7 @@ impl Emulator {
     pub fn publish_host_keys(&self, name: &str, keys: &[&str]) {
         let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
         let mut state = self.state();
-        for key in state.keys_of(name) {
+        for key in state.keys_named(name) {
             state.publish_host_keys(&key, &keys);
         }
     }
@@ -142,7 +142,7 @@ impl Emulator {
     /// A guest publishes a value of its own.
     pub fn publish_guest_attribute(&self, name: &str, namespace: &str, key: &str, value: &str) {
         let mut state = self.state();
-        for vm in state.keys_of(name) {
+        for vm in state.keys_named(name) {
             if let Some(instance) = state.instances.get_mut(&vm) {
                 let place = (namespace.to_owned(), key.to_owned());
                 instance.guest_attributes.insert(place, value.to_owned());

@@ -52,7 +52,7 @@ impl Emulator {
     /// Sets what the first serial port of every VM of this name has said so far.
     pub fn set_console_output(&self, name: &str, text: &str) {
         let mut state = self.state();
-        for key in state.keys_of(name) {
+        for key in state.keys_named(name) {
             if let Some(instance) = state.instances.get_mut(&key) {
                 text.clone_into(&mut instance.console);
             }

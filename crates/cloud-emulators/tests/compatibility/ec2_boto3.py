@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Holds the EC2 emulator against boto3, a client that knows nothing of it.
 
-    python3 ec2_boto3.py http://127.0.0.1:PORT
+    HOST_KEY='ssh-ed25519 AAAA...' python3 ec2_boto3.py http://127.0.0.1:PORT
 
-The emulator must be fresh. Prints one line for each check; stops at the first that fails. Besides what each
+The emulator must be fresh, and its VMs boot with that host key. Prints one line for each check; stops at the first that fails. Besides what each
 check says, every answer is compared with botocore's service model: an element that the model does not
 know, which botocore would drop silently, fails the run.
 """
@@ -11,6 +11,7 @@ know, which botocore would drop silently, fails the run.
 import base64
 import datetime
 import http.client
+import os
 import sys
 import time
 import urllib.parse
@@ -380,6 +381,10 @@ def lifecycle(ec2, image, group):
     behaviour = ec2.describe_instance_attribute(InstanceId=identifier, Attribute="instanceInitiatedShutdownBehavior")
     equal(behaviour["InstanceInitiatedShutdownBehavior"], {"Value": "terminate"}, "its shutdown behaviour")
     check("login:" in console(ec2, identifier), "console output")
+    host_key = os.environ["HOST_KEY"]
+    block = console(ec2, identifier).split("-----BEGIN SSH HOST KEY KEYS-----")[1].split("-----END")[0]
+    check(block.split()[:2] == host_key.split(), "host keys on the console")
+    check(host_key in ec2.get_console_output(InstanceId=identifier)["Output"], "console output without Latest")
     wait(ec2, "instance_status_ok", identifier)
     ok("the instance_status_ok waiter")
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Drives a Compute Engine emulator with Google's own Python client: usage `gce_client.py URL`.
 
-Needs the package google-cloud-compute. Prints one `ok - ` line for each check, and exits non-zero at the
+Needs the package google-cloud-compute, and in HOST_KEY the host key that VMs boot with. Prints one `ok - ` line for each check, and exits non-zero at the
 first that fails. It wants a fresh emulator, or at least one that has no VMs in the project PROJECT.
 """
 
+import os
 import sys
 import time
 import uuid
@@ -121,6 +122,24 @@ class Cloud:
         finish(self.instances.delete(project=PROJECT, zone=zone, instance=name))
 
 
+def guest_attributes(cloud):
+    def read(**fields):
+        request = compute.GetGuestAttributesInstanceRequest(project=PROJECT, zone=ZONE, instance="web-1", **fields)
+        return cloud.instances.get_guest_attributes(request=request)
+
+    algorithm, key = os.environ["HOST_KEY"].split()
+    found = read(query_path="hostkeys/")
+    items = [(item.namespace, item.key, item.value) for item in found.query_value.items]
+    check("the guest publishes its host keys", items == [("hostkeys", algorithm, key)]
+          and found.query_path == "hostkeys/" and found.kind == "compute#guestAttributes", found)
+    one = read(query_path=f"hostkeys/{algorithm}")
+    check("a query path may name one key", len(one.query_value.items) == 1, one)
+    variable = read(variable_key=f"hostkeys/{algorithm}")
+    check("a variable is read by its key", variable.variable_value == key, variable)
+    refused("a namespace that nobody wrote to", exceptions.NotFound, "notFound",
+            "The resource 'app/' of type 'Guest Attribute' was not found.", lambda: read(query_path="app/"))
+
+
 def lifecycle(cloud):
     operation = cloud.insert(
         vm(
@@ -128,7 +147,10 @@ def lifecycle(cloud):
             labels={"env": "ci", "team": "core"},
             description="the first",
             tags=compute.Tags(items=["http-server"]),
-            metadata=compute.Metadata(items=[compute.Items(key="user-data", value="#!/bin/sh\n")]),
+            metadata=compute.Metadata(items=[
+                compute.Items(key="user-data", value="#!/bin/sh\n"),
+                compute.Items(key="enable-guest-attributes", value="TRUE"),
+            ]),
             service_accounts=[
                 compute.ServiceAccount(
                     email="default", scopes=["https://www.googleapis.com/auth/devstorage.read_only"]
@@ -170,6 +192,8 @@ def lifecycle(cloud):
     )
     rest = cloud.instances.get_serial_port_output(request=request)
     check("the console goes on where it was read to", rest.contents == "" and rest.start == console.next_, rest)
+
+    guest_attributes(cloud)
 
     finish(cloud.instances.stop(project=PROJECT, zone=ZONE, instance="web-1"))
     stopped = cloud.get("web-1")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Drives a Compute Engine emulator with the real gcloud, which knows nothing of it: usage `gcloud.sh URL`.
-# Prints one `ok - ` line for each check, and stops at the first that fails.
+# HOST_KEY is the host key that VMs boot with. Prints one `ok - ` line for each check, and stops at the first that fails.
 set -euo pipefail
 
 url=${1:?usage: gcloud.sh URL}
@@ -50,7 +50,7 @@ grep -q 'RUNNING' "$folder/created"
 ok 'create waits for RUNNING and prints the VM'
 
 vm create web-2 --zone us-central1-f --machine-type c4a-standard-1 --boot-disk-type hyperdisk-balanced \
-  --image-family debian-12-arm64 --image-project debian-cloud --labels env=prod --no-address \
+  --image-family debian-12-arm64 --image-project debian-cloud --labels env=prod --no-address --metadata enable-guest-attributes=TRUE \
   --provisioning-model SPOT >/dev/null
 ok 'create of an arm64 Spot VM without an address'
 
@@ -99,6 +99,10 @@ expect 'add metadata' 'greeting hello|more yes|' "$(vm describe web-1 --zone us-
   --flatten metadata.items[] --format 'value[separator=" "](metadata.items.key,metadata.items.value)' | tr '\n' '|')"
 gcloud compute instances get-serial-port-output web-1 --zone us-east1-b 2>/dev/null | grep -q 'login:'
 ok 'serial port'
+expect 'guest attributes' "hostkeys $HOST_KEY" "$(vm get-guest-attributes web-2 --zone us-central1-f \
+  --query-path hostkeys/ --format 'value[separator=" "](namespace,key,value)')"
+refused 'guest attributes of a VM that has none' "'hostkeys/' of type 'Guest Attribute' was not found" \
+  gcloud compute instances get-guest-attributes web-1 --zone us-east1-b --query-path hostkeys/
 
 vm update web-1 --zone us-east1-b --deletion-protection >/dev/null
 refused 'a protected VM is not deleted' 'protected against deletion' \
