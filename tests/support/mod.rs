@@ -6,4 +6,5 @@ pub mod command_line;
 pub mod event_stream;
 pub mod parallel_cases;
 pub mod sandbox;
+pub mod sshd;
 pub mod test_cloud;

@@ -25,6 +25,8 @@ pub struct Sshd {
     user: String,
     port: u16,
     process: Option<Child>,
+    /// Ends the server if the test is killed, or never drops it.
+    watcher: Option<Child>,
 }
 
 /// A server, or `None` where OpenSSH's is not installed: the test then says so and passes. In CI it fails instead.
@@ -67,6 +69,7 @@ impl Sshd {
             user: output_of("id", &["-un"]),
             port: 0,
             process: None,
+            watcher: None,
         };
         server.make_key("host_key");
         server.make_key("client_key");
@@ -136,6 +139,11 @@ impl Sshd {
 
     /// Cuts all sessions and closes the port, as the end of a VM does.
     pub fn stop(&mut self) {
+        // First: the number of a process that has ended may be another's soon.
+        if let Some(mut watcher) = self.watcher.take() {
+            let _ = watcher.kill();
+            let _ = watcher.wait();
+        }
         if let Some(mut process) = self.process.take() {
             let sessions = sessions_of(process.id());
             let _ = process.kill();
@@ -190,12 +198,27 @@ impl Sshd {
             .stdout(Stdio::null())
             .stderr(log)
             .spawn();
-        self.process = Some(process.expect("sshd starts"));
+        let process = process.expect("sshd starts");
+        self.watcher = Some(self.watch(process.id()));
+        self.process = Some(process);
         let answers = self.wait_for_greeting();
         if !answers {
             self.stop();
         }
         answers
+    }
+
+    /// Starts a shell that waits until this process is gone, which closes the shell's input.
+    fn watch(&self, server: u32) -> Child {
+        let script = "trap '' INT; cat >/dev/null; kill -KILL \"$1\" 2>/dev/null; rm -rf \"$2\"";
+        let watcher = Command::new("sh")
+            .args(["-c", script, "sh", &server.to_string()])
+            .arg(&self.folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        watcher.expect("a shell")
     }
 
     fn wait_for_greeting(&mut self) -> bool {
