@@ -55,6 +55,11 @@ impl ExitStatus {
         (143, "terminated (SIGTERM) with no change in progress"),
     ];
 
+    /// The code that a command in an instance ended with.
+    pub fn of_command(code: u8) -> Self {
+        Self(code)
+    }
+
     /// The code of one kind of error.
     pub fn from_kind(kind: ErrorKind) -> Self {
         match kind {

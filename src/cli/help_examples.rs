@@ -144,6 +144,20 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "ssh",
+        &[
+            example("Log in to a VM", "cloudctl ssh web-1"),
+            example(
+                "Run a command in it, and end with its exit code",
+                "cloudctl ssh web-1 -- uname -a",
+            ),
+            example(
+                "Log in to a VM without a public address, through Google's tunnel",
+                "cloudctl ssh web-1 --via iap",
+            ),
+        ],
+    ),
+    (
         "console",
         &[
             example("See why a VM does not answer", "cloudctl console web-1"),

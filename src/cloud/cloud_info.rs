@@ -1,6 +1,6 @@
 //! Fixed data about a cloud, known without a call.
 
-use super::{Architecture, Area, Instance, ProviderKind};
+use super::{Architecture, Area, Instance, ProviderKind, Tunnel};
 
 /// Fixed data about a cloud. Each driver has one, in its `cloud_info.rs`.
 #[derive(Debug)]
@@ -48,6 +48,8 @@ pub struct CloudInfo {
     pub key_user: fn(key: Option<&str>) -> Option<String>,
     /// The text for a public key in the `ssh-key` of [`Instance::setup`]; `None` if the key cannot be read.
     pub key_label: fn(key: &str) -> Option<String>,
+    /// The ways to reach an instance through the cloud's own tools.
+    pub tunnels: &'static [Tunnel],
     /// The command that asks for the password of a Windows instance; `None` where there is none.
     pub password_command: fn(&Instance) -> Option<String>,
     /// The message for a Windows instance without a key, where its password is encrypted with one.

@@ -29,6 +29,7 @@ mod provider;
 mod provider_kind;
 mod public_key;
 mod shell_quoting;
+mod ssh_access;
 mod time;
 mod user_data_check;
 mod whole_number;
@@ -75,6 +76,7 @@ pub use provider::{
 pub use provider_kind::{ProviderKind, UnknownProvider, format_account, join_with_and, join_with_or};
 pub use public_key::{key_fingerprint, remove_key_comment};
 pub use shell_quoting::quote_for_shell;
+pub use ssh_access::{CloudSettings, HostKey, LoginUser, PretendShell, Tunnel, find_console_host_keys};
 pub use time::{Clock, format_duration, parse_duration};
 pub use user_data_check::{UserDataReader, find_user_data_problem, is_gzip};
 pub use whole_number::parse_whole_number;

@@ -12,9 +12,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    BatchTracker, CloudInfo, Error, Gap, Image, Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec,
-    LabelChanges, LaunchPreview, ListFilter, ListScope, Listing, Location, MachineType, OrphanedDisk, ProviderKind,
-    Result, TargetOutcome,
+    BatchTracker, CloudInfo, Error, Gap, HostKey, Image, Instance, InstanceAction, InstanceRef, InstanceSink,
+    InstanceSpec, LabelChanges, LaunchPreview, ListFilter, ListScope, Listing, Location, LoginUser, MachineType,
+    OrphanedDisk, PretendShell, ProviderKind, Result, TargetOutcome,
 };
 
 /// Who calls, as the cloud sees it.
@@ -293,6 +293,32 @@ pub trait Access: Send + Sync {
     /// means: connect to find out.
     fn probe_ssh(&self, _instance: &Instance) -> Option<bool> {
         None
+    }
+
+    /// Gives the SSH host keys that an instance has published to its cloud, apart from its console; none if it has not
+    /// done so, or not yet.
+    ///
+    /// # Errors
+    /// `NotFound`; those of any call.
+    async fn published_host_keys(&self, _instance: &InstanceRef) -> Result<Vec<HostKey>> {
+        Ok(Vec::new())
+    }
+
+    /// Gives the user who logs in to an instance by SSH. `own_keys` are the fingerprints of the caller's keys: where each
+    /// key has a user of its own, that of one of them is preferred.
+    ///
+    /// # Errors
+    /// Those of any call.
+    async fn login_user(&self, _instance: &Instance, _own_keys: &[String]) -> Result<LoginUser> {
+        Ok(LoginUser::Unknown("its cloud does not tell it".to_owned()))
+    }
+
+    /// Gives what an instance answers that nobody can connect to, because it runs nothing; `None` for a real one.
+    ///
+    /// # Errors
+    /// `InvalidSpec` for a setting that cannot be read.
+    fn pretend_shell(&self, _instance: &Instance) -> Result<Option<PretendShell>> {
+        Ok(None)
     }
 }
 

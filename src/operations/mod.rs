@@ -14,6 +14,7 @@ mod listing_timeout;
 mod resolve_instances;
 mod selection;
 mod set_labels;
+mod ssh;
 mod ssh_probe;
 mod terminate;
 mod wait;
@@ -38,6 +39,10 @@ pub use list_selected::{SelectedListing, SelectionQuery};
 pub use resolve_instances::{ResolvedInstances, ambiguous_error, resolve};
 pub use selection::{MatchOutcome, Selection, SelectionMatcher};
 pub use set_labels::{check_label_changes, set_labels};
+pub use ssh::{
+    Connection, GroupMember, KnownHosts, LocalSshSetup, OutputLine, OutputStream, SessionResult, SshOptions, SshWay,
+    prepare_connection, run_in_group, run_session, wait_until_it_answers, wait_until_running,
+};
 pub use ssh_probe::SSH_PORT;
 pub use terminate::{
     SkipReason, SkippedInstance, TerminationPlan, check_account, check_expected_count, delete_unused_firewall_rules,

@@ -15,6 +15,9 @@ pub const SSH_PORT: u16 = 22;
 
 /// How many instances are probed at once.
 const CONCURRENT_PROBES: usize = 64;
+/// The pause between two probes of one instance, and how long a probe may take at least, also after the deadline.
+const PROBE_PAUSE: Duration = Duration::from_secs(1);
+const MIN_PROBE_TIME: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A server may look up the name of the client before it sends its banner.
 const BANNER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,8 +48,14 @@ pub(super) enum SshFailure {
 impl SshFailure {
     /// The error for an instance that is running, but did not answer within the time that was waited.
     pub(super) fn error(self, instance: &Instance, port: u16, waited: Duration) -> Error {
+        let error = self.error_at(address(instance), instance, port, waited);
+        error.with_leftover(&instance.reference)
+    }
+
+    /// The error for an instance that did not answer at this address.
+    fn error_at(self, address: Option<&str>, instance: &Instance, port: u16, waited: Duration) -> Error {
         let reference = &instance.reference;
-        let message = match address(instance) {
+        let message = match address {
             Some(address) if self != Self::NoAddress => format!(
                 "{reference} is running, but does not answer to ssh at {address} port {port} after {} s: {}",
                 waited.as_secs(),
@@ -54,9 +63,7 @@ impl SshFailure {
             ),
             _ => format!("{reference} is running, but has no address for ssh"),
         };
-        let error = Error::new(ErrorKind::Timeout, message)
-            .naming(reference)
-            .with_leftover(reference);
+        let error = Error::new(ErrorKind::Timeout, message).naming(reference);
         error.with_hint(match self {
             Self::NoAddress => "wait for running instead, or give the VM a public address".to_owned(),
             Self::Refused | Self::Closed | Self::Silent => {
@@ -102,6 +109,29 @@ pub(super) async fn probe_all(targets: Vec<ProbeTarget>, deadline: Instant) -> V
         (target.position, answer)
     });
     probes.buffer_unordered(CONCURRENT_PROBES).collect().await
+}
+
+/// Waits until an SSH server answers at an address of an instance.
+///
+/// # Errors
+/// `Network` if none does until the deadline.
+pub(super) async fn wait_for_ssh(
+    instance: &Instance,
+    address: &str,
+    port: u16,
+    deadline: Instant,
+) -> Result<(), Error> {
+    let start = Instant::now();
+    loop {
+        let Err(failure) = probe(Some(address), port, deadline.max(Instant::now() + MIN_PROBE_TIME)).await else {
+            return Ok(());
+        };
+        if failure == SshFailure::NotSsh || Instant::now() + PROBE_PAUSE > deadline {
+            let error = failure.error_at(Some(address), instance, port, start.elapsed());
+            return Err(error.with_kind(ErrorKind::Network));
+        }
+        tokio::time::sleep(PROBE_PAUSE).await;
+    }
 }
 
 async fn probe(address: Option<&str>, port: u16, deadline: Instant) -> Result<(), SshFailure> {

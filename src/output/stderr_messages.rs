@@ -56,6 +56,11 @@ impl Printer {
         }
     }
 
+    /// Prints a line that a command in a VM wrote to its standard error.
+    pub fn print_error_line(&mut self, text: &str) {
+        self.print_line(&escape(text));
+    }
+
     /// Prints a step that is done, only on a terminal: `✓ running   14s`.
     pub fn report_step(&mut self, word: &str, detail: &str) {
         if self.shows_progress() {

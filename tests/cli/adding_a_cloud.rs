@@ -58,6 +58,7 @@ static INFO: CloudInfo = CloudInfo {
     image_user: ImageUser::FromImage,
     key_user: |_| None,
     key_label: key_fingerprint,
+    tunnels: &[],
     password_command: |_| None,
     missing_password_key_note: None,
 };

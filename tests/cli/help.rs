@@ -150,7 +150,8 @@ fn every_command_has_examples_that_are_understood() {
             let end = [" > ", " | ", ")"].iter().filter_map(|after| line.find(after)).min();
             let mut words = split_words(&line[..end.unwrap_or(line.len())]);
             // Only whether the words are understood is asked, and not what they do.
-            words.push("--help".to_owned());
+            let end_of_flags = words.iter().position(|word| word == "--").unwrap_or(words.len());
+            words.insert(end_of_flags, "--help".to_owned());
             sandbox.run(&words).expect(0);
         }
     }

@@ -270,6 +270,16 @@ pub trait TestCloud: Sync {
         false
     }
 
+    /// Lets every instance that first boots from now on publish these host keys.
+    fn set_boot_host_keys(&self, _keys: &[&str]) {
+        self.lacks("host keys")
+    }
+
+    /// Gives every instance that starts from now on this public address.
+    fn set_public_address(&self, _address: &str) {
+        self.lacks("addresses")
+    }
+
     // What goes wrong.
 
     fn inject(&self, _fault: Fault) {

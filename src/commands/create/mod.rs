@@ -6,7 +6,6 @@ mod print_preview;
 mod progress;
 mod requested_locations;
 mod spec_file;
-mod ssh_key;
 mod vm_request;
 mod wait_for_created;
 

@@ -12,7 +12,6 @@ use serde_json::Value;
 use super::args::{Args, MAX_COUNT, STANDARD_INPUT, WaitValue};
 use super::requested_locations::{RegionArgs, find_locations, find_providers};
 use super::spec_file::merge::SpecFile;
-use super::ssh_key;
 use crate::catalog::Catalog;
 use crate::cloud::{
     Error, GroupMembers, InstanceName, InstanceSpec, Labels, Location, MachineRequirements, Provider, Result, Secret,
@@ -20,6 +19,7 @@ use crate::cloud::{
 };
 use crate::command_context::Context;
 use crate::commands::instance_args::parse_ttl;
+use crate::commands::ssh_key;
 use crate::operations::{CreateRequest, Fallback, PlacementRules, ProviderLocation};
 
 /// More than any cloud accepts (Compute Engine: 256 KiB). Each driver checks its own limit.

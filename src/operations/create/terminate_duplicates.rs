@@ -143,7 +143,10 @@ fn two_instances_error(other: &Instance, created: &Instance, termination_error: 
         other.reference, created.reference
     );
     Error::new(ErrorKind::Ambiguous, message)
-        .with_hint(format!("terminate one of them: cloudctl terminate {}", created.reference))
+        .with_hint(format!(
+            "terminate one of them: cloudctl terminate {}",
+            created.reference
+        ))
         .naming(&created.reference)
         .with_leftover(&created.reference)
 }

@@ -4,6 +4,7 @@ use super::catalog::machine_types::default_type;
 use super::configuration::config_file_keys::{EXPECT_ACCOUNT, SETTINGS};
 use super::create::key_pair::PublicKey;
 use super::create::request::MAX_INSTANCES_PER_CALL;
+use super::ssh_access::TUNNELS;
 use crate::cloud::{Area, CloudInfo, ImageUser, Instance, ProviderKind, TokenScope};
 
 /// What is true of EC2 without a call.
@@ -33,6 +34,7 @@ pub(super) static INFO: CloudInfo = CloudInfo {
     image_user: ImageUser::FromImage,
     key_user: |_| None,
     key_label: |key| Some(PublicKey::parse(key).ok()?.name),
+    tunnels: TUNNELS,
     password_command,
     missing_password_key_note: Some(
         "no password: ec2 encrypts it with the key of the VM, and this one is made without; make it anew with \

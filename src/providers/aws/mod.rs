@@ -13,6 +13,7 @@ mod native_options;
 mod network;
 mod regions;
 mod resolved_settings;
+mod ssh_access;
 mod tags;
 
 use std::sync::Arc;
@@ -28,7 +29,7 @@ use self::regions::RegionSet;
 use crate::cloud::{
     Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, Gap, Identity, Image, Instance,
     InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LabelChanges, LaunchPreview, ListScope,
-    Location, Locations, MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
+    Location, Locations, LoginUser, MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
 };
 use crate::providers::driver_table::Driver;
 use crate::settings::Settings;
@@ -205,6 +206,11 @@ impl Access for Aws {
 
     async fn server_time(&self) -> Result<jiff::Timestamp> {
         self.clients.time().await
+    }
+
+    async fn login_user(&self, instance: &Instance, _own_keys: &[String]) -> Result<LoginUser> {
+        let client = self.clients.ec2(&instance.region).await;
+        ssh_access::login_user(&client, &self.lookups.catalog, instance).await
     }
 }
 

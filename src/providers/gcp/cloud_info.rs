@@ -4,6 +4,7 @@ use super::configuration::config_file_keys::{EXPECT_PROJECT, SETTINGS};
 use super::create::bulk_insert::MAX_INSTANCES;
 use super::create::instance_metadata::login_user;
 use super::create::request::DEFAULT_MACHINE_TYPE;
+use super::ssh_access::TUNNELS;
 use crate::cloud::{Area, CloudInfo, ImageUser, Instance, ProviderKind, TokenScope, key_fingerprint};
 
 /// What is true of Compute Engine without a call.
@@ -30,6 +31,7 @@ pub(super) static INFO: CloudInfo = CloudInfo {
     image_user: ImageUser::FromKeyComment,
     key_user: |key| Some(login_user(key.unwrap_or_default())),
     key_label: key_fingerprint,
+    tunnels: TUNNELS,
     password_command,
     missing_password_key_note: None,
 };

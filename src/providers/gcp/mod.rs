@@ -17,6 +17,7 @@ mod native_options;
 mod network;
 mod regions;
 mod resolved_settings;
+mod ssh_access;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,9 +34,10 @@ use self::create::instance_metadata::look_up_os_login;
 use self::create::request::{TypeSource, prepare_request};
 use self::instances::batch_actions::change_all;
 use crate::cloud::{
-    Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, ErrorKind, Gap, Identity, Image,
-    Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LabelChanges, LaunchPreview,
-    ListScope, Location, Locations, MachineType, OrphanedDisk, Provider, PublishedPrice, Result, TargetOutcome,
+    Access, BatchTracker, CatalogSource, Cleanup, CloudInfo, CreateOutcome, Error, ErrorKind, Gap, HostKey, Identity,
+    Image, Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, Instances, LabelChanges, LaunchPreview,
+    ListScope, Location, Locations, LoginUser, MachineType, OrphanedDisk, Provider, PublishedPrice, Result,
+    TargetOutcome,
 };
 use crate::providers::driver_table::Driver;
 use crate::settings::Settings;
@@ -221,6 +223,14 @@ impl Access for Gcp {
 
     async fn server_time(&self) -> Result<Timestamp> {
         self.client.server_time().await
+    }
+
+    async fn published_host_keys(&self, instance: &InstanceRef) -> Result<Vec<HostKey>> {
+        ssh_access::published_host_keys(&self.client, instance).await
+    }
+
+    async fn login_user(&self, instance: &Instance, own_keys: &[String]) -> Result<LoginUser> {
+        ssh_access::login_user(&self.client, instance, own_keys).await
     }
 }
 

@@ -10,6 +10,7 @@ use crate::cloud::{
 pub(super) const REGION: &str = "region";
 /// The names of [`CloudInfo::variables`].
 pub(super) const FAULTS_VARIABLE: &str = "CLOUDCTL_MOCK";
+pub(super) const SSH_VARIABLE: &str = "CLOUDCTL_MOCK_SSH";
 pub(super) const STATE_VARIABLE: &str = "CLOUDCTL_MOCK_STATE";
 
 /// What is true of the mock cloud.
@@ -28,6 +29,10 @@ pub(super) static INFO: CloudInfo = CloudInfo {
         SettingVariable {
             name: FAULTS_VARIABLE,
             help: "faults of the mock cloud, such as capacity@us-east-1a,latency=200ms",
+        },
+        SettingVariable {
+            name: SSH_VARIABLE,
+            help: "what VMs of the mock cloud answer to ssh: exit=3,stdout=hello,delay=2s,drop=1",
         },
         SettingVariable {
             name: STATE_VARIABLE,
@@ -49,6 +54,7 @@ pub(super) static INFO: CloudInfo = CloudInfo {
     image_user: ImageUser::FromImage,
     key_user: |_| None,
     key_label: key_fingerprint,
+    tunnels: &[],
     password_command: |_| None,
     missing_password_key_note: None,
 };

@@ -10,6 +10,7 @@ mod cloud_info;
 mod create;
 mod faults;
 mod instance_phase;
+mod pretend_shell;
 mod regions;
 mod state_file;
 mod state_model;
@@ -27,13 +28,15 @@ use jiff::Timestamp;
 use self::actions::{Change, CloudState, change_instances};
 use self::create::ResolvedSpec;
 use self::faults::{FaultSite, Faults, simulate_call};
+use self::pretend_shell::parse_pretend_shell;
 use self::state_file::Store;
 use self::state_model::StoredInstance;
+use crate::catalog::{LoginMethod, image_alias};
 use crate::cloud::{
     Access, BatchTracker, CatalogSource, Cleanup, Clock, CloudInfo, CreateOutcome, Error, Gap, Identity, Image,
     Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, InstanceState, Instances, LabelChanges,
-    LaunchPreview, ListScope, Location, Locations, MachineType, OrphanedDisk, Provider, PublishedPrice, Result,
-    TargetOutcome,
+    LaunchPreview, ListScope, Location, Locations, LoginUser, MachineType, OrphanedDisk, PretendShell, Provider,
+    PublishedPrice, Result, TargetOutcome,
 };
 use crate::providers::driver_table::Driver;
 use crate::settings::{Environment, Settings};
@@ -53,6 +56,8 @@ pub(super) struct Mock {
     store: Store,
     clock: Arc<dyn Clock>,
     faults: Option<String>,
+    /// What its instances answer by SSH.
+    ssh: Option<String>,
     region: Option<String>,
     user: String,
 }
@@ -77,6 +82,7 @@ impl Mock {
             store: Store::new(state_file(environment)),
             clock,
             faults: environment.get(cloud_info::FAULTS_VARIABLE).map(str::to_owned),
+            ssh: environment.get(cloud_info::SSH_VARIABLE).map(str::to_owned),
             region: settings
                 .cloud_setting(cloud_info::INFO.kind, cloud_info::REGION)
                 .value
@@ -289,6 +295,19 @@ impl Access for Mock {
     fn probe_ssh(&self, instance: &Instance) -> Option<bool> {
         // The addresses are invented, so no server answers. A running instance counts as reachable.
         Some(instance.state == InstanceState::Running)
+    }
+
+    async fn login_user(&self, instance: &Instance, _own_keys: &[String]) -> Result<LoginUser> {
+        let alias = instance.image.as_deref().and_then(image_alias);
+        Ok(match alias.map(|alias| &alias.login) {
+            Some(LoginMethod::Key(user)) => LoginUser::Name((*user).to_owned()),
+            Some(LoginMethod::Password(_)) => LoginUser::Windows,
+            None => LoginUser::Name(self.user.clone()),
+        })
+    }
+
+    fn pretend_shell(&self, _instance: &Instance) -> Result<Option<PretendShell>> {
+        parse_pretend_shell(self.ssh.as_deref()).map(Some)
     }
 }
 

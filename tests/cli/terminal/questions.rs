@@ -66,6 +66,8 @@ fn stop_of_a_selection_asks_and_of_names_does_not() {
     assert!(asked(&stop, "y\n"));
     assert!(!asked(&[&stop[..], &["-y"]].concat(), "n\n"));
     assert!(!asked(&["stop", "-p", "mock", "one", "two"], "n\n"));
+    // A VM that is stopping cannot be started yet.
+    sandbox.run("wait one two -p mock --for stopped").expect(0);
     assert!(!asked(&["start", "-p", "mock", "--filter", "name=*o*"], "n\n"));
 }
 

@@ -1,5 +1,6 @@
 //! The cases, sorted by what they are about.
 
+mod access;
 mod catalog;
 mod create;
 mod errors;
@@ -21,6 +22,7 @@ use cases;
 
 pub fn all() -> Vec<Case> {
     let all: Vec<Case> = [
+        access::cases(),
         create::cases(),
         instances::cases(),
         network::cases(),

@@ -212,6 +212,14 @@ impl TestCloud for GceCloud {
         self.emulator.set_deletion_protection(name, true);
     }
 
+    fn set_boot_host_keys(&self, keys: &[&str]) {
+        self.emulator.set_boot_host_keys(keys);
+    }
+
+    fn set_public_address(&self, address: &str) {
+        self.emulator.set_public_address(address);
+    }
+
     fn inject(&self, fault: Fault) {
         self.emulator.inject(fault);
     }

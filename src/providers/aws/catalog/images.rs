@@ -203,6 +203,34 @@ pub(crate) async fn choose_machine_type<'a>(
     ))
 }
 
+/// Finds the alias that an image of an instance belongs to; `None` if no alias does, or the image is gone.
+pub(crate) async fn find_alias_of_image(
+    client: &Client,
+    lookups: &CatalogLookups,
+    region: &str,
+    id: &str,
+) -> Result<Option<&'static str>> {
+    let image = match lookups.get_image(client, region, id).await {
+        Err(error) if error.kind() == ErrorKind::InvalidSpec => return Ok(None),
+        image => image?,
+    };
+    let partition = Partition::of_region(region).name;
+    let (owners, name) = (
+        [image.owner_id(), image.image_owner_alias()],
+        image.name().unwrap_or_default(),
+    );
+    let is_source = |source: &&ImageSource| {
+        let mut patterns = [Architecture::X86_64, Architecture::Arm64].into_iter();
+        owner_in(source, partition).is_some_and(|owner| owners.contains(&Some(owner)))
+            && patterns.any(|one| {
+                source
+                    .name_for(one)
+                    .is_some_and(|pattern| matches_pattern(pattern, name))
+            })
+    };
+    Ok(IMAGE_SOURCES.iter().find(is_source).map(|source| source.alias))
+}
+
 /// Looks up the machine type and the image for it at the same time.
 pub(crate) async fn resolve_machine_and_image(
     client: &Client,

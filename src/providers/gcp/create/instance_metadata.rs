@@ -33,10 +33,14 @@ const MAX_VALUE_BYTES: usize = 256 * 1024;
 const MAX_TOTAL_BYTES: usize = 512 * 1024;
 
 /// The metadata key of SSH keys.
-const SSH_KEYS: &str = "ssh-keys";
+pub(crate) const SSH_KEYS: &str = "ssh-keys";
+
+/// The metadata key that lets the guest write attributes, among them its SSH host keys.
+/// <https://cloud.google.com/compute/docs/metadata/manage-guest-attributes>
+const GUEST_ATTRIBUTES_KEY: &str = "enable-guest-attributes";
 
 /// The metadata key that turns OS Login on or off.
-const OS_LOGIN_KEY: &str = "enable-oslogin";
+pub(crate) const OS_LOGIN_KEY: &str = "enable-oslogin";
 
 /// Builds the metadata of a new instance. `image_project` is the project of its image, `ssh_keys` the value of that
 /// key.
@@ -67,6 +71,18 @@ pub(crate) fn build_metadata(
     let items = items.into_iter();
     let api_items = items.map(|(key, value)| Items::new().set_key(key).set_value(value));
     Ok(Some(Metadata::new().set_items(api_items)))
+}
+
+/// Lets the guest publish its SSH host keys, unless the user's own metadata says whether it may.
+pub(crate) fn allow_guest_attributes(metadata: Option<Metadata>, options: &Options) -> Option<Metadata> {
+    if options.metadata.contains_key(GUEST_ATTRIBUTES_KEY) {
+        return metadata;
+    }
+    let mut metadata = metadata.unwrap_or_default();
+    metadata
+        .items
+        .push(Items::new().set_key(GUEST_ATTRIBUTES_KEY).set_value("TRUE"));
+    Some(metadata)
 }
 
 /// What the user should know about the metadata of a new instance.
@@ -315,12 +331,17 @@ pub(crate) async fn look_up_os_login(client: &Client, spec: &InstanceSpec) {
     }
 }
 
-async fn project_uses_os_login(client: &Client) -> Result<bool> {
+/// Reads the metadata that all instances of the project have.
+pub(crate) async fn project_metadata(client: &Client) -> Result<Metadata> {
     let (project, projects) = (client.project().await?, client.projects().await?);
     let answer = client.read("read the project's metadata", "", || {
         with_call_options(projects.get().set_project(project)).send()
     });
-    let metadata = answer.await?.common_instance_metadata.unwrap_or_default();
+    Ok(answer.await?.common_instance_metadata.unwrap_or_default())
+}
+
+async fn project_uses_os_login(client: &Client) -> Result<bool> {
+    let metadata = project_metadata(client).await?;
     let is_os_login_on =
         |item: &Items| item.key.as_deref() == Some(OS_LOGIN_KEY) && item.value.as_deref().is_some_and(is_true);
     Ok(metadata.items.iter().any(is_os_login_on))
@@ -328,7 +349,7 @@ async fn project_uses_os_login(client: &Client) -> Result<bool> {
 
 /// Says whether the guest reads a value as true.
 /// <https://cloud.google.com/compute/docs/metadata/predefined-metadata-keys>
-fn is_true(value: &str) -> bool {
+pub(crate) fn is_true(value: &str) -> bool {
     ["true", "y", "yes", "1"].contains(&value.trim().to_lowercase().as_str())
 }
 

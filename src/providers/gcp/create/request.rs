@@ -11,7 +11,7 @@ use google_cloud_compute_v1::model::{
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::instance_metadata::{build_metadata, find_metadata_warnings, select_ssh_keys};
+use super::instance_metadata::{allow_guest_attributes, build_metadata, find_metadata_warnings, select_ssh_keys};
 use crate::catalog::DEFAULT_IMAGE;
 use crate::cloud::{Architecture, Error, InstanceSpec, Labels, LaunchPreview, Location, ProviderKind, Result, quoted};
 use crate::providers::common::spec_limits::check_disk_gib;
@@ -145,6 +145,9 @@ pub(crate) async fn prepare_request(
     let body = with_native_options(body, &options);
     let api_method = if spec.members.is_some() { "bulkInsert" } else { "insert" };
     let request_id = derive_request_id(api_method, &project, &zone, spec, generation, &body);
+    // Earlier versions did not allow them, and a rerun after an upgrade must have the same request id.
+    let metadata = allow_guest_attributes(body.metadata.clone(), &options);
+    let body = body.set_or_clear_metadata(metadata);
     let preview = LaunchPreview {
         provider: ProviderKind::Gcp,
         name: spec.name.clone(),

@@ -175,13 +175,15 @@ const CHARGING_PROJECTS: [&str; 7] = [
     "ubuntu-os-pro-cloud",
 ];
 
+/// The projects of the licences of an instance: those of the makers of its images.
+pub(crate) fn license_projects(api: &model::Instance) -> impl Iterator<Item = &str> {
+    let licenses = api.disks.iter().flat_map(|disk| &disk.licenses);
+    licenses.filter_map(|license| license.split('/').skip_while(|part| *part != "projects").nth(1))
+}
+
 /// Says whether an instance has a licence that costs money, its own node, or GPUs of several kinds.
 fn has_other_price(api: &model::Instance) -> bool {
-    let mut licences = api.disks.iter().flat_map(|disk| &disk.licenses);
-    let is_charged = licences.any(|licence| {
-        let mut parts = licence.split('/').skip_while(|part| *part != "projects").skip(1);
-        parts.next().is_some_and(|project| CHARGING_PROJECTS.contains(&project))
-    });
+    let is_charged = license_projects(api).any(|project| CHARGING_PROJECTS.contains(&project));
     let has_own_node = api
         .scheduling
         .as_ref()

@@ -81,6 +81,21 @@ pub(super) fn find_default_key(home: Option<PathBuf>) -> (Option<String>, Vec<Er
     (None, unusable)
 }
 
+/// The user's own keys in the home folder: the path of each private key, and the public key beside it.
+pub(super) fn find_own_keys(home: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for name in DEFAULT_KEY_FILES {
+        let public_path = home.join(name);
+        let private_path = public_path.with_extension("");
+        if private_path.is_file()
+            && let Ok(key) = read_key_file(&public_path)
+        {
+            found.push((private_path, key));
+        }
+    }
+    found
+}
+
 /// Reads the only public key of a file, in OpenSSH's one-line form.
 fn read_key_file(path: &Path) -> Result<String> {
     let shown_path = path_text(path);

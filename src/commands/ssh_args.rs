@@ -1,0 +1,131 @@
+//! The arguments of the commands that log in to VMs.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::instance_args::DEFAULT_TIMEOUT;
+use super::ssh_key::find_own_keys;
+use crate::cloud::{Error, Instance, Result, key_fingerprint, parse_duration};
+use crate::command_context::Context;
+use crate::operations::{KnownHosts, LocalSshSetup, SSH_PORT, SshOptions, SshWay};
+
+/// How to log in.
+#[derive(Args, Clone, Debug)]
+pub(super) struct SshArgs {
+    /// User to log in as; by default that of the image, or of the VM's key
+    #[arg(long, value_name = "USER", help_heading = "Logging in")]
+    user: Option<String>,
+    /// Private key; by default the one that create used, if it is in ~/.ssh, and those of the agent
+    #[arg(short = 'i', long, value_name = "FILE", help_heading = "Logging in")]
+    identity_file: Option<String>,
+    /// Port of the SSH server
+    #[arg(
+        long,
+        value_name = "PORT",
+        default_value_t = SSH_PORT,
+        value_parser = clap::value_parser!(u16).range(1..),
+        help_heading = "Logging in"
+    )]
+    port: u16,
+    /// Way to the VM: direct, private, iap, eice, ssm or a command
+    ///
+    /// By default it is direct: the VM's public address. iap is Google's tunnel; eice and ssm are those of AWS. A command connects its input and output to the VM, and ssh replaces
+    /// %h and %p in it: --via 'ssh jump -W %h:%p'.
+    #[arg(long, value_name = "WAY", help_heading = "Logging in")]
+    via: Option<SshWay>,
+    /// Host keys to accept: known (published by the VM to its cloud, or seen before), or new (also the first one that answers)
+    #[arg(
+        long,
+        value_name = "KEYS",
+        default_value = "known",
+        help_heading = "Logging in",
+        hide_possible_values = true
+    )]
+    host_key: HostKeyValue,
+    /// How long to wait until the VM runs, has published its host keys and answers
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = DEFAULT_TIMEOUT,
+        value_parser = parse_duration,
+        help_heading = "Logging in"
+    )]
+    timeout: Duration,
+}
+
+/// Which host keys are accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum HostKeyValue {
+    Known,
+    New,
+}
+
+impl SshArgs {
+    /// The options for one VM.
+    ///
+    /// # Errors
+    /// `InvalidSpec` for a private key that does not exist.
+    pub(super) fn to_options(&self, instance: &Instance, context: &Context) -> Result<SshOptions> {
+        let home = context.settings.environment.home();
+        let own_keys = home.as_deref().map(find_own_keys).unwrap_or_default();
+        let identity_file = match &self.identity_file {
+            Some(path) => Some(self.check_identity_file(path, context)?),
+            None => find_identity_file(&own_keys, instance, context),
+        };
+        Ok(SshOptions {
+            user: self.user.clone(),
+            identity_file,
+            own_keys: own_keys.iter().filter_map(|(_, key)| key_fingerprint(key)).collect(),
+            port: self.port,
+            way: self.via.clone(),
+            accepts_new_host_key: self.host_key == HostKeyValue::New,
+            timeout: self.timeout,
+        })
+    }
+
+    fn check_identity_file(&self, path: &str, context: &Context) -> Result<PathBuf> {
+        let environment = &context.settings.environment;
+        let expanded = environment.expand_path(path);
+        let absolute = std::path::absolute(&expanded).unwrap_or(expanded);
+        match absolute.is_file() {
+            true => Ok(absolute),
+            false => Err(Error::invalid(format!(
+                "--identity-file {} is not a file",
+                environment.display_path(&absolute)
+            ))
+            .with_hint("name the file of a private key, such as ~/.ssh/id_ed25519")),
+        }
+    }
+}
+
+/// The private half of the key that the VM was created with, if it is one of the user's own.
+fn find_identity_file(own_keys: &[(PathBuf, String)], instance: &Instance, context: &Context) -> Option<PathBuf> {
+    let key_label = context.info(instance.provider).key_label;
+    let labels = instance.setup.get("ssh-key")?;
+    let is_of_instance = |key: &str| {
+        let label = key_label(key);
+        let mut spellings = labels.iter().flat_map(|value| &value.spellings);
+        label.is_some_and(|label| spellings.any(|spelling| *spelling == label))
+    };
+    let own = own_keys.iter().find(|(_, key)| is_of_instance(key));
+    own.map(|(path, _)| path.clone())
+}
+
+/// What this machine has for ssh.
+///
+/// # Errors
+/// `InvalidSpec` without a home folder.
+pub(super) fn local_ssh_setup(context: &Context) -> Result<LocalSshSetup> {
+    let environment = &context.settings.environment;
+    let state_folder = environment.xdg_folder("XDG_STATE_HOME", ".local/state");
+    let state_folder = state_folder.ok_or_else(|| {
+        Error::invalid("there is no home folder to keep host keys in").with_hint("set HOME or XDG_STATE_HOME")
+    })?;
+    Ok(LocalSshSetup {
+        known_hosts: KnownHosts::new(state_folder.join(Path::new("cloudctl/known_hosts"))),
+        home: environment.home(),
+        search_path: environment.get("PATH").unwrap_or_default().to_owned(),
+    })
+}
