@@ -37,7 +37,7 @@ const ANSWERS: &[(&str, &str, &str)] = &[
     (
         "exec web-1 -- ls",
         "there is no command \"exec\"",
-        "log in with ssh: ssh USER@$(cloudctl describe web-1 -o value=public_ip)",
+        "log in with `cloudctl ssh web-1`, and run a command with `cloudctl ssh web-1 -- COMMAND`",
     ),
     (
         "auth login",
