@@ -3,7 +3,7 @@
 //!
 //! Each driver knows where to find the image of an alias: see its `catalog/images.rs`.
 
-use crate::cloud::{Architecture, CloudInfo, ImageUser};
+use crate::cloud::{Architecture, CloudInfo, ImageUser, LoginUser};
 
 /// The image alias of an instance without a requested image.
 pub const DEFAULT_IMAGE: &str = "ubuntu-24.04";
@@ -89,6 +89,16 @@ pub enum LoginMethod {
     /// With a password from the cloud, as this user.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/connect-rdp.html>
     Password(&'static str),
+}
+
+impl LoginMethod {
+    /// Who logs in by SSH, where the image decides it.
+    pub fn login_user(&self) -> LoginUser {
+        match self {
+            Self::Key(user) => LoginUser::Name((*user).to_owned()),
+            Self::Password(_) => LoginUser::Windows,
+        }
+    }
 }
 
 impl ImageAlias {

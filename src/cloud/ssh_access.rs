@@ -98,7 +98,7 @@ pub fn find_console_host_keys(console: &[u8]) -> Vec<HostKey> {
 pub enum LoginUser {
     /// This user, with a key.
     Name(String),
-    /// Perhaps this user: somebody else's key has it.
+    /// Perhaps this user: the key in the metadata is not known to be the caller's.
     Guess(String),
     /// Nobody by SSH with a key: it is a Windows instance.
     Windows,

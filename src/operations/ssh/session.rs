@@ -84,7 +84,7 @@ pub(super) async fn uses_proxy(connection: &Connection, setup: &LocalSshSetup) -
 }
 
 fn config_error(problem: &str) -> Error {
-    Error::invalid(format!("ssh cannot read its configuration: {problem}")).with_hint("mend ~/.ssh/config")
+    Error::invalid(format!("ssh cannot read its configuration: {problem}")).with_hint("correct ~/.ssh/config")
 }
 
 /// The result of a session.

@@ -4,7 +4,7 @@ use aws_sdk_ec2::Client;
 
 use super::catalog::images::{CatalogLookups, find_alias_of_image};
 use super::configuration::config_file_keys::PROFILE;
-use crate::catalog::{LoginMethod, image_alias};
+use crate::catalog::image_alias;
 use crate::cloud::{CloudSettings, Instance, LoginUser, Result, Tunnel};
 
 const INSTALL_HINT: &str = "install the AWS CLI, version 2: \
@@ -63,8 +63,5 @@ pub(super) async fn login_user(client: &Client, lookups: &CatalogLookups, instan
             "its image {id} is not one that cloudctl knows"
         )));
     };
-    Ok(match alias.login {
-        LoginMethod::Key(user) => LoginUser::Name(user.to_owned()),
-        LoginMethod::Password(_) => LoginUser::Windows,
-    })
+    Ok(alias.login.login_user())
 }

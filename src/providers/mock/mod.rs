@@ -31,7 +31,7 @@ use self::faults::{FaultSite, Faults, simulate_call};
 use self::pretend_shell::parse_pretend_shell;
 use self::state_file::Store;
 use self::state_model::StoredInstance;
-use crate::catalog::{LoginMethod, image_alias};
+use crate::catalog::image_alias;
 use crate::cloud::{
     Access, BatchTracker, CatalogSource, Cleanup, Clock, CloudInfo, CreateOutcome, Error, Gap, Identity, Image,
     Instance, InstanceAction, InstanceRef, InstanceSink, InstanceSpec, InstanceState, Instances, LabelChanges,
@@ -299,9 +299,8 @@ impl Access for Mock {
 
     async fn login_user(&self, instance: &Instance, _own_keys: &[String]) -> Result<LoginUser> {
         let alias = instance.image.as_deref().and_then(image_alias);
-        Ok(match alias.map(|alias| &alias.login) {
-            Some(LoginMethod::Key(user)) => LoginUser::Name((*user).to_owned()),
-            Some(LoginMethod::Password(_)) => LoginUser::Windows,
+        Ok(match alias {
+            Some(alias) => alias.login.login_user(),
             None => LoginUser::Name(self.user.clone()),
         })
     }

@@ -54,7 +54,7 @@ impl Instance {
 }
 
 impl State {
-    /// An instance that has just begun to run prints its boot. cloud-init prints host keys once in the life of an instance.
+    /// Prints the boot of an instance that has just started. cloud-init prints the host keys of an instance once.
     pub fn print_boot(&mut self, region: &str, serial: u64) {
         let keys = self.controls.boot_host_keys.clone();
         let Some(instance) = self.region(region).instances.get_mut(&serial) else {

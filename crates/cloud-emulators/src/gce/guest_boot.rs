@@ -8,7 +8,7 @@ use super::state_changes::Event;
 use crate::boot_console;
 
 impl State {
-    /// A run has begun: the guest speaks now, or after the delay that a test set.
+    /// Called when an instance starts: its guest prints now, or after the delay that a test set.
     pub fn start_guest(&mut self, key: &Key) {
         let Some(instance) = self.instances.get(key) else {
             return;

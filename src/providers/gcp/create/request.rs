@@ -142,12 +142,11 @@ pub(crate) async fn prepare_request(
         .set_deletion_protection(spec.protected)
         .set_or_clear_metadata(build_metadata(spec, &options, &image.project, ssh_keys.value)?)
         .set_or_clear_tags(build_network_tags(spec, firewall_rules.as_ref()));
-    let body = with_native_options(body, &options);
+    let mut body = with_native_options(body, &options);
     let api_method = if spec.members.is_some() { "bulkInsert" } else { "insert" };
     let request_id = derive_request_id(api_method, &project, &zone, spec, generation, &body);
     // Earlier versions did not allow them, and a rerun after an upgrade must have the same request id.
-    let metadata = allow_guest_attributes(body.metadata.clone(), &options);
-    let body = body.set_or_clear_metadata(metadata);
+    body.metadata = allow_guest_attributes(body.metadata.take(), &options);
     let preview = LaunchPreview {
         provider: ProviderKind::Gcp,
         name: spec.name.clone(),

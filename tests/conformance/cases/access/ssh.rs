@@ -41,12 +41,15 @@ fn create_vm(backend: &Backend) {
 
 /// Runs `ssh web-1` with these arguments, as the user of the server.
 fn ssh(backend: &Backend, server: &Sshd, arguments: &[&str]) -> Run {
-    let port = server.port().to_string();
-    let identity_file = server.identity_file().display().to_string();
+    ssh_at_port(backend, server, server.port(), &[&["web-1"], arguments].concat())
+}
+
+/// Runs `ssh` with these arguments, as the user of the server.
+fn ssh_at_port(backend: &Backend, server: &Sshd, port: u16, arguments: &[&str]) -> Run {
+    let (port, identity_file) = (port.to_string(), server.identity_file().display().to_string());
     let (provider, user) = (backend.provider(), server.user());
     let own = [
         "ssh",
-        "web-1",
         "-p",
         provider,
         "--user",
@@ -57,6 +60,12 @@ fn ssh(backend: &Backend, server: &Sshd, arguments: &[&str]) -> Run {
         &port,
     ];
     backend.sandbox.run(&[&own, arguments].concat())
+}
+
+/// The words of bash that connect its input and output to a server.
+fn connect_with_bash(server: &Sshd) -> String {
+    let port = server.port();
+    format!("exec 3<>/dev/tcp/127.0.0.1/{port}; cat <&3 2>/dev/null & exec cat >&3")
 }
 
 fn ssh_ends_with_the_exit_code_of_the_command(backend: &Backend) {
@@ -149,27 +158,13 @@ fn ssh_obeys_jump_hosts_of_the_user(backend: &Backend) {
     let Some(server) = start_vm(backend) else { return };
     let folder = backend.sandbox.home().join(".ssh");
     fs::create_dir_all(&folder).expect("a folder");
-    let (port, marker) = (server.port(), server.home().join("jumped"));
-    let connect = format!("exec 3<>/dev/tcp/127.0.0.1/{port}; cat <&3 2>/dev/null & exec cat >&3");
+    let (connect, marker) = (connect_with_bash(&server), server.home().join("jumped"));
     let config = format!(
         "Host 127.0.0.1\n  ProxyCommand bash -c 'touch {}; {connect}'\n",
         marker.display()
     );
     fs::write(folder.join("config"), config).expect("a file");
-    let port = "1";
-    let identity_file = server.identity_file().display().to_string();
-    let own = [
-        "ssh",
-        "web-1",
-        "-p",
-        backend.provider(),
-        "--user",
-        server.user(),
-        "-i",
-        &identity_file,
-    ];
-    let rest = ["--port", port, "--", "true"];
-    backend.sandbox.run(&[&own[..], &rest].concat()).expect(0);
+    ssh_at_port(backend, &server, 1, &["web-1", "--", "true"]).expect(0);
     assert!(marker.exists());
 }
 
@@ -179,20 +174,7 @@ fn ssh_runs_command_in_all_selected_vms(backend: &Backend) {
     backend.set_public_address("127.0.0.1");
     backend.run("create web --count 3 -l role=web --wait running").expect(0);
     backend.run("create db --wait running").expect(0);
-    let port = server.port().to_string();
-    let identity_file = server.identity_file().display().to_string();
-    let own = [
-        "ssh",
-        "-p",
-        backend.provider(),
-        "--user",
-        server.user(),
-        "-i",
-        &identity_file,
-        "--port",
-        &port,
-    ];
-    let in_group = |arguments: &[&str]| backend.sandbox.run(&[&own, arguments].concat());
+    let in_group = |arguments: &[&str]| ssh_at_port(backend, &server, server.port(), arguments);
     let run = in_group(&["-l", "role=web", "--parallel", "2", "--", "echo one; echo two >&2"]).expect(0);
     let mut lines: Vec<_> = run.stdout.lines().collect();
     lines.sort_unstable();
@@ -214,7 +196,7 @@ fn ssh_goes_the_way_that_is_named(backend: &Backend) {
     let Some(server) = start_vm(backend) else { return };
     let way = server.home().join("way");
     let (shown_way, port) = (way.display(), server.port());
-    let connect = format!("exec 3<>/dev/tcp/127.0.0.1/{port}; cat <&3 2>/dev/null & exec cat >&3");
+    let connect = connect_with_bash(&server);
     let command = format!("bash -c 'echo \"$0 $1\" > {shown_way}; {connect}' %h %p");
     let run = ssh(backend, &server, &["--via", "-oProxyCommand=x", "--", "true"]).expect(2);
     assert!(run.stdout.is_empty());
