@@ -40,24 +40,34 @@ const OPTIONS_OF_LATER_VERSIONS: [(SshVersion, &str); 4] = [
     ((8, 7), "StdinNull no"),
 ];
 
-/// What ssh needs to know about one connection.
+/// What ssh needs to know about the instances that it is started for.
 pub(super) struct ClientConfig<'a> {
-    /// The address or the id that ssh is started for.
-    pub(super) host: &'a str,
-    pub(super) user: &'a str,
-    pub(super) port: u16,
-    pub(super) identity_file: Option<&'a Path>,
-    /// The name of the instance among the known hosts.
-    pub(super) host_alias: &'a str,
+    /// The instances, each with another name.
+    pub(super) hosts: Vec<HostConfig<'a>>,
     pub(super) known_hosts: &'a Path,
-    /// Whether to accept the first key of an instance that has none among the known hosts.
-    pub(super) accepts_new_host_key: bool,
-    pub(super) proxy_command: Option<&'a str>,
     /// Whether ssh may ask the user for something.
     pub(super) can_prompt: bool,
     /// The configurations for whatever is not set here.
     pub(super) other_configs: Vec<PathBuf>,
     pub(super) version: SshVersion,
+}
+
+/// What ssh needs to know about one instance.
+#[derive(Clone)]
+pub(super) struct HostConfig<'a> {
+    /// The word that ssh is started for. It is the address or the id, so that the user's own configuration can name it,
+    /// unless another instance has the same.
+    pub(super) name: &'a str,
+    /// The address or the id.
+    pub(super) address: &'a str,
+    pub(super) user: &'a str,
+    pub(super) port: u16,
+    pub(super) identity_file: Option<&'a Path>,
+    /// The name of the instance among the known hosts.
+    pub(super) host_alias: String,
+    /// Whether to accept the first key of an instance that has none among the known hosts.
+    pub(super) accepts_new_host_key: bool,
+    pub(super) proxy_command: Option<&'a str>,
 }
 
 impl ClientConfig<'_> {
@@ -83,16 +93,32 @@ impl ClientConfig<'_> {
         })
     }
 
-    /// Of several values for an option the first one counts. What is set here holds for the instance alone, and not for a
+    /// Of several values for an option the first one counts. What is set here holds for the instances alone, and not for a
     /// machine in between, for which ssh reads the same file. <https://man.openbsd.org/ssh_config>
     fn format(&self) -> Result<String> {
-        let checking = if self.accepts_new_host_key { "accept-new" } else { "yes" };
+        let mut lines = Vec::new();
+        for host in &self.hosts {
+            lines.extend(self.format_host(host)?);
+        }
+        lines.push("Host *".to_owned());
+        for path in &self.other_configs {
+            lines.push(format!("Include {}", quote_included_path(path)?));
+        }
+        if let Some(line) = lines.iter().find(|line| line.chars().any(char::is_control)) {
+            let message = format!("a value for ssh has a control character: {}", quoted(line));
+            return Err(Error::new(ErrorKind::Internal, message));
+        }
+        Ok(lines.join("\n") + "\n")
+    }
+
+    fn format_host(&self, host: &HostConfig<'_>) -> Result<Vec<String>> {
+        let checking = if host.accepts_new_host_key { "accept-new" } else { "yes" };
         let mut lines = vec![
-            format!("Host {}", self.host),
-            format!("HostName {}", self.host),
-            format!("User {}", self.user),
-            format!("Port {}", self.port),
-            format!("HostKeyAlias {}", self.host_alias),
+            format!("Host {}", host.name),
+            format!("HostName {}", host.address),
+            format!("User {}", host.user),
+            format!("Port {}", host.port),
+            format!("HostKeyAlias {}", host.host_alias),
             format!("UserKnownHostsFile {}", quote_path(self.known_hosts)?),
             format!("StrictHostKeyChecking {checking}"),
         ];
@@ -106,21 +132,13 @@ impl ClientConfig<'_> {
         if !self.can_prompt {
             lines.push("BatchMode yes".to_owned());
         }
-        if let Some(path) = self.identity_file {
+        if let Some(path) = host.identity_file {
             lines.push(format!("IdentityFile {}", quote_path(path)?));
         }
-        if let Some(command) = self.proxy_command {
+        if let Some(command) = host.proxy_command {
             lines.push(format!("ProxyCommand {command}"));
         }
-        lines.push("Host *".to_owned());
-        for path in &self.other_configs {
-            lines.push(format!("Include {}", quote_included_path(path)?));
-        }
-        if let Some(line) = lines.iter().find(|line| line.chars().any(char::is_control)) {
-            let message = format!("a value for ssh has a control character: {}", quoted(line));
-            return Err(Error::new(ErrorKind::Internal, message));
-        }
-        Ok(lines.join("\n") + "\n")
+        Ok(lines)
     }
 }
 
@@ -168,16 +186,23 @@ mod tests {
         assert!(quote_included_path(Path::new("/a[1]/config")).is_err());
     }
 
-    fn config<'a>() -> ClientConfig<'a> {
-        ClientConfig {
-            host: "203.0.113.7",
+    fn host<'a>() -> HostConfig<'a> {
+        HostConfig {
+            name: "203.0.113.7",
+            address: "203.0.113.7",
             user: "ubuntu",
             port: 2222,
             identity_file: Some(Path::new("/home/ada/.ssh/id_ed25519")),
-            host_alias: "cloudctl/aws/i-1",
-            known_hosts: Path::new("/state/known_hosts"),
+            host_alias: "cloudctl/aws/i-1".to_owned(),
             accepts_new_host_key: false,
             proxy_command: Some("nc %h %p"),
+        }
+    }
+
+    fn config(hosts: Vec<HostConfig<'_>>) -> ClientConfig<'_> {
+        ClientConfig {
+            hosts,
+            known_hosts: Path::new("/state/known_hosts"),
             can_prompt: false,
             other_configs: vec!["/home/ada/.ssh/config".into()],
             version: (8, 5),
@@ -186,7 +211,7 @@ mod tests {
 
     #[test]
     fn other_configurations_come_last_and_hold_for_all_hosts() {
-        let text = config().format().unwrap();
+        let text = config(vec![host()]).format().unwrap();
         let start = "Host 203.0.113.7\nHostName 203.0.113.7\nUser ubuntu\nPort 2222\n";
         assert!(text.starts_with(start), "{text}");
         assert!(
@@ -202,18 +227,36 @@ mod tests {
     }
 
     #[test]
+    fn every_host_has_all_that_is_fixed() {
+        let second = HostConfig {
+            name: "cloudctl-2",
+            host_alias: "cloudctl/aws/i-2".to_owned(),
+            ..host()
+        };
+        let text = config(vec![host(), second]).format().unwrap();
+        let blocks: Vec<_> = text.split("Host ").skip(1).collect();
+        assert_eq!(blocks.len(), 3, "{text}");
+        assert!(blocks[1].starts_with("cloudctl-2\nHostName 203.0.113.7\n"), "{text}");
+        assert!(blocks[1].contains("\nHostKeyAlias cloudctl/aws/i-2\n"), "{text}");
+        for option in FIXED_OPTIONS {
+            assert!(blocks[0].contains(option) && blocks[1].contains(option), "{option}");
+        }
+    }
+
+    #[test]
     fn value_with_a_line_break_is_refused() {
         for broken in [
-            ClientConfig {
-                host_alias: "x\nProxyCommand y",
-                ..config()
+            HostConfig {
+                host_alias: "x\nProxyCommand y".to_owned(),
+                ..host()
             },
-            ClientConfig {
+            HostConfig {
                 proxy_command: Some("x\ny"),
-                ..config()
+                ..host()
             },
         ] {
-            assert_eq!(broken.format().unwrap_err().kind(), ErrorKind::Internal);
+            let error = config(vec![broken]).format().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Internal);
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use super::client_config::ClientConfig;
+use super::client_config::{ClientConfig, HostConfig};
 use super::known_hosts::{KnownHosts, host_alias};
 use super::local_setup::LocalSshSetup;
 use super::route::Route;
@@ -22,14 +22,14 @@ use crate::cloud::{
 use crate::shutdown::Shutdown;
 
 /// What ssh says in its log if the host key is not one of the known ones.
-const VERIFICATION_FAILED: &str = "Host key verification failed.";
+pub(super) const VERIFICATION_FAILED: &str = "Host key verification failed.";
 /// How its log begins if nothing answers at the address.
-const CANNOT_CONNECT: &str = "ssh: connect to host ";
+pub(super) const CANNOT_CONNECT: &str = "ssh: connect to host ";
 /// The most of its log that is read, and the longest line of a command that is passed on whole.
-const MAX_LOG_BYTES: u64 = 64 * 1024;
+pub(super) const MAX_LOG_BYTES: u64 = 64 * 1024;
 const MAX_LINE_BYTES: u64 = 64 * 1024;
 /// How long the streams of a command may stay open when ssh has ended: something in the background may have them.
-const STREAM_GRACE: Duration = Duration::from_secs(1);
+pub(super) const STREAM_GRACE: Duration = Duration::from_secs(1);
 /// How long ssh may take to print its configuration.
 const CONFIG_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -51,7 +51,7 @@ pub struct Connection {
 
 impl Connection {
     /// The name of the instance among the known hosts.
-    fn host_alias(&self) -> String {
+    pub(super) fn host_alias(&self) -> String {
         host_alias(&self.instance.reference)
     }
 }
@@ -269,15 +269,31 @@ impl<'a> Session<'a> {
 }
 
 async fn write_config(connection: &Connection, setup: &LocalSshSetup, can_prompt: bool) -> Result<NamedTempFile> {
-    let config = ClientConfig {
-        host: &connection.route.host,
+    write_config_for(&[(&connection.route.host, connection)], setup, can_prompt).await
+}
+
+/// Writes the configuration for several connections, each with the name that it is opened by.
+///
+/// # Errors
+/// `Internal` if OpenSSH is not installed or the file cannot be written; `InvalidSpec` for a path that ssh cannot read.
+pub(super) async fn write_config_for<'a>(
+    connections: &[(&'a str, &'a Connection)],
+    setup: &LocalSshSetup,
+    can_prompt: bool,
+) -> Result<NamedTempFile> {
+    let to_host = |&(name, connection): &(&'a str, &'a Connection)| HostConfig {
+        name,
+        address: &connection.route.host,
         user: &connection.user,
         port: connection.port,
         identity_file: connection.identity_file.as_deref(),
-        host_alias: &connection.host_alias(),
-        known_hosts: setup.known_hosts.path(),
+        host_alias: connection.host_alias(),
         accepts_new_host_key: connection.accepts_new_host_key,
         proxy_command: connection.route.proxy_command.as_deref(),
+    };
+    let config = ClientConfig {
+        hosts: connections.iter().map(to_host).collect(),
+        known_hosts: setup.known_hosts.path(),
         can_prompt,
         other_configs: setup.other_configs(),
         version: setup.ssh_version().await?,
@@ -285,7 +301,7 @@ async fn write_config(connection: &Connection, setup: &LocalSshSetup, can_prompt
     config.write()
 }
 
-fn new_log() -> Result<NamedTempFile> {
+pub(super) fn new_log() -> Result<NamedTempFile> {
     let log = tempfile::Builder::new().prefix("cloudctl-ssh-log-").tempfile();
     log.map_err(|error| Error::new(ErrorKind::Internal, format!("cannot create a log for ssh: {error}")))
 }
@@ -298,7 +314,7 @@ fn start_error(error: &io::Error) -> Error {
 ///
 /// # Errors
 /// `Interrupted` after a signal.
-async fn wait_for_exit(mut child: Child, shutdown: &Shutdown) -> Result<ExitStatus> {
+pub(super) async fn wait_for_exit(mut child: Child, shutdown: &Shutdown) -> Result<ExitStatus> {
     let process_id = child.id();
     let status = tokio::select! {
         status = child.wait() => status,
@@ -342,7 +358,7 @@ fn exit_code(status: ExitStatus) -> u8 {
     u8::try_from(code).unwrap_or(255)
 }
 
-fn read_log(path: &Path) -> String {
+pub(super) fn read_log(path: &Path) -> String {
     let mut bytes = Vec::new();
     if let Ok(file) = std::fs::File::open(path) {
         let _ = Read::take(file, MAX_LOG_BYTES).read_to_end(&mut bytes);
@@ -350,7 +366,7 @@ fn read_log(path: &Path) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn other_host_key_error(connection: &Connection, known_hosts: &KnownHosts, log: &str) -> Error {
+pub(super) fn other_host_key_error(connection: &Connection, known_hosts: &KnownHosts, log: &str) -> Error {
     let reference = &connection.instance.reference;
     // Another run may have added keys.
     let known = known_hosts.find(reference).map(|host| host.keys);
