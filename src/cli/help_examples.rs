@@ -158,6 +158,14 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "cp",
+        &[
+            example("Copy a file to a VM", "cloudctl cp app.tar.gz web-1:/tmp/"),
+            example("Copy a folder from a VM", "cloudctl cp -r web-1:/var/log/nginx ./logs"),
+            example("Copy from one VM to another", "cloudctl cp web-1:data.db web-2:"),
+        ],
+    ),
+    (
         "console",
         &[
             example("See why a VM does not answer", "cloudctl console web-1"),

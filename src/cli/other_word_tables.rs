@@ -262,13 +262,11 @@ pub(super) const COMMANDS_ALONE: &[(&str, &str)] =
 const SIGN_IN: &str = "cloudctl uses the credentials of the clouds' own tools: sign in with `aws configure` or \
                        `gcloud auth application-default login`, then run `cloudctl doctor`";
 const LOG_IN: &str = "log in with `cloudctl ssh NAME`, and run a command with `cloudctl ssh NAME -- COMMAND`";
-const COPY: &str = "copy with scp: scp FILE USER@$(cloudctl describe NAME -o value=public_ip):";
 
 /// Commands of other tools that no command of ours replaces, and what to do instead.
 pub(super) const COMMAND_ANSWERS: &[(&[&str], &str)] = &[
     (&["auth", "configure", "init", "login"], SIGN_IN),
     (&["connect", "exec"], LOG_IN),
-    (&["cp", "scp"], COPY),
     (
         &["resize"],
         "a VM keeps its machine type: make another with `cloudctl create OTHER --type TYPE`, then terminate this one",

@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use super::instance_args::{ConditionArgs, find_for_change, find_one};
 use super::ssh_args::{SshArgs, local_ssh_setup};
-use super::wait_progress::{WaitProgress, name_or_reference};
-use crate::cloud::{CloudInfo, CloudSettings, Error, Instance, InstanceQuery, ProviderKind, Result};
+use super::vm_connection::{cloud_settings, connect};
+use super::wait_progress::name_or_reference;
+use crate::cloud::{Error, Instance, InstanceQuery, ProviderKind, Result};
 use crate::command_context::Context;
 use crate::exit::ExitStatus;
 use crate::operations::{
-    GroupMember, OutputLine, OutputStream, SessionResult, prepare_connection, run_in_group, run_session,
-    wait_until_it_answers, wait_until_running,
+    GroupMember, OutputLine, OutputStream, SessionResult, run_in_group, run_session, wait_until_it_answers,
 };
 use crate::settings::Settings;
 
@@ -67,25 +67,13 @@ pub async fn run(mut args: Args, context: &mut Context) -> anyhow::Result<ExitSt
 async fn run_in_one(reference: InstanceQuery, args: &Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let started = Instant::now();
     let instance = find_one(reference, context).await?;
-    let provider = context.clouds().get(instance.provider);
-    let mut options = args.ssh.to_options(&instance, context)?;
     let setup = local_ssh_setup(context)?;
-    let settings = context.settings.clone();
-    let settings = cloud_settings(&settings, provider.info());
     let shutdown = context.shutdown.clone();
-    let timeout = options.timeout;
-    let remaining = || timeout.saturating_sub(started.elapsed());
-    let mut progress = WaitProgress::new(&mut context.printer, 1);
-    let instance = wait_until_running(&provider, instance, timeout, &shutdown, &mut progress).await?;
-    let progress = format!("connecting to {}", name_or_reference(&instance));
-    context.printer.show_progress(&progress);
-    options.timeout = remaining();
-    let connection = prepare_connection(provider.as_ref(), instance, &options, &setup, &*settings, &shutdown).await?;
-    context.printer.end_progress();
+    let connection = connect(instance, &args.ssh, &setup, started, context).await?;
     let mut result = run_session(&connection, &args.command, args.tty, &setup, &shutdown).await?;
     if result.has_no_answer() {
         // It may be booting: nothing was sent yet.
-        wait_until_it_answers(&connection, remaining(), &shutdown).await?;
+        wait_until_it_answers(&connection, args.ssh.remaining(started), &shutdown).await?;
         result = run_session(&connection, &args.command, args.tty, &setup, &shutdown).await?;
     }
     if !result.pretended_output.is_empty() {
@@ -105,14 +93,6 @@ fn print_log(prefix: &str, result: &SessionResult, context: &mut Context) {
             _ => context.printer.note(&text),
         }
     }
-}
-
-/// The settings of one cloud.
-fn cloud_settings<'a>(settings: &'a Settings, cloud: &'static CloudInfo) -> Box<CloudSettings<'a>> {
-    Box::new(move |key| {
-        let known = cloud.settings.iter().find(|known| known.name == key)?;
-        settings.cloud_setting(cloud.kind, known.name).value.clone()
-    })
 }
 
 async fn run_in_selected(args: &Args, context: &mut Context) -> anyhow::Result<ExitStatus> {

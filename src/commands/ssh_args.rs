@@ -1,7 +1,7 @@
 //! The arguments of the commands that log in to VMs.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
@@ -63,6 +63,11 @@ enum HostKeyValue {
 }
 
 impl SshArgs {
+    /// What is left of the timeout.
+    pub(super) fn remaining(&self, started: Instant) -> Duration {
+        self.timeout.saturating_sub(started.elapsed())
+    }
+
     /// The options for one VM.
     ///
     /// # Errors

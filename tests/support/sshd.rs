@@ -23,6 +23,7 @@ pub struct Sshd {
     program: PathBuf,
     folder: PathBuf,
     user: String,
+    address: String,
     port: u16,
     process: Option<Child>,
     /// Ends the server if the test is killed, or never drops it.
@@ -42,7 +43,7 @@ pub fn sshd_or_skip() -> Option<Sshd> {
         );
         return None;
     };
-    Some(Sshd::start(program))
+    Some(Sshd::start(program, "127.0.0.1", None))
 }
 
 /// The absolute path of the server, without which it refuses to start.
@@ -57,7 +58,17 @@ fn find_program() -> Option<PathBuf> {
 }
 
 impl Sshd {
-    fn start(program: PathBuf) -> Self {
+    /// Another server at the same port of another address, that lets in the same key; `None` if this machine has no such
+    /// address.
+    pub fn start_beside(&self, address: &str) -> Option<Self> {
+        TcpListener::bind((address, 0)).ok()?;
+        let other = Self::start(self.program.clone(), address, Some(self.port));
+        fs::copy(self.path("client_key.pub"), other.path("authorized_keys")).expect("the key that may log in");
+        Some(other)
+    }
+
+    /// Starts a server at an address, at this port or else at a free one.
+    fn start(program: PathBuf, address: &str, port: Option<u16>) -> Self {
         let folder = make_folder();
         if output_of("id", &["-u"]) == "0" {
             // Where a server that root starts puts its unprivileged half.
@@ -67,6 +78,7 @@ impl Sshd {
             program,
             folder,
             user: output_of("id", &["-un"]),
+            address: address.to_owned(),
             port: 0,
             process: None,
             watcher: None,
@@ -77,7 +89,7 @@ impl Sshd {
         server.make_home();
         // Somebody else may take a free port before the server does.
         for _ in 0..10 {
-            server.port = free_port();
+            server.port = port.unwrap_or_else(free_port);
             if server.launch() {
                 return server;
             }
@@ -85,7 +97,7 @@ impl Sshd {
         panic!("sshd does not start:\n{}", server.log());
     }
 
-    /// The port on 127.0.0.1.
+    /// The port at its address.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -228,7 +240,7 @@ impl Sshd {
             if process.try_wait().expect("its state").is_some() {
                 return false;
             }
-            if greets(self.port) {
+            if greets(&self.address, self.port) {
                 return true;
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -237,10 +249,12 @@ impl Sshd {
     }
 
     fn write_configuration(&self) {
-        let Self { folder, port, .. } = self;
+        let Self {
+            folder, address, port, ..
+        } = self;
         let folder = folder.display();
         let plain = format!(
-            "ListenAddress 127.0.0.1\n\
+            "ListenAddress {address}\n\
              Port {port}\n\
              HostKey \"{folder}/host_key\"\n\
              AuthorizedKeysFile \"{folder}/authorized_keys\"\n\
@@ -298,8 +312,8 @@ fn free_port() -> u16 {
     listener.local_addr().expect("its address").port()
 }
 
-fn greets(port: u16) -> bool {
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
+fn greets(address: &str, port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect((address, port)) else {
         return false;
     };
     let mut greeting = [0; 8];

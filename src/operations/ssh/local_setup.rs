@@ -38,6 +38,14 @@ impl LocalSshSetup {
         self.require("ssh", ErrorKind::Internal, INSTALL_HINT)
     }
 
+    /// Finds scp.
+    ///
+    /// # Errors
+    /// `Internal` if it is not installed.
+    pub(super) fn find_scp(&self) -> Result<PathBuf> {
+        self.require("scp", ErrorKind::Internal, INSTALL_HINT)
+    }
+
     /// Checks that ssh and the program of a tunnel are installed.
     ///
     /// # Errors

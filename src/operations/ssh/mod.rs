@@ -3,15 +3,21 @@
 //! No text of a cloud reaches ssh as an argument, except addresses that were parsed and ids that were checked: everything
 //! else is in a configuration file of its own.
 
+mod arriving_file;
 mod client_config;
 mod connection;
+mod copy;
+mod copy_paths;
 mod group;
 mod known_hosts;
 mod local_setup;
 mod route;
+mod scp_failure;
 mod session;
 
 pub use connection::{SshOptions, prepare_connection, wait_until_it_answers, wait_until_running};
+pub use copy::{CopyAttempt, CopyEnd, CopyOptions, copy_files, try_copy_files};
+pub use copy_paths::check_local_paths;
 pub use group::{GroupMember, OutputLine, run_in_group};
 pub use known_hosts::KnownHosts;
 pub use local_setup::LocalSshSetup;

@@ -1,9 +1,12 @@
-//! Logging in to VMs: with a real OpenSSH server in the place of the VM's own.
+//! Logging in to VMs, and copying files: with a real OpenSSH server in the place of the VM's own.
 
+mod cp;
 mod ssh;
 
 use crate::Case;
 
 pub fn cases() -> Vec<Case> {
-    ssh::cases()
+    let mut cases = ssh::cases();
+    cases.extend(cp::cases());
+    cases
 }
