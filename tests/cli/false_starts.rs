@@ -40,6 +40,11 @@ const ANSWERS: &[(&str, &str, &str)] = &[
         "log in with `cloudctl ssh web-1`, and run a command with `cloudctl ssh web-1 -- COMMAND`",
     ),
     (
+        "scp app.conf web-1:/etc/",
+        "there is no command \"scp\"",
+        "use `cloudctl cp`",
+    ),
+    (
         "auth login",
         "there is no command \"auth\"",
         "cloudctl uses the credentials of the clouds' own tools",

@@ -40,7 +40,8 @@ impl ArrivingFile {
             false => folder_of(&target),
         };
         let hidden = tempfile::Builder::new().prefix(".cloudctl-cp-").tempdir_in(&folder);
-        let hidden = hidden.map_err(|error| local_write_error(&folder, &error))?;
+        // The error itself names the hidden folder, which nobody knows.
+        let hidden = hidden.map_err(|error| local_write_error(&folder, &error.kind().into()))?;
         let absolute = std::path::absolute(hidden.path()).unwrap_or_else(|_| hidden.path().to_owned());
         Ok(Self {
             path: absolute.join(name.unwrap_or("content")),
@@ -52,6 +53,11 @@ impl ArrivingFile {
     /// Where it arrives. There is nothing yet.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether it is a folder with something in it.
+    pub(super) fn is_filled_folder(&self) -> bool {
+        fs::read_dir(&self.path).is_ok_and(|mut entries| entries.next().is_some())
     }
 
     /// Gives what has arrived its name. A file replaces one that is there, with that one's permissions; a folder is joined

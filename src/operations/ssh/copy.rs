@@ -65,7 +65,7 @@ pub enum CopyAttempt<'a> {
 /// - `InvalidSpec` for a local source that does not exist, a local destination that cannot be written, a folder without
 ///   `recursive`, a path without a name, two sources with one name, and if no end is remote.
 /// - `NotFound` if a remote path does not exist, `PermissionDenied` if the user may not read or write it, or not log in.
-/// - `Incomplete` if a part of a remote folder cannot be read; the message names it.
+/// - `Incomplete` if a part of a folder cannot be read; the message names it, and the rest was copied.
 /// - `Refused` if an instance has another host key than the known ones: nothing was sent.
 /// - `Network` if a connection fails or breaks; `Interrupted` after a signal.
 /// - `Internal` for everything else, with scp's own words; if OpenSSH is not installed, or is older than 8.7.
@@ -311,7 +311,8 @@ impl<'a> Copy<'a, '_> {
         match run.failure(Direction::ToInstance) {
             None => Ok(CopyAttempt::Done),
             Some(Failure::NoAnswer(connection, error)) => Ok(CopyAttempt::NoAnswer(connection, error)),
-            Some(Failure::Partial(error) | Failure::Other(error)) => Err(error),
+            Some(Failure::Partial(error)) => Err(partial_error(error)),
+            Some(Failure::Other(error)) => Err(error),
         }
     }
 
@@ -335,18 +336,21 @@ impl<'a> Copy<'a, '_> {
         let source = remote_operand(self.host_name(connection), path, true);
         let operands = vec![source.into(), local_operand(arriving.path())];
         let run = self.run_scp(operands, false).await?;
-        match run.failure(Direction::FromInstance) {
-            None => arriving.finish().map(|()| CopyAttempt::Done),
-            Some(Failure::NoAnswer(connection, error)) => Ok(CopyAttempt::NoAnswer(connection, error)),
-            // Every file that is there is whole.
-            Some(Failure::Partial(error)) if self.recursive && arriving.path().is_dir() => {
-                arriving.finish()?;
-                Err(error.with_kind(ErrorKind::Incomplete))
-            }
-            Some(Failure::Partial(error) | Failure::Other(error)) => {
-                Err(error.map_texts(|text| arriving.name_target_in(text)))
-            }
+        let Some(failure) = run.failure(Direction::FromInstance) else {
+            return arriving.finish().map(|()| CopyAttempt::Done);
+        };
+        let (error, is_partial) = match failure {
+            Failure::NoAnswer(connection, error) => return Ok(CopyAttempt::NoAnswer(connection, error)),
+            Failure::Partial(error) => (error, true),
+            Failure::Other(error) => (error, false),
+        };
+        let error = error.map_texts(|text| arriving.name_target_in(text));
+        // Every file that is there is whole.
+        if is_partial && (run.status.success() || arriving.is_filled_folder()) {
+            arriving.finish()?;
+            return Err(partial_error(error));
         }
+        Err(error)
     }
 
     fn host_name<'b>(&'b self, connection: &'b Connection) -> &'b str {
@@ -406,8 +410,16 @@ impl<'a> Copy<'a, '_> {
             words,
             hosts: &self.hosts,
             known_hosts: &self.setup.known_hosts,
+            is_recursive: self.recursive,
         })
     }
+}
+
+/// Creates the error for a folder of which a part could not be read.
+fn partial_error(error: Error) -> Error {
+    error
+        .with_kind(ErrorKind::Incomplete)
+        .with_hint("the rest was copied; another user, named with --user, may be able to read all")
 }
 
 /// Reads a stream to its end, and keeps the first part of it.
@@ -442,11 +454,15 @@ async fn pretend_to_copy<'a>(
     let CopyEnd::Local(destination) = destination else {
         return Ok(CopyAttempt::Done);
     };
+    let text = match shell.stdout.as_str() {
+        "" => String::new(),
+        line => format!("{line}\n"),
+    };
     for source in sources {
         let arriving = ArrivingFile::prepare(destination, source.name(options.recursive)?.as_deref())?;
         let written = match options.recursive {
             true => std::fs::create_dir(arriving.path()),
-            false => std::fs::write(arriving.path(), &shell.stdout),
+            false => std::fs::write(arriving.path(), &text),
         };
         written.map_err(|error| Error::new(ErrorKind::Internal, format!("cannot write a file: {error}")))?;
         arriving.finish()?;

@@ -21,6 +21,8 @@ pub(super) struct ScpRun<'a, 'run> {
     pub(super) log: String,
     pub(super) hosts: &'run [(String, &'a Connection)],
     pub(super) known_hosts: &'run KnownHosts,
+    /// Whether folders were to be copied.
+    pub(super) is_recursive: bool,
 }
 
 /// Where files were copied to.
@@ -44,7 +46,8 @@ impl<'a> ScpRun<'a, '_> {
     /// Why it failed; `None` if it did not.
     pub(super) fn failure(&self, direction: Direction) -> Option<Failure<'a>> {
         if self.status.success() {
-            return None;
+            // It leaves names out with which a server would write elsewhere.
+            return (!self.scp_lines().is_empty()).then(|| Failure::Partial(self.file_error(direction)));
         }
         if self.log_lines().any(|line| line == VERIFICATION_FAILED) {
             let error = other_host_key_error(self.find_refused(), self.known_hosts, &self.log);
@@ -139,6 +142,14 @@ impl<'a> ScpRun<'a, '_> {
     }
 
     fn file_failure(&self, direction: Direction) -> Failure<'a> {
+        let error = self.file_error(direction);
+        match self.is_recursive && is_of_unread(&self.scp_lines(), direction) {
+            true => Failure::Partial(error),
+            false => Failure::Other(error),
+        }
+    }
+
+    fn file_error(&self, direction: Direction) -> Error {
         let lines = self.scp_lines();
         let first = lines.first().copied().unwrap_or_default();
         let kind = kind_of(first);
@@ -161,18 +172,19 @@ impl<'a> ScpRun<'a, '_> {
                 Direction::ToInstance => format!("cannot copy to {instances}: {text}"),
             },
         );
-        let error = match kind {
-            ErrorKind::InvalidSpec if first.ends_with("not a regular file") => error.with_hint("copy folders with -r"),
+        match kind {
+            ErrorKind::InvalidSpec if first.ends_with("not a regular file") => {
+                error.with_hint(match self.is_recursive {
+                    true => "only files and folders can be copied",
+                    false => "copy folders with -r",
+                })
+            }
             ErrorKind::InvalidSpec => error.with_hint("name a folder as the last path"),
             ErrorKind::NotFound => error.with_hint("see what is there: cloudctl ssh NAME -- ls FOLDER"),
             ErrorKind::PermissionDenied => {
                 error.with_hint("copy to a folder of the user, or log in as another user with --user")
             }
-            _ => error,
-        };
-        match direction == Direction::FromInstance && !lines.is_empty() && lines.iter().all(|line| is_of_unread(line)) {
-            true => Failure::Partial(error),
-            false => Failure::Other(error),
+            _ => error.with_hint("mend what scp names, and run the same command again"),
         }
     }
 
@@ -205,10 +217,31 @@ fn kind_of(line: &str) -> ErrorKind {
     }
 }
 
-/// Whether this is said of a file or folder that was never opened, and of nothing else. scp goes on with the next one.
-fn is_of_unread(line: &str) -> bool {
-    let starts = ["remote open ", "remote readdir", "Download of file "];
-    starts.iter().any(|start| line.starts_with(start)) || line.ends_with("not a regular file")
+/// Whether all of this is said of files and folders in a folder that were never opened: unreadable ones, and links that lead
+/// nowhere. scp goes on with the next one then.
+fn is_of_unread(lines: &[&str], direction: Direction) -> bool {
+    let starts: &[&str] = match direction {
+        Direction::FromInstance => &[
+            "remote open ",
+            "remote readdir",
+            "remote stat ",
+            "remote lstat ",
+            "stat remote: ",
+            "Download of file ",
+        ],
+        Direction::ToInstance => &[
+            "open local ",
+            "upload \"",
+            "failed to upload directory ",
+            "local \"",
+            "origin ",
+            "remote readdir",
+            "crossload ",
+        ],
+    };
+    let is_unread =
+        |line: &&str| starts.iter().any(|start| line.starts_with(start)) || line.ends_with("not a regular file");
+    !lines.is_empty() && lines.iter().all(is_unread)
 }
 
 #[cfg(test)]
@@ -232,8 +265,20 @@ mod tests {
 
     #[test]
     fn file_that_broke_off_is_not_an_unread_one() {
-        assert!(is_of_unread("remote open \"/x\": Permission denied"));
-        assert!(!is_of_unread("read remote \"/x\" : Failure"));
-        assert!(!is_of_unread("write local \"/x\": No space left on device"));
+        let from = |lines: &[&str]| is_of_unread(lines, Direction::FromInstance);
+        let unread = "remote open \"/x\": Permission denied";
+        assert!(from(&[unread, "Download of file /x to ./x failed"]));
+        assert!(from(&[
+            "stat remote: No such file or directory",
+            "download \"/x\": not a regular file"
+        ]));
+        assert!(!from(&[unread, "read remote \"/y\" : Failure"]));
+        assert!(!from(&["write local \"/x\": No space left on device"]));
+        assert!(!from(&[]));
+        let to = |lines: &[&str]| is_of_unread(lines, Direction::ToInstance);
+        let failed = "failed to upload directory ./d to /x";
+        assert!(to(&["open local \"./d/a\": Permission denied", failed]));
+        assert!(!to(&["stat remote: No such file or directory", failed]));
+        assert!(!to(&["write remote \"/x\": Failure", failed]));
     }
 }

@@ -24,6 +24,7 @@ pub fn cases() -> Vec<Case> {
         cp_reaches_an_ipv6_address,
         cp_refuses_another_host_key,
         cp_names_what_is_missing,
+        cp_without_the_right_key_is_denied,
         cp_calls_no_cloud_for_a_wrong_command_line,
         cp_that_breaks_leaves_no_file,
         cp_that_is_interrupted_leaves_no_file,
@@ -260,6 +261,16 @@ fn cp_copies_folders_if_it_is_told_to(backend: &Backend) {
     expect_folder(&site.here("content"));
     assert_eq!(site.names_here(), ["content", "logs", "new", "renamed"]);
     site.cp(&["-r", "web-1:..", "."]).expect(2);
+    // What cannot be read is left out and named.
+    std::os::unix::fs::symlink("nowhere", site.there("new/link")).expect("a link");
+    let run = site.cp(&["-r", "web-1:new", "partial"]).expect(7);
+    run.expect_all_in_stderr(["partial/link", "the rest was copied"]);
+    expect_folder(&site.here("partial"));
+    std::os::unix::fs::symlink("nowhere", site.here("logs/link")).expect("a link");
+    site.cp(&["-r", "logs", "web-1:partial"])
+        .expect(7)
+        .expect_in_stderr("logs/link");
+    expect_folder(&site.there("partial"));
 }
 
 fn cp_joins_a_folder_with_one_that_is_there(backend: &Backend) {
@@ -397,11 +408,25 @@ fn cp_names_what_is_missing(backend: &Backend) {
     write(&site.here("x:y"), "");
     site.cp(&["x:y", "web-1:"]).expect(3).expect_in_stderr("./x:y");
     assert_eq!(site.names_here(), ["a", "x:y"]);
-    let wrong_key = backend.sandbox.write("wrong_key", "not a key");
-    set_mode(Path::new(&wrong_key), 0o600);
-    let run = site.cp(&["-i", &wrong_key, "a", "web-1:"]);
-    // An agent of the machine does not know the server.
-    run.expect(2);
+}
+
+fn cp_without_the_right_key_is_denied(backend: &Backend) {
+    let Some(site) = Site::start(backend) else { return };
+    let other = sshd_or_skip().expect("it is installed");
+    write(&site.here("a"), "a");
+    let (port, key) = (
+        site.server.port().to_string(),
+        other.identity_file().display().to_string(),
+    );
+    let (provider, user) = (backend.provider(), site.server.user());
+    for ends in [["a", "web-1:b"], ["web-1:.bashrc", "b"]] {
+        let arguments = ["cp", "-p", provider, "--user", user, "-i", &key, "--port", &port];
+        let mut command = backend.sandbox.command(&[&arguments[..], &ends[..]].concat());
+        let run = Run::of(command.current_dir(&site.folder)).expect(4);
+        run.expect_all_in_stderr(["Permission denied (publickey", "-i"]);
+    }
+    assert_eq!(site.names_here(), ["a"]);
+    assert!(site.names_there().is_empty());
 }
 
 fn cp_calls_no_cloud_for_a_wrong_command_line(backend: &Backend) {
