@@ -70,6 +70,7 @@ fn detect_terminal(environment: &Environment) -> Terminal {
     let allows_colour = !environment.has("NO_COLOR") && !is_dumb;
     Terminal {
         input: io::stdin().is_terminal() && errors,
+        reads_from_terminal: io::stdin().is_terminal(),
         output,
         errors,
         redraws: !is_dumb,
@@ -93,6 +94,7 @@ pub struct Context {
     pub shutdown: Shutdown,
     clock: Arc<dyn Clock>,
     input: Box<dyn BufRead + Send>,
+    input_was_taken: bool,
     clouds: Clouds,
     catalog: Option<Arc<Catalog>>,
 }
@@ -135,6 +137,7 @@ impl Context {
             shutdown: Shutdown::default(),
             clock,
             input,
+            input_was_taken: false,
             clouds,
             catalog: None,
         }
@@ -324,11 +327,19 @@ impl Context {
         }
     }
 
+    /// Takes standard input, to pass it on to a command; `None` if it is a terminal, or was read before.
+    pub fn take_command_input(&mut self) -> Option<Box<dyn BufRead + Send>> {
+        let was_read = std::mem::replace(&mut self.input_was_taken, true);
+        let input = std::mem::replace(&mut self.input, Box::new(io::empty()));
+        (!was_read && !self.printer.terminal().reads_from_terminal).then_some(input)
+    }
+
     /// Reads at most `limit` bytes of standard input.
     ///
     /// # Errors
     /// Those of reading.
     pub fn read_input(&mut self, limit: u64) -> io::Result<Vec<u8>> {
+        self.input_was_taken = true;
         let mut bytes = Vec::new();
         Read::take(&mut self.input, limit).read_to_end(&mut bytes)?;
         Ok(bytes)

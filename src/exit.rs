@@ -28,13 +28,15 @@ impl ExitStatus {
     /// The cloud is unavailable; the call had no effect.
     pub const UNAVAILABLE: Self = Self(9);
 
+    /// `cloudctl run` failed, and not its command.
+    pub const RUN_FAILED: Self = Self(125);
     /// Interrupted by SIGINT with no change in progress.
     pub const INTERRUPTED: Self = Self(130);
     /// Terminated by SIGTERM with no change in progress.
     pub const TERMINATED: Self = Self(143);
 
     /// Every code with its meaning, as `cloudctl help exit-codes` prints them.
-    pub const MEANINGS: [(u8, &'static str); 12] = [
+    pub const MEANINGS: [(u8, &'static str); 13] = [
         (0, "done"),
         (1, "a bug, or a failure that fits no other code"),
         (2, "usage: a flag, file or value has a mistake; nothing was called"),
@@ -51,6 +53,10 @@ impl ExitStatus {
             "outcome unknown, or it exists but is not ready: a VM may exist, its id is printed if known",
         ),
         (9, "unavailable, and nothing was changed: run the same command again"),
+        (
+            125,
+            "cloudctl run: a failure of cloudctl, and not of the command that it runs",
+        ),
         (130, "interrupted (SIGINT) with no change in progress"),
         (143, "terminated (SIGTERM) with no change in progress"),
     ];

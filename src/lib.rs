@@ -77,6 +77,17 @@ use crate::settings::Settings;
 
 /// Runs one command line, and gives the exit status. `arguments` begin with the program's name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, host: Host) -> ExitStatus {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    match run_command(&arguments, host) {
+        Ok(status) => status,
+        // The other codes are those of the command that it runs.
+        Err(status) if status != ExitStatus::DONE && cli::is_run(&arguments) => ExitStatus::RUN_FAILED,
+        Err(status) => status,
+    }
+}
+
+/// Runs one command line. The error is the exit status of a run that ended before its command began.
+fn run_command(arguments: &[OsString], host: Host) -> Result<ExitStatus, ExitStatus> {
     let Host {
         streams,
         input,
@@ -89,24 +100,23 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, host: Host) -> ExitSta
     let infos = drivers.infos();
     let mut printer = Printer::new(streams, terminal);
     printer.set_clouds(infos);
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
     let words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
     let redactor = Redactor::new(environment.secrets(infos), words);
     printer.set_redactor(redactor.clone());
     // Errors have the requested format, even if they come before the command line is parsed.
-    let early_format = cli::find_output_format(&arguments).or(environment.get("CLOUDCTL_OUTPUT"));
+    let early_format = cli::find_output_format(arguments).or(environment.get("CLOUDCTL_OUTPUT"));
     let _ = printer.set_format(early_format, false);
     panics.set_format(early_format);
-    let cli = match cli::parse(&arguments) {
+    let cli = match cli::parse(arguments) {
         Ok(cli) => cli,
-        Err(error) => return report_usage_error(&error, &arguments, &mut printer),
+        Err(error) => return Err(report_usage_error(&error, arguments, &mut printer)),
     };
-    if let Err(error) = cli::refuse_bare_up(&cli, &arguments) {
-        return report_error(error, &mut printer);
+    if let Err(error) = cli::refuse_bare_up(&cli, arguments) {
+        return Err(report_error(error, &mut printer));
     }
     // Help must work even if the configuration file is invalid.
     if let Some(result) = execute_without_settings(&cli.command, &drivers, &mut printer) {
-        return result.unwrap_or_else(|error| report_any_error(error, &mut printer));
+        return result.map_err(|error| report_any_error(error, &mut printer));
     }
     let may_lack_context = match &cli.command {
         Command::Context(subcommand) => subcommand.works_without_context(),
@@ -114,10 +124,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, host: Host) -> ExitSta
     };
     let settings = match Settings::resolve(&cli.global, environment, infos, may_lack_context) {
         Ok(settings) => settings,
-        Err(error) => return report_error(error, &mut printer),
+        Err(error) => return Err(report_error(error, &mut printer)),
     };
     if let Err(error) = start_log(cli.global.verbose, settings.environment.get("CLOUDCTL_LOG"), redactor) {
-        return report_error(error, &mut printer);
+        return Err(report_error(error, &mut printer));
     }
     let format = settings.output.value.as_deref();
     panics.set_format(if settings.quiet { None } else { format });
@@ -127,7 +137,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, host: Host) -> ExitSta
             true => error,
             false => error.context(source),
         };
-        return report_error(error, &mut printer);
+        return Err(report_error(error, &mut printer));
     }
     if settings.no_headers {
         printer.hide_headers();
@@ -154,8 +164,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, host: Host) -> ExitSta
     let status = report_missing_value(status, &mut context.printer);
     match context.shutdown.signal_status() {
         // SIGINT and SIGTERM have different codes.
-        Some(by_signal) if status == ExitStatus::INTERRUPTED => by_signal,
-        _ => status,
+        Some(by_signal) if status == ExitStatus::INTERRUPTED => Ok(by_signal),
+        _ => Ok(status),
     }
 }
 
@@ -206,6 +216,7 @@ async fn execute_with_clouds(command: Command, context: &mut Context) -> anyhow:
         Command::Wait(args) => commands::wait::run(args, context).await,
         Command::Ssh(args) => commands::ssh::run(args, context).await,
         Command::Cp(args) => commands::cp::run(args, context).await,
+        Command::Run(args) => commands::run::run(args, context).await,
         Command::Console(args) => commands::console::run(args, context).await,
         Command::Image(args) => commands::image::run(args, context).await,
         Command::Region(args) => commands::region::run(args, context).await,

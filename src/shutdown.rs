@@ -10,7 +10,7 @@ use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::cloud::{Error, ErrorKind, Result};
@@ -40,6 +40,30 @@ struct State {
     change_finished: bool,
     /// The exit status of the first signal.
     signal_status: Option<ExitStatus>,
+    /// Who gets SIGINT in the place of the run.
+    interrupt_listener: Option<mpsc::UnboundedSender<()>>,
+}
+
+/// Each SIGINT as long as it lives: they do not end the run then.
+#[derive(Debug)]
+pub struct Interrupts {
+    received: mpsc::UnboundedReceiver<()>,
+    state: Arc<Mutex<State>>,
+}
+
+impl Interrupts {
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        if self.received.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
+}
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        lock(&self.state).interrupt_listener = None;
+    }
 }
 
 /// Marks a change as in progress as long as it lives: from before the first call until the outcome is printed.
@@ -165,9 +189,31 @@ impl Shutdown {
         Ok(())
     }
 
+    /// Takes SIGINT, to pass it on to something else.
+    pub fn take_interrupts(&self) -> Interrupts {
+        let (sender, received) = mpsc::unbounded_channel();
+        lock(&self.state).interrupt_listener = Some(sender);
+        Interrupts {
+            received,
+            state: Arc::clone(&self.state),
+        }
+    }
+
+    /// Passes a SIGINT on to who took it; whether somebody did.
+    fn pass_on(&self, signal: ExitStatus) -> bool {
+        let state = lock(&self.state);
+        let listener = state.interrupt_listener.as_ref();
+        signal == ExitStatus::INTERRUPTED && listener.is_some_and(|listener| listener.send(()).is_ok())
+    }
+
     /// Waits for signals, and ends the process at the second one or at the end of the grace period.
     async fn handle_signals(&self, mut signals: Signals) {
-        let first = signals.next().await;
+        let first = loop {
+            let signal = signals.next().await;
+            if !self.pass_on(signal) {
+                break signal;
+            }
+        };
         {
             let mut state = lock(&self.state);
             state.signal_status = Some(first);

@@ -19,6 +19,11 @@ pub(super) fn find_command(arguments: &[OsString]) -> Command {
     command
 }
 
+/// Whether a command line is for `cloudctl run`, whose exit codes are those of what it runs.
+pub fn is_run(arguments: &[OsString]) -> bool {
+    find_command(arguments).get_name() == "run"
+}
+
 /// How a command is typed: `cloudctl context use`.
 pub(super) fn command_path(command: &Command) -> String {
     command.get_bin_name().unwrap_or("cloudctl").to_owned()

@@ -144,6 +144,23 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "run",
+        &[
+            example(
+                "Run a command in a VM of its own, and end with its exit code",
+                "cloudctl run -p mock -- 'make test'",
+            ),
+            example(
+                "Copy files to it, bring the result back, and pass a token on",
+                "cloudctl run build-1 -p gcp -r europe-west1 --cpus 16 --copy .:src --fetch src/dist:. -e TOKEN -- 'cd src && make'",
+            ),
+            example(
+                "End it after an hour, and keep the VM if it failed",
+                "cloudctl run -p aws -r us-east-1 --time 1h --keep failed -- ./train.sh",
+            ),
+        ],
+    ),
+    (
         "ssh",
         &[
             example("Log in to a VM", "cloudctl ssh web-1"),

@@ -11,6 +11,7 @@ mod usage_errors;
 
 use clap::{Parser, Subcommand};
 
+pub use find_command::is_run;
 pub use help_examples::FIRST_STEPS;
 pub use help_layout::{HelpForm, command_line};
 pub use parse_arguments::parse;
@@ -18,7 +19,7 @@ pub use usage_errors::{find_output_format, refuse_bare_up, usage_error};
 
 use crate::commands::{
     catalog, change_instances, completion, console, context, cp, create, describe, doctor, extend, help, image, label,
-    list, machine_type, man, price, region, schema, ssh, terminate, wait, whoami,
+    list, machine_type, man, price, region, run, schema, ssh, terminate, wait, whoami,
 };
 use crate::settings::GlobalArgs;
 
@@ -85,6 +86,7 @@ pub enum Command {
     Wait(wait::Args),
     Ssh(ssh::Args),
     Cp(cp::Args),
+    Run(run::Args),
     Console(console::Args),
     #[command(subcommand)]
     Image(image::Subcommands),

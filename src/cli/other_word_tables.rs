@@ -243,7 +243,6 @@ pub(super) const COMMANDS: &[(&str, &str)] = &[
     ("regions", "region list"),
     ("remove", "terminate NAME"),
     ("restart", "reboot NAME"),
-    ("run", "create NAME"),
     ("scale", "create NAME --count N"),
     ("scp", "cp"),
     ("show", "describe NAME"),

@@ -149,6 +149,8 @@ pub struct Instance {
     pub setup: InstanceSetup,
     /// The generation of its name.
     pub generation: Option<u32>,
+    /// The digest of the command that it was created to run.
+    pub run_id: Option<String>,
     /// The reason for its state in the cloud's own code, if the cloud gives one.
     pub state_reason: Option<String>,
     /// The kind of failure, if the cloud terminated the instance without a request.
@@ -253,6 +255,7 @@ impl Instance {
             has_other_price: false,
             setup: InstanceSetup::new(),
             generation: None,
+            run_id: None,
             state_reason: None,
             failure: None,
             native: serde_json::Value::Null,

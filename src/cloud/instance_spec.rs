@@ -72,6 +72,9 @@ pub struct InstanceSpec {
     pub protected: bool,
     /// How long it may live, counted from its creation; `None` is until it is terminated.
     pub ttl: Option<Duration>,
+    /// The digest of the command that it is created to run; `None` for any other instance. It is no part of the fingerprint,
+    /// and compared for itself.
+    pub run_id: Option<String>,
     /// The provider's own options. The driver parses them and refuses unknown keys.
     pub native: BTreeMap<String, Value>,
 }
@@ -103,6 +106,7 @@ impl InstanceSpec {
             spot: false,
             protected: false,
             ttl: None,
+            run_id: None,
             native: BTreeMap::new(),
         }
     }

@@ -23,6 +23,8 @@ pub const LABEL_GENERATION: &str = "cloudctl-generation";
 /// The [`GroupMembers`](super::GroupMembers) that one create call covered; [`LABEL_NAME`] is then the name of the group.
 /// One call gives the same labels to all instances that it creates.
 pub const LABEL_MEMBERS: &str = "cloudctl-members";
+/// The digest of the one command that the instance was created to run, as `cloudctl run` computes it.
+pub const LABEL_RUN: &str = "cloudctl-run";
 
 /// Checks a label key against the rules of every cloud.
 ///
@@ -52,6 +54,7 @@ pub fn check_selectable(key: &str) -> Result<()> {
             "pass --managed to `cloudctl list`; `cloudctl terminate -l` selects only VMs that cloudctl created: use a label of your own"
         }
         "name" | "members" | "generation" => "use the name of the VM, as in `cloudctl describe NAME`",
+        "run" => "use the name of the VM: `cloudctl run` prints it first",
         "ttl" => "pass --expired to `cloudctl terminate`, or --filter 'expires_at<TIME' to `cloudctl list`",
         _ => "use a label of your own, or the name of the VM",
     };

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Fingerprint, GroupMembers, InstanceName, InstanceSpec, LABEL_GENERATION, LABEL_MANAGED, LABEL_MEMBERS, LABEL_NAME,
-    LABEL_SPEC, LABEL_TTL, Labels, format_duration, parse_duration, quoted,
+    LABEL_RUN, LABEL_SPEC, LABEL_TTL, Labels, format_duration, parse_duration, quoted,
 };
 
 /// Creates the management labels of a new instance and its disks. The create call itself sets them.
@@ -26,6 +26,9 @@ pub fn management_labels(spec: &InstanceSpec, generation: u32) -> Labels {
     if let Some(ttl) = spec.ttl {
         labels.insert(LABEL_TTL.to_owned(), format_duration(ttl));
     }
+    if let Some(run_id) = &spec.run_id {
+        labels.insert(LABEL_RUN.to_owned(), run_id.clone());
+    }
     labels
 }
 
@@ -40,6 +43,8 @@ pub struct Ownership {
     pub spec_fingerprint: Option<String>,
     /// The generation of its name.
     pub generation: Option<u32>,
+    /// The digest of the command that it was created to run.
+    pub run_id: Option<String>,
     /// How long it may live, counted from its creation.
     pub ttl: Option<Duration>,
     /// Whether it was created with a TTL, and so with the timer that enforces one.
@@ -126,6 +131,7 @@ impl Ownership {
         Self {
             managed,
             name,
+            run_id: labels.get(LABEL_RUN).cloned(),
             generation: labels.get(LABEL_GENERATION).and_then(|text| text.parse().ok()),
             ttl: if managed { ttl.and_then(Result::ok) } else { None },
             created_with_ttl: managed && fingerprint.as_deref().is_some_and(had_ttl),

@@ -61,8 +61,8 @@ pub use label_syntax::{
     parse_requirements,
 };
 pub use labels::{
-    LABEL_GENERATION, LABEL_MANAGED, LABEL_MEMBERS, LABEL_NAME, LABEL_SPEC, LABEL_TTL, Labels, RESERVED_PREFIX,
-    check_label_key, check_selectable,
+    LABEL_GENERATION, LABEL_MANAGED, LABEL_MEMBERS, LABEL_NAME, LABEL_RUN, LABEL_SPEC, LABEL_TTL, Labels,
+    RESERVED_PREFIX, check_label_key, check_selectable,
 };
 pub use location::{ListScope, Location, region_given_as_zone_error, zone_given_as_region_error};
 pub use machine_type::{Architecture, Gpu, Image, MachineRequirements, MachineType, normalize_gpu_kind};

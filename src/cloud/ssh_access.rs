@@ -42,12 +42,16 @@ impl HostKey {
         if !HOST_KEY_ALGORITHMS.contains(&algorithm) {
             return None;
         }
-        // The body begins with the length and the name of its algorithm: https://www.rfc-editor.org/rfc/rfc4253#section-6.6
         let bytes = STANDARD.decode(body).ok()?;
-        let (length, rest) = bytes.split_first_chunk::<4>()?;
-        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-        let (name, key) = rest.split_at_checked(length)?;
-        (name == algorithm.as_bytes() && !key.is_empty()).then(|| Self {
+        let fields = split_fields(&bytes)?;
+        let (name, values) = fields.split_first()?;
+        let is_whole = match algorithm {
+            // <https://www.rfc-editor.org/rfc/rfc8709#section-4>
+            "ssh-ed25519" => matches!(values, [key] if key.len() == 32),
+            // An exponent and a modulus, or the name of a curve and a point.
+            _ => matches!(values, [first, second] if !first.is_empty() && second.len() >= 32),
+        };
+        (*name == algorithm.as_bytes() && is_whole).then(|| Self {
             algorithm: algorithm.to_owned(),
             body: body.to_owned(),
         })
@@ -68,6 +72,21 @@ impl fmt::Display for HostKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.algorithm, self.body)
     }
+}
+
+/// Splits the body of a key into its fields, each after its length; `None` if bytes are missing or left.
+/// <https://www.rfc-editor.org/rfc/rfc4253#section-6.6>
+fn split_fields(body: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut fields = Vec::new();
+    let mut rest = body;
+    while !rest.is_empty() {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (field, end) = after.split_at_checked(length)?;
+        fields.push(field);
+        rest = end;
+    }
+    Some(fields)
 }
 
 /// Finds the host keys in console output: those of the first complete block that cloud-init printed; empty if there is no
@@ -131,8 +150,8 @@ pub struct PretendShell {
     pub stdout: String,
     /// How long it takes.
     pub delay: Duration,
-    /// Whether every connection breaks.
-    pub drops_connection: bool,
+    /// How many connections break before one holds.
+    pub broken_connections: u32,
 }
 
 #[cfg(test)]
@@ -150,6 +169,9 @@ mod tests {
             format!("ssh-rsa {BODY}"),
             format!("ssh-ed25519 {}", &BODY[1..]),
             "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5".to_owned(),
+            // One byte as the key, and a whole key with a byte after it.
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAAUE=".to_owned(),
+            format!("ssh-ed25519 {BODY}AAAA"),
             format!("-oProxyCommand=x {BODY}"),
             "ssh-ed25519".to_owned(),
             String::new(),

@@ -98,11 +98,10 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     let to_end = |operand: &Operand| to_copy_end(operand, &queries, &connections);
     let sources: Vec<CopyEnd<'_>> = sources.iter().map(to_end).collect::<Result<_>>()?;
     let destination = to_end(&destination)?;
-    let terminal = context.printer.terminal();
     let options = CopyOptions {
         recursive: args.recursive,
-        shows_progress: terminal.output && context.printer.shows_progress(),
-        can_prompt: terminal.errors,
+        shows_progress: context.printer.shows_copies(),
+        can_prompt: context.printer.terminal().errors,
     };
     let shutdown = context.shutdown.clone();
     tracing::debug!(?names, "copying");

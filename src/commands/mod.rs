@@ -24,6 +24,7 @@ pub mod man;
 pub mod price;
 mod price_list;
 pub mod region;
+pub mod run;
 pub mod schema;
 pub mod ssh;
 mod ssh_args;

@@ -1,6 +1,6 @@
 //! The arguments of the commands that log in to VMs.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
@@ -9,11 +9,42 @@ use super::instance_args::DEFAULT_TIMEOUT;
 use super::ssh_key::find_own_keys;
 use crate::cloud::{Error, Instance, Result, key_fingerprint, parse_duration};
 use crate::command_context::Context;
-use crate::operations::{KnownHosts, LocalSshSetup, SSH_PORT, SshOptions, SshWay};
+use crate::operations::{KeyFiles, KnownHosts, LocalSshSetup, SSH_PORT, SshOptions, SshWay};
+
+/// How to log in, and how long to wait for it.
+#[derive(Args, Clone, Debug)]
+pub(super) struct SshArgs {
+    #[command(flatten)]
+    login: LoginArgs,
+    /// How long to wait until the VM runs, has published its host keys and answers
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = DEFAULT_TIMEOUT,
+        value_parser = parse_duration,
+        help_heading = "Logging in"
+    )]
+    timeout: Duration,
+}
+
+impl SshArgs {
+    /// The options for one VM.
+    ///
+    /// # Errors
+    /// `InvalidSpec` for a private key that does not exist.
+    pub(super) fn to_options(&self, instance: &Instance, context: &Context) -> Result<SshOptions> {
+        self.login.to_options(instance, self.timeout, context)
+    }
+
+    /// What is left of the timeout.
+    pub(super) fn remaining(&self, started: Instant) -> Duration {
+        self.timeout.saturating_sub(started.elapsed())
+    }
+}
 
 /// How to log in.
 #[derive(Args, Clone, Debug)]
-pub(super) struct SshArgs {
+pub(super) struct LoginArgs {
     /// User to log in as; by default that of the image, or of the VM's key
     #[arg(long, value_name = "USER", help_heading = "Logging in")]
     user: Option<String>,
@@ -44,15 +75,6 @@ pub(super) struct SshArgs {
         hide_possible_values = true
     )]
     host_key: HostKeyValue,
-    /// How long to wait until the VM runs, has published its host keys and answers
-    #[arg(
-        long,
-        value_name = "DURATION",
-        default_value = DEFAULT_TIMEOUT,
-        value_parser = parse_duration,
-        help_heading = "Logging in"
-    )]
-    timeout: Duration,
 }
 
 /// Which host keys are accepted.
@@ -62,19 +84,15 @@ enum HostKeyValue {
     New,
 }
 
-impl SshArgs {
-    /// What is left of the timeout.
-    pub(super) fn remaining(&self, started: Instant) -> Duration {
-        self.timeout.saturating_sub(started.elapsed())
-    }
-
-    /// The options for one VM.
+impl LoginArgs {
+    /// The options for one VM. The timeout is how long to wait for it.
     ///
     /// # Errors
     /// `InvalidSpec` for a private key that does not exist.
-    pub(super) fn to_options(&self, instance: &Instance, context: &Context) -> Result<SshOptions> {
+    pub(super) fn to_options(&self, instance: &Instance, timeout: Duration, context: &Context) -> Result<SshOptions> {
         let home = context.settings.environment.home();
-        let own_keys = home.as_deref().map(find_own_keys).unwrap_or_default();
+        let mut own_keys = home.as_deref().map(find_own_keys).unwrap_or_default();
+        own_keys.extend(run_key_files(context).ok().and_then(|files| files.read()));
         let identity_file = match &self.identity_file {
             Some(path) => Some(self.check_identity_file(path, context)?),
             None => find_identity_file(&own_keys, instance, context),
@@ -86,8 +104,18 @@ impl SshArgs {
             port: self.port,
             way: self.via.clone(),
             accepts_new_host_key: self.host_key == HostKeyValue::New,
-            timeout: self.timeout,
+            timeout,
         })
+    }
+
+    /// Whether a private key is named.
+    pub(super) fn names_identity_file(&self) -> bool {
+        self.identity_file.is_some()
+    }
+
+    /// The port of the SSH server, if the VM is reached at its public address.
+    pub(super) fn port_to_open(&self) -> Option<u16> {
+        self.via.is_none().then_some(self.port)
     }
 
     fn check_identity_file(&self, path: &str, context: &Context) -> Result<PathBuf> {
@@ -118,18 +146,35 @@ fn find_identity_file(own_keys: &[(PathBuf, String)], instance: &Instance, conte
     own.map(|(path, _)| path.clone())
 }
 
+/// The key that cloudctl makes for `run` on a machine without one.
+///
+/// # Errors
+/// `InvalidSpec` without a home folder.
+pub(super) fn run_key_files(context: &Context) -> Result<KeyFiles> {
+    Ok(KeyFiles::in_folder(&state_folder(context)?))
+}
+
+/// The folder for what cloudctl keeps on this machine: host keys, and records of runs.
+///
+/// # Errors
+/// `InvalidSpec` without a home folder.
+pub(super) fn state_folder(context: &Context) -> Result<PathBuf> {
+    let environment = &context.settings.environment;
+    let folder = environment.xdg_folder("XDG_STATE_HOME", ".local/state");
+    let folder = folder.ok_or_else(|| {
+        Error::invalid("there is no home folder to keep host keys in").with_hint("set HOME or XDG_STATE_HOME")
+    })?;
+    Ok(folder.join("cloudctl"))
+}
+
 /// What this machine has for ssh.
 ///
 /// # Errors
 /// `InvalidSpec` without a home folder.
 pub(super) fn local_ssh_setup(context: &Context) -> Result<LocalSshSetup> {
     let environment = &context.settings.environment;
-    let state_folder = environment.xdg_folder("XDG_STATE_HOME", ".local/state");
-    let state_folder = state_folder.ok_or_else(|| {
-        Error::invalid("there is no home folder to keep host keys in").with_hint("set HOME or XDG_STATE_HOME")
-    })?;
     Ok(LocalSshSetup {
-        known_hosts: KnownHosts::new(state_folder.join(Path::new("cloudctl/known_hosts"))),
+        known_hosts: KnownHosts::new(state_folder(context)?.join("known_hosts")),
         home: environment.home(),
         search_path: environment.get("PATH").unwrap_or_default().to_owned(),
     })

@@ -11,6 +11,7 @@ mod list_instances;
 mod list_one_location;
 mod list_selected;
 mod listing_timeout;
+mod remote_run;
 mod resolve_instances;
 mod selection;
 mod set_labels;
@@ -36,13 +37,17 @@ pub use label_selector::LabelSelector;
 pub use list_instances::{Inventory, RegionSelection, list_all, list_all_with_progress, stream_all};
 pub use list_one_location::{resolve_region_and_zone, resolve_region_or_area};
 pub use list_selected::{SelectedListing, SelectionQuery};
+pub use remote_run::{
+    FileToCopy, FileToFetch, RemoteRun, RunInput, RunObserver, RunOutcome, RunParts, RunRecords, RunResult,
+    compute_run_id, fetch_files, run_remotely,
+};
 pub use resolve_instances::{ResolvedInstances, ambiguous_error, resolve};
 pub use selection::{MatchOutcome, Selection, SelectionMatcher};
 pub use set_labels::{check_label_changes, set_labels};
 pub use ssh::{
-    Connection, CopyAttempt, CopyEnd, CopyOptions, GroupMember, KnownHosts, LocalSshSetup, OutputLine, OutputStream,
-    SessionResult, SshOptions, SshWay, check_local_paths, copy_files, prepare_connection, run_in_group, run_session,
-    try_copy_files, wait_until_it_answers, wait_until_running,
+    Connection, CopyAttempt, CopyEnd, CopyOptions, GroupMember, KeyFiles, KnownHosts, LocalSshSetup, OutputLine,
+    OutputStream, SessionResult, SshOptions, SshWay, check_local_paths, copy_files, prepare_connection, run_in_group,
+    run_session, try_copy_files, wait_until_it_answers, wait_until_running,
 };
 pub use ssh_probe::SSH_PORT;
 pub use terminate::{

@@ -464,6 +464,7 @@ fn keep_known_labels(known: &Instance, listed: Instance) -> Instance {
         managed: true,
         spec_fingerprint: known.spec_fingerprint.clone(),
         generation: known.generation,
+        run_id: known.run_id.clone(),
         ttl: known.ttl,
         expires_at: known.expires_at,
         expiry_enforcer: known.expiry_enforcer,

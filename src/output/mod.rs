@@ -20,7 +20,7 @@ mod stderr_messages;
 mod table;
 mod terminal_text;
 
-pub use columns::identity_and_settings::{CONTEXTS, DOCTOR, IDENTITIES, SETTINGS};
+pub use columns::identity_and_settings::{CONTEXTS, DOCTOR, IDENTITIES, RUNS, SETTINGS};
 pub use columns::types_and_prices::{CATALOG_PARTS, COSTS, MACHINE_TYPES, PRICES, UPDATES, VM_PRICES};
 pub use columns::{Column, ColumnSet, IMAGES, INSTANCES, PREVIEWS, REGIONS};
 pub use expiry_and_login_notes::{format_expiry, no_enforcer_warning, password_hint, ssh_hint};
@@ -40,6 +40,8 @@ pub use terminal_text::{age, display_name, escape};
 pub struct Terminal {
     /// Standard input and standard error are terminals, so questions can be asked.
     pub input: bool,
+    /// Standard input is a terminal.
+    pub reads_from_terminal: bool,
     /// Standard output is a terminal.
     pub output: bool,
     /// Standard error is a terminal, so steps can be printed.

@@ -136,6 +136,11 @@ impl Printer {
         self.terminal.errors && self.format().is_human_readable()
     }
 
+    /// Whether a copy may draw its progress on standard output: it is a terminal, and the format is for people.
+    pub fn shows_copies(&self) -> bool {
+        self.terminal.output && self.shows_progress()
+    }
+
     /// Prints results in the requested format, and errors: on stdout if the format has an envelope, and always on stderr.
     ///
     /// # Errors
@@ -297,6 +302,30 @@ impl Printer {
             self.streams.stdout.write_all(bytes)?;
         }
         self.streams.stdout.flush()
+    }
+
+    /// Whether the format is for programs, so that one document of results is all that standard output gets.
+    pub fn prints_document(&self) -> bool {
+        !self.quiet && !self.format().is_human_readable()
+    }
+
+    /// Passes on what a command in a VM writes, unchanged: to standard error, or else to standard output. What is written
+    /// after the reader of standard output closed it is left out.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn pass_on(&mut self, to_errors: bool, bytes: &[u8]) -> io::Result<()> {
+        self.end_progress();
+        let stream = match to_errors {
+            true => &mut self.streams.stderr,
+            false if self.is_closed => return Ok(()),
+            false => &mut self.streams.stdout,
+        };
+        let written = stream.write_all(bytes).and_then(|()| stream.flush());
+        match to_errors {
+            true => written,
+            false => self.ignore_closed_pipe(written),
+        }
     }
 
     /// Prints text of our own, such as help.

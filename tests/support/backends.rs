@@ -130,8 +130,11 @@ impl Backend {
 
     /// `cloudctl ARGUMENTS -p PROVIDER`, for tests that start the process themselves.
     pub fn command(&self, arguments: &(impl CommandLine + ?Sized)) -> Command {
-        let mut command = self.sandbox.command(arguments);
-        command.args(["-p", self.provider()]);
+        let mut words = arguments.words();
+        // What comes after it belongs to another command.
+        let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
+        words.splice(end..end, ["-p", self.provider()].map(str::to_owned));
+        let mut command = self.sandbox.command(&words);
         command.envs(self.fault_environment());
         command
     }

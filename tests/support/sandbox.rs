@@ -163,7 +163,8 @@ impl Run {
         Self::with_input(command, "")
     }
 
-    fn with_input(command: &mut Command, input: &str) -> Self {
+    /// Runs a command with this on its standard input.
+    pub fn with_input(command: &mut Command, input: &str) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

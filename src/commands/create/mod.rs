@@ -1,6 +1,7 @@
 //! Runs `cloudctl create`: reads the flags and the spec file, creates or previews, waits, and prints the result.
 
 mod args;
+mod create_for_run;
 mod next_steps;
 mod print_preview;
 mod progress;
@@ -23,6 +24,7 @@ use crate::output::{INSTANCES, PREVIEWS, Report};
 
 pub use self::args::Args;
 pub(super) use self::args::{parse_cpus, parse_memory};
+pub(super) use self::create_for_run::{CreatedForRun, RunPurpose, RunVm};
 pub(super) use self::spec_file::example::SPEC_EXAMPLE;
 pub(super) use self::spec_file::schema::spec_schema;
 pub(super) use self::vm_request::read_default_key;
@@ -32,16 +34,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     context
         .printer
         .check_format(if args.dry_run { &PREVIEWS } else { &INSTANCES })?;
-    let files = match &args.file {
-        Some(path) => {
-            let expanded_path = match path.to_str() {
-                Some(text) => context.settings.environment.expand_path(text),
-                None => path.clone(),
-            };
-            SpecFile::read(&expanded_path, context)?
-        }
-        None => vec![SpecFile::default()],
-    };
+    let files = read_spec_files(&args, context)?;
     let args = vm_request::read_user_data_input(args, &files, context)?;
     let (dry_run, timeout) = (args.dry_run, args.timeout);
     let mut requests = Vec::new();
@@ -100,6 +93,21 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     }
     print_result(&instances, errors, context)?;
     Ok(status)
+}
+
+/// Reads the file that the flags name: a description for each VM or group in it, or an empty one without a file.
+///
+/// # Errors
+/// `InvalidSpec` for a file that cannot be read.
+fn read_spec_files(args: &Args, context: &mut Context) -> Result<Vec<SpecFile>> {
+    let Some(path) = &args.file else {
+        return Ok(vec![SpecFile::default()]);
+    };
+    let expanded_path = match path.to_str() {
+        Some(text) => context.settings.environment.expand_path(text),
+        None => path.clone(),
+    };
+    SpecFile::read(&expanded_path, context)
 }
 
 /// Checks the expected account of every cloud on which something may be created.

@@ -185,7 +185,7 @@ fn parse_name(text: &str) -> Result<InstanceName> {
 }
 
 /// Makes a name that people can pronounce and that no other VM has: two words and four letters.
-fn generate_name() -> Result<InstanceName> {
+pub(super) fn generate_name() -> Result<InstanceName> {
     let words = petname::petname(2, "-").unwrap_or_else(|| "vm".to_owned());
     let suffix: String = (0..4).map(|_| fastrand::lowercase()).collect();
     format!("{words}-{suffix}").parse()
@@ -374,6 +374,7 @@ impl VmRequest {
                 budget: budget.map(|budget| budget / count as f64),
                 spec,
                 max_price,
+                repeats_ended_run: true,
             },
             locations,
             other_providers,

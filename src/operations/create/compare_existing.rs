@@ -39,6 +39,11 @@ pub(super) fn check_same_spec(
             ),
         ));
     }
+    if let Some(problem) = find_other_run(instance, request) {
+        let message = format!("{name} exists as {reference}, {problem}");
+        let hint = format!("use another name, or terminate it first: cloudctl terminate {reference}");
+        return Err(exists_error(reference, message, hint));
+    }
     let differences = find_differences(instance, request, placement);
     if differences.is_empty() {
         return Ok(());
@@ -52,6 +57,19 @@ pub(super) fn check_same_spec(
             None => format!("use another name, or terminate it first: cloudctl terminate {reference}"),
         },
     ))
+}
+
+/// What an instance is for, if that is another command than the new one's.
+fn find_other_run(instance: &Instance, request: &CreateRequest) -> Option<&'static str> {
+    // Labels can be listed later than the instance.
+    instance.spec_fingerprint.as_ref()?;
+    match (&instance.run_id, &request.spec.run_id) {
+        (None, None) => None,
+        (Some(existing), Some(requested)) if existing == requested => None,
+        (Some(_), Some(_)) => Some("which runs another command"),
+        (Some(_), None) => Some("which `cloudctl run` created for a command"),
+        (None, Some(_)) => Some("which was not created to run this command"),
+    }
 }
 
 /// The hints for all differences; `None` if one of them cannot be changed.

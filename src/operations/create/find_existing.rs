@@ -34,7 +34,10 @@ impl ExistingInstances {
         let mut status = NameStatus::default();
         for name in request.spec.instance_names()? {
             match self.index.exactly_one(&name) {
-                Ok(None) => status.missing.push(name),
+                Ok(None) => match self.find_ended_run(request, &name) {
+                    Some(ended) => status.errors.push(ended_run_error(ended)),
+                    None => status.missing.push(name),
+                },
                 Ok(Some(instance)) => match check_existing(&instance, request, &name, placement) {
                     Ok(()) => status.present.push(instance),
                     Err(error) => status.errors.push(error),
@@ -54,6 +57,25 @@ impl ExistingInstances {
         }
         Ok(status)
     }
+
+    /// An instance that is gone and ran the command that the new one is for, if that must not run again.
+    fn find_ended_run(&self, request: &CreateRequest, name: &InstanceName) -> Option<&Instance> {
+        let run_id = request.spec.run_id.as_ref().filter(|_| !request.repeats_ended_run)?;
+        let mut gone = self
+            .index
+            .managed(name)
+            .iter()
+            .filter(|instance| instance.state.is_gone());
+        gone.find(|instance| instance.run_id.as_ref() == Some(run_id))
+    }
+}
+
+fn ended_run_error(ended: &Instance) -> Error {
+    let reference = &ended.reference;
+    let message = format!("that run has ended and its VM is gone: {reference}");
+    Error::new(ErrorKind::Refused, message)
+        .naming(reference)
+        .with_hint("start it anew with --again")
 }
 
 fn check_existing(

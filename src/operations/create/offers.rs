@@ -38,6 +38,8 @@ pub struct CreateRequest {
     pub max_price: Option<f64>,
     /// The most that one instance may cost in all, in USD. Its TTL follows from it.
     pub budget: Option<f64>,
+    /// Whether an instance that was created to run the same command, and is gone, may be created again.
+    pub repeats_ended_run: bool,
 }
 
 impl CreateRequest {

@@ -447,7 +447,7 @@ async fn pretend_to_copy<'a>(
         Ok(())
     };
     shutdown.run_until_signal(delay).await?;
-    if shell.drops_connection {
+    if shell.broken_connections > 0 {
         let message = "the connection was dropped, as CLOUDCTL_MOCK_SSH says";
         return Err(Error::new(ErrorKind::Network, message));
     }

@@ -46,6 +46,22 @@ impl LocalSshSetup {
         self.require("scp", ErrorKind::Internal, INSTALL_HINT)
     }
 
+    /// Checks that ssh is installed.
+    ///
+    /// # Errors
+    /// `Internal` if it is not.
+    pub fn check_ssh(&self) -> Result<()> {
+        self.find_ssh().map(drop)
+    }
+
+    /// Finds ssh-keygen, which comes with ssh.
+    ///
+    /// # Errors
+    /// `Internal` if it is not installed.
+    pub(super) fn find_keygen(&self) -> Result<PathBuf> {
+        self.require("ssh-keygen", ErrorKind::Internal, INSTALL_HINT)
+    }
+
     /// Checks that ssh and the program of a tunnel are installed.
     ///
     /// # Errors

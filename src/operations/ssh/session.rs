@@ -25,6 +25,8 @@ use crate::shutdown::Shutdown;
 pub(super) const VERIFICATION_FAILED: &str = "Host key verification failed.";
 /// How its log begins if nothing answers at the address.
 pub(super) const CANNOT_CONNECT: &str = "ssh: connect to host ";
+/// How its last line tells that the server refused the login; the methods that it allows come next.
+const LOGIN_DENIED: &str = ": Permission denied (";
 /// The most of its log that is read, and the longest line of a command that is passed on whole.
 pub(super) const MAX_LOG_BYTES: u64 = 64 * 1024;
 const MAX_LINE_BYTES: u64 = 64 * 1024;
@@ -46,7 +48,7 @@ pub struct Connection {
     /// The keys that are accepted; empty if the first key that answers is.
     pub(super) host_keys: Vec<HostKey>,
     /// What answers instead, if the instance runs nothing.
-    pub(super) pretend_shell: Option<PretendShell>,
+    pub(in crate::operations) pretend_shell: Option<PretendShell>,
 }
 
 impl Connection {
@@ -103,6 +105,12 @@ impl SessionResult {
     pub fn has_no_answer(&self) -> bool {
         self.exit_code == 255 && self.log.starts_with(CANNOT_CONNECT)
     }
+
+    /// Whether the server let this user in with none of the keys.
+    pub fn is_denied(&self) -> bool {
+        let last = self.log.lines().next_back().unwrap_or_default();
+        self.exit_code == 255 && last.contains(LOGIN_DENIED)
+    }
 }
 
 /// Where a command writes to.
@@ -147,7 +155,7 @@ async fn run_pretend_shell(shell: &PretendShell, shutdown: &Shutdown) -> Result<
         Ok(())
     };
     shutdown.run_until_signal(delay).await?;
-    Ok(match shell.drops_connection {
+    Ok(match shell.broken_connections > 0 {
         true => SessionResult {
             exit_code: 255,
             log: "the connection was dropped, as CLOUDCTL_MOCK_SSH says".to_owned(),
@@ -224,16 +232,20 @@ async fn send_lines(
 }
 
 /// A run of ssh that is prepared, and its files, which are deleted with it.
-struct Session<'a> {
+pub(super) struct Session<'a> {
     connection: &'a Connection,
     known_hosts: &'a KnownHosts,
-    process: Command,
+    pub(super) process: Command,
     log: NamedTempFile,
     _config: NamedTempFile,
 }
 
 impl<'a> Session<'a> {
-    async fn prepare(connection: &'a Connection, setup: &'a LocalSshSetup, can_prompt: bool) -> Result<Self> {
+    pub(super) async fn prepare(
+        connection: &'a Connection,
+        setup: &'a LocalSshSetup,
+        can_prompt: bool,
+    ) -> Result<Self> {
         let config = write_config(connection, setup, can_prompt).await?;
         let log = new_log()?;
         let mut process = Command::new(setup.find_ssh()?);
@@ -248,11 +260,11 @@ impl<'a> Session<'a> {
         })
     }
 
-    fn add_command(&mut self, command: &[String]) {
+    pub(super) fn add_command(&mut self, command: &[String]) {
         self.process.arg("--").arg(&self.connection.route.host).args(command);
     }
 
-    fn finish(self, status: ExitStatus) -> Result<SessionResult> {
+    pub(super) fn finish(self, status: ExitStatus) -> Result<SessionResult> {
         let log = read_log(self.log.path());
         // A server can write the same words in another place.
         let is_other_host = log.lines().next_back().map(str::trim) == Some(VERIFICATION_FAILED);
@@ -306,7 +318,7 @@ pub(super) fn new_log() -> Result<NamedTempFile> {
     log.map_err(|error| Error::new(ErrorKind::Internal, format!("cannot create a log for ssh: {error}")))
 }
 
-fn start_error(error: &io::Error) -> Error {
+pub(super) fn start_error(error: &io::Error) -> Error {
     Error::new(ErrorKind::Internal, format!("cannot start ssh: {error}"))
 }
 

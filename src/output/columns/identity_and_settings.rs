@@ -33,6 +33,22 @@ pub const DOCTOR: ColumnSet = ColumnSet {
     fields: field_names! { provider check result detail },
 };
 
+/// Commands that were run in VMs.
+pub const RUNS: ColumnSet = ColumnSet {
+    noun: "run",
+    columns: &[
+        full("NAME", &["name"], 0),
+        full("CODE", &["code"], 0),
+        full("SECONDS", &["seconds"], 1),
+        full("USD", &["usd"], 2),
+    ],
+    wide: None,
+    key: "ref",
+    name: Some("name"),
+    reference: Some("ref"),
+    fields: field_names! { name ref code signal seconds usd fetched kept },
+};
+
 /// The contexts of the configuration file.
 pub const CONTEXTS: ColumnSet = ColumnSet {
     noun: "context",

@@ -30,7 +30,7 @@ pub(super) fn parse_pretend_shell(text: Option<&str>) -> Result<PretendShell> {
             }
             "stdout" => shell.stdout = value.to_owned(),
             "delay" => shell.delay = parse_duration(value).map_err(|_| invalid("is not a duration such as 2s"))?,
-            "drop" => shell.drops_connection = value.parse::<u32>().map_err(|_| invalid("is not a number"))? > 0,
+            "drop" => shell.broken_connections = value.parse().map_err(|_| invalid("is not a number"))?,
             _ => return Err(invalid("is not known")),
         }
     }
@@ -50,7 +50,7 @@ mod tests {
             exit_code: 3,
             stdout: "hello".to_owned(),
             delay: Duration::from_secs(2),
-            drops_connection: true,
+            broken_connections: 1,
         };
         assert_eq!(shell, expected);
         assert_eq!(parse_pretend_shell(None).unwrap(), PretendShell::default());

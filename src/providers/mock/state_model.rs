@@ -197,6 +197,7 @@ impl StoredInstance {
             label_problem: ownership.label_problem,
             setup: self.setup(),
             generation: ownership.generation,
+            run_id: ownership.run_id,
             state_reason: phase.reason(now).map(str::to_owned),
             failure: phase.has_ended_by_itself(now).then_some(ErrorKind::Capacity),
             native: json!({

@@ -77,6 +77,7 @@ pub(crate) fn from_ec2(instance: &ec2::Instance, region: &str, account: Option<&
         has_other_price: has_other_price(instance),
         setup: read_setup(instance),
         generation: ownership.generation,
+        run_id: ownership.run_id,
         state_reason: state_reason.filter(|code| !code.is_empty()).map(str::to_owned),
         failure: if is_gone {
             state_reason.and_then(failure_kind)

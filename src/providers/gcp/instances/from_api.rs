@@ -93,6 +93,7 @@ pub(crate) fn to_instance(api: model::Instance, project: &str, being_deleted: bo
         has_other_price: has_other_price(&api),
         setup: read_setup(&api, project),
         generation: ownership.generation,
+        run_id: ownership.run_id,
         state_reason: None,
         failure: None,
         native: native_fields(&api),

@@ -1,6 +1,7 @@
-//! Logging in to VMs, and copying files: with a real OpenSSH server in the place of the VM's own.
+//! Logging in to VMs, copying files and running commands: with a real OpenSSH server in the place of the VM's own.
 
 mod cp;
+mod run;
 mod ssh;
 
 use crate::Case;
@@ -8,5 +9,6 @@ use crate::Case;
 pub fn cases() -> Vec<Case> {
     let mut cases = ssh::cases();
     cases.extend(cp::cases());
+    cases.extend(run::cases());
     cases
 }
