@@ -205,6 +205,7 @@ async fn execute_with_clouds(command: Command, context: &mut Context) -> anyhow:
         Command::Terminate(args) => commands::terminate::run(args, context).await,
         Command::Wait(args) => commands::wait::run(args, context).await,
         Command::Ssh(args) => commands::ssh::run(args, context).await,
+        Command::SshConfig(args) => commands::ssh_config::run(args, context).await,
         Command::Console(args) => commands::console::run(args, context).await,
         Command::Image(args) => commands::image::run(args, context).await,
         Command::Region(args) => commands::region::run(args, context).await,

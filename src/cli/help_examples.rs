@@ -158,6 +158,19 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "ssh-config",
+        &[
+            example(
+                "Reach the VMs that run with ssh, scp, rsync and VS Code",
+                "cloudctl ssh-config > ~/.ssh/cloudctl.conf",
+            ),
+            example(
+                "One team's VMs, through Google's tunnel",
+                "cloudctl ssh-config -l team=blue --via iap",
+            ),
+        ],
+    ),
+    (
         "console",
         &[
             example("See why a VM does not answer", "cloudctl console web-1"),
@@ -370,6 +383,7 @@ pub(super) const COMMAND_ROWS: &[(&[&str], &str)] = &[
         &["protect", "unprotect"],
         "Protect VMs from termination, or allow it again",
     ),
+    (&["ssh", "ssh-config"], "Log in to VMs; let plain ssh find them by name"),
     (
         &["wait", "console"],
         "Wait for a state; read what a VM wrote as it started",

@@ -18,7 +18,7 @@ pub use usage_errors::{find_output_format, refuse_bare_up, usage_error};
 
 use crate::commands::{
     catalog, change_instances, completion, console, context, create, describe, doctor, extend, help, image, label,
-    list, machine_type, man, price, region, schema, ssh, terminate, wait, whoami,
+    list, machine_type, man, price, region, schema, ssh, ssh_config, terminate, wait, whoami,
 };
 use crate::settings::GlobalArgs;
 
@@ -84,6 +84,7 @@ pub enum Command {
     Label(label::Args),
     Wait(wait::Args),
     Ssh(ssh::Args),
+    SshConfig(ssh_config::Args),
     Console(console::Args),
     #[command(subcommand)]
     Image(image::Subcommands),

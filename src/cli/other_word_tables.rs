@@ -223,6 +223,7 @@ pub(super) const COMMANDS: &[(&str, &str)] = &[
     ("add", "create NAME"),
     ("apply", "create -f FILE"),
     ("config", "context show"),
+    ("config-ssh", "ssh-config"),
     ("contexts", "context list"),
     ("cost", "price NAME"),
     ("costs", "price NAME"),

@@ -108,7 +108,7 @@ fn print_log(prefix: &str, result: &SessionResult, context: &mut Context) {
 }
 
 /// The settings of one cloud.
-fn cloud_settings<'a>(settings: &'a Settings, cloud: &'static CloudInfo) -> Box<CloudSettings<'a>> {
+pub(super) fn cloud_settings<'a>(settings: &'a Settings, cloud: &'static CloudInfo) -> Box<CloudSettings<'a>> {
     Box::new(move |key| {
         let known = cloud.settings.iter().find(|known| known.name == key)?;
         settings.cloud_setting(cloud.kind, known.name).value.clone()

@@ -4,6 +4,7 @@
 //! else is in a configuration file of its own.
 
 mod client_config;
+mod config_entry;
 mod connection;
 mod group;
 mod known_hosts;
@@ -11,6 +12,7 @@ mod local_setup;
 mod route;
 mod session;
 
+pub use config_entry::{SshConfigEntry, find_config_entries};
 pub use connection::{SshOptions, prepare_connection, wait_until_it_answers, wait_until_running};
 pub use group::{GroupMember, OutputLine, run_in_group};
 pub use known_hosts::KnownHosts;
