@@ -129,6 +129,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, host: Host) -> ExitSta
         };
         return report_error(error, &mut printer);
     }
+    if printer.prints_inventory() && !matches!(cli.command, Command::List(_)) {
+        let error = Error::invalid("-o ansible is an inventory of VMs, which only `cloudctl list` prints");
+        return report_error(error.with_hint("use -o table or -o json"), &mut printer);
+    }
     if settings.no_headers {
         printer.hide_headers();
     }

@@ -232,6 +232,7 @@ pub(super) const COMMANDS: &[(&str, &str)] = &[
     ("images", "image list"),
     ("info", "describe NAME"),
     ("inspect", "describe NAME"),
+    ("inventory", "list -o ansible"),
     ("kill", "terminate NAME"),
     ("labels", "label NAME KEY=VALUE"),
     ("launch", "create NAME"),

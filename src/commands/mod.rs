@@ -1,5 +1,6 @@
 //! One file for each command: its arguments, and the function that runs it.
 
+mod ansible_inventory;
 pub mod catalog;
 pub mod change_instances;
 pub mod completion;

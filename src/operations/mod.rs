@@ -40,7 +40,7 @@ pub use resolve_instances::{ResolvedInstances, ambiguous_error, resolve};
 pub use selection::{MatchOutcome, Selection, SelectionMatcher};
 pub use set_labels::{check_label_changes, set_labels};
 pub use ssh::{
-    Connection, GroupMember, KnownHosts, LocalSshSetup, OutputLine, OutputStream, SessionResult,
+    Connection, GroupMember, KnownHosts, KnownLogins, LocalSshSetup, OutputLine, OutputStream, SessionResult,
     SshConfigEntry, SshOptions, SshWay, find_config_entries, prepare_connection, run_in_group, run_session,
     wait_until_it_answers, wait_until_running,
 };

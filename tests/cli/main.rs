@@ -14,6 +14,7 @@
 mod support;
 
 mod adding_a_cloud;
+mod ansible_inventory;
 mod bad_input;
 mod capacity;
 mod catalog;

@@ -7,7 +7,7 @@ use crate::Case;
 use crate::cases::cases;
 use crate::support::backends::{Backend, BackendKind};
 use crate::support::sandbox::Run;
-use crate::support::sshd::Sshd;
+use crate::support::sshd::{Sshd, sshd_or_skip};
 
 pub fn cases() -> Vec<Case> {
     Vec::from(cases![BackendKind::EMULATORS;
@@ -18,6 +18,7 @@ pub fn cases() -> Vec<Case> {
         ssh_config_tells_vms_of_one_name_apart,
         ssh_config_takes_no_name_that_is_no_plain_word,
         ssh_config_says_what_did_not_answer,
+        ssh_arguments_of_inventory_pin_the_host_key,
     ])
 }
 
@@ -204,4 +205,47 @@ fn ssh_config_says_what_did_not_answer(backend: &Backend) {
     let run = ssh_config(backend, &server, &[]).expect(7);
     assert_eq!(lines_of(&run, "Host").len(), 1, "{}", run.stdout);
     run.expect_in_stderr("the configuration is incomplete");
+}
+
+/// As Ansible does: it cuts the arguments like a shell, and puts them before the address.
+fn ssh_arguments_of_inventory_pin_the_host_key(backend: &Backend) {
+    let Some(mut server) = sshd_or_skip() else { return };
+    backend.set_boot_host_keys(&[&server.host_key()]);
+    backend.set_public_address("127.0.0.1");
+    // The key is the user's own, so that it is found.
+    let key_file = backend.sandbox.write("home/.ssh/id_ed25519", "private");
+    let key = format!("{} ada@laptop\n", server.client_key());
+    backend.sandbox.write("home/.ssh/id_ed25519.pub", &key);
+    backend.run("create web-1 --wait running").expect(0);
+    let inventory = || {
+        let run = backend.run("list -o ansible").expect(0);
+        let found: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
+        (found["_meta"]["hostvars"]["web-1"].clone(), run.stderr)
+    };
+    let connect = |server: &Sshd, host: &serde_json::Value| {
+        let arguments = host["ansible_ssh_common_args"].as_str().expect("a text");
+        let (identity_file, port) = (server.identity_file(), server.port());
+        let line = format!(
+            "ssh -F /dev/null -o BatchMode=yes {arguments} -i {} -p {port} {}@{} true",
+            identity_file.display(),
+            server.user(),
+            host["ansible_host"].as_str().expect("an address"),
+        );
+        Run::of(Command::new("sh").args(["-c", &line]))
+    };
+    let (host, notes) = inventory();
+    assert_eq!(host["ansible_ssh_private_key_file"], key_file);
+    if backend.kind == BackendKind::GceEmulator {
+        assert_eq!(host["ansible_user"], "ada");
+    }
+    assert!(notes.contains("without a known host key"), "{notes}");
+    connect(&server, &host).expect(255);
+    ssh_config(backend, &server, &[]).expect(0);
+    let (host, notes) = inventory();
+    assert!(!notes.contains("without a known host key"), "{notes}");
+    connect(&server, &host).expect(0);
+    server.replace_host_key();
+    connect(&server, &host)
+        .expect(255)
+        .expect_in_stderr("Host key verification failed.");
 }
