@@ -66,14 +66,14 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::cli::{Command, FIRST_STEPS, HelpForm, command_line};
-use crate::cloud::{Error, ErrorKind, InstanceAction, quoted};
+use crate::cli::{Command, FIRST_STEPS, HelpForm, command_line, command_line_without_help};
+use crate::cloud::{Clock, Error, ErrorKind, InstanceAction, quoted};
 use crate::command_context::{Context, Host};
 use crate::exit::ExitStatus;
 use crate::operations::WaitGoal;
 use crate::output::{Printer, Redactor};
 use crate::providers::Drivers;
-use crate::settings::Settings;
+use crate::settings::{Environment, Settings};
 
 /// Runs one command line, and gives the exit status. `arguments` begin with the program's name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, host: Host) -> ExitStatus {
@@ -105,7 +105,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, host: Host) -> ExitSta
         return report_error(error, &mut printer);
     }
     // Help must work even if the configuration file is invalid.
-    if let Some(result) = execute_without_settings(&cli.command, &drivers, &mut printer) {
+    let no_settings = execute_without_settings(&cli.command, &drivers, &environment, clock.as_ref(), &mut printer);
+    if let Some(result) = no_settings {
         return result.unwrap_or_else(|error| report_any_error(error, &mut printer));
     }
     let may_lack_context = match &cli.command {
@@ -167,9 +168,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, host: Host) -> ExitSta
 fn execute_without_settings(
     command: &Command,
     drivers: &Drivers,
+    environment: &Environment,
+    clock: &dyn Clock,
     printer: &mut Printer,
 ) -> Option<anyhow::Result<ExitStatus>> {
     match command {
+        Command::Completion(args) if args.prints_names() => {
+            let command = command_line_without_help();
+            let result = commands::completion::print_names(args, &command, environment, clock.now(), printer);
+            Some(result)
+        }
         Command::Completion(args) => Some(commands::completion::run(args, command_line(HelpForm::Long), printer)),
         Command::Schema(args) => Some(commands::schema::run(args, drivers.infos(), printer)),
         Command::Man(args) => Some(commands::man::run(args, command_line(HelpForm::Long), printer)),

@@ -12,7 +12,7 @@ mod usage_errors;
 use clap::{Parser, Subcommand};
 
 pub use help_examples::FIRST_STEPS;
-pub use help_layout::{HelpForm, command_line};
+pub use help_layout::{HelpForm, command_line, command_line_without_help};
 pub use parse_arguments::parse;
 pub use usage_errors::{find_output_format, refuse_bare_up, usage_error};
 

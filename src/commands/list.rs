@@ -15,6 +15,7 @@ use super::instance_args::{
 };
 use super::list_watch::{DEFAULT_INTERVAL, ListWatch, check_watch_output, parse_interval};
 use super::price_list::monthly_price;
+use super::vm_name_cache::ListedNames;
 use super::wait_progress::name_or_reference;
 use crate::catalog::Catalog;
 use crate::cloud::{
@@ -210,12 +211,14 @@ async fn list_matching(
 ) -> Result<SelectedListing> {
     let (regions, now) = (region_selection(context), context.now());
     let (printer, clouds) = context.printer_and_clouds();
+    let listed = ListedNames::default();
     let query = SelectionQuery {
         selection,
         providers,
         connect: &|kind| clouds.get(kind),
         regions: &regions,
         is_shown: &|instance| args.shows(instance),
+        on_listed: &|instances| listed.add(instances),
         now,
         catalog,
     };
@@ -232,6 +235,7 @@ async fn list_matching(
     if !args.watch {
         printer.end_progress();
     }
+    listed.keep(&context.settings.environment);
     Ok(merge_listings(listings?))
 }
 
@@ -285,7 +289,11 @@ async fn stream_pages(
     let mut matcher = SelectionMatcher::new(selection, now)?;
     let printer = &mut context.printer;
     let (mut count, mut failure) = (0, None);
+    let listed = ListedNames::default();
     let mut print = |mut page: Vec<Instance>| {
+        if filter.names.is_empty() {
+            listed.add(&page);
+        }
         fill_in_all_prices(&mut page, catalog);
         page.retain(|instance| args.shows(instance) && matcher.matches(instance));
         // Nothing is printed that is not certain to match.
@@ -304,6 +312,7 @@ async fn stream_pages(
         }
     };
     let inventory = stream_all(providers, &regions, &filter, &mut print).await?;
+    listed.keep(&context.settings.environment);
     if let Some(failure) = failure {
         return Err(failure.into());
     }

@@ -3,6 +3,7 @@
 mod ansible_inventory;
 pub mod catalog;
 pub mod change_instances;
+mod completed_word;
 pub mod completion;
 mod confirm_change;
 pub mod console;
@@ -31,6 +32,7 @@ mod ssh_args;
 pub mod ssh_config;
 mod ssh_key;
 pub mod terminate;
+mod vm_name_cache;
 mod vm_prices;
 pub mod wait;
 mod wait_goal;

@@ -18,6 +18,7 @@ mod ansible_inventory;
 mod bad_input;
 mod capacity;
 mod catalog;
+mod completion_names;
 mod contexts;
 mod describe_page;
 mod dry_run;
