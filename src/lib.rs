@@ -66,14 +66,14 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::cli::{Command, FIRST_STEPS, HelpForm, command_line};
-use crate::cloud::{Error, ErrorKind, InstanceAction, quoted};
+use crate::cli::{Command, FIRST_STEPS, HelpForm, command_line, command_line_without_help};
+use crate::cloud::{Clock, Error, ErrorKind, InstanceAction, quoted};
 use crate::command_context::{Context, Host};
 use crate::exit::ExitStatus;
 use crate::operations::WaitGoal;
 use crate::output::{Printer, Redactor};
 use crate::providers::Drivers;
-use crate::settings::Settings;
+use crate::settings::{Environment, Settings};
 
 /// Runs one command line, and gives the exit status. `arguments` begin with the program's name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, host: Host) -> ExitStatus {
@@ -115,7 +115,8 @@ fn run_command(arguments: &[OsString], host: Host) -> Result<ExitStatus, ExitSta
         return Err(report_error(error, &mut printer));
     }
     // Help must work even if the configuration file is invalid.
-    if let Some(result) = execute_without_settings(&cli.command, &drivers, &mut printer) {
+    let no_settings = execute_without_settings(&cli.command, &drivers, &environment, clock.as_ref(), &mut printer);
+    if let Some(result) = no_settings {
         return result.map_err(|error| report_any_error(error, &mut printer));
     }
     let may_lack_context = match &cli.command {
@@ -138,6 +139,10 @@ fn run_command(arguments: &[OsString], host: Host) -> Result<ExitStatus, ExitSta
             false => error.context(source),
         };
         return Err(report_error(error, &mut printer));
+    }
+    if printer.prints_inventory() && !matches!(cli.command, Command::List(_)) {
+        let error = Error::invalid("-o ansible is an inventory of VMs, which only `cloudctl list` prints");
+        return Err(report_error(error.with_hint("use -o table or -o json"), &mut printer));
     }
     if settings.no_headers {
         printer.hide_headers();
@@ -173,9 +178,16 @@ fn run_command(arguments: &[OsString], host: Host) -> Result<ExitStatus, ExitSta
 fn execute_without_settings(
     command: &Command,
     drivers: &Drivers,
+    environment: &Environment,
+    clock: &dyn Clock,
     printer: &mut Printer,
 ) -> Option<anyhow::Result<ExitStatus>> {
     match command {
+        Command::Completion(args) if args.prints_names() => {
+            let command = command_line_without_help();
+            let result = commands::completion::print_names(args, &command, environment, clock.now(), printer);
+            Some(result)
+        }
         Command::Completion(args) => Some(commands::completion::run(args, command_line(HelpForm::Long), printer)),
         Command::Schema(args) => Some(commands::schema::run(args, drivers.infos(), printer)),
         Command::Man(args) => Some(commands::man::run(args, command_line(HelpForm::Long), printer)),
@@ -217,6 +229,7 @@ async fn execute_with_clouds(command: Command, context: &mut Context) -> anyhow:
         Command::Ssh(args) => commands::ssh::run(args, context).await,
         Command::Cp(args) => commands::cp::run(args, context).await,
         Command::Run(args) => commands::run::run(args, context).await,
+        Command::SshConfig(args) => commands::ssh_config::run(args, context).await,
         Command::Console(args) => commands::console::run(args, context).await,
         Command::Image(args) => commands::image::run(args, context).await,
         Command::Region(args) => commands::region::run(args, context).await,

@@ -137,6 +137,7 @@ fn commands_of(line: &str) -> Vec<String> {
         .split(" | ")
         .flat_map(|part| part.split("$(cloudctl").collect::<Vec<_>>());
     let commands = parts.map(|part| {
+        let part = part.split(" > ").next().unwrap_or_default();
         let part = part.replace("cargo run --", "cloudctl").replace("xargs -r ", "");
         match part.strip_prefix(' ') {
             Some(arguments) => format!("cloudctl {}", arguments.trim_end_matches(')')),

@@ -152,11 +152,11 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
             ),
             example(
                 "Copy files to it, bring the result back, and pass a token on",
-                "cloudctl run build-1 -p gcp -r europe-west1 --cpus 16 --copy .:src --fetch src/dist:. -e TOKEN -- 'cd src && make'",
+                "cloudctl run job-1 --copy .:src --fetch src/out:. -e TOKEN -- 'make -C src'",
             ),
             example(
                 "End it after an hour, and keep the VM if it failed",
-                "cloudctl run -p aws -r us-east-1 --time 1h --keep failed -- ./train.sh",
+                "cloudctl run -p aws --time 1h --keep failed -- python3 train.py",
             ),
         ],
     ),
@@ -180,6 +180,19 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
             example("Copy a file to a VM", "cloudctl cp app.tar.gz web-1:/tmp/"),
             example("Copy a folder from a VM", "cloudctl cp -r web-1:/var/log/nginx ./logs"),
             example("Copy from one VM to another", "cloudctl cp web-1:data.db web-2:"),
+        ],
+    ),
+    (
+        "ssh-config",
+        &[
+            example(
+                "Reach the VMs that run with ssh, scp, rsync and VS Code",
+                "cloudctl ssh-config > ~/.ssh/cloudctl.conf",
+            ),
+            example(
+                "One team's VMs, through Google's tunnel",
+                "cloudctl ssh-config -l team=blue --via iap",
+            ),
         ],
     ),
     (
@@ -394,6 +407,11 @@ pub(super) const COMMAND_ROWS: &[(&[&str], &str)] = &[
     (
         &["protect", "unprotect"],
         "Protect VMs from termination, or allow it again",
+    ),
+    (&["run"], "Run a command once, in a VM that is terminated after it"),
+    (
+        &["ssh", "ssh-config", "cp"],
+        "Log in; let plain ssh find VMs by name; copy files",
     ),
     (
         &["wait", "console"],

@@ -51,7 +51,7 @@ pub fn command_line(form: HelpForm) -> Command {
 }
 
 /// Builds the command line for runs that show no help: laying it out takes longer than all else at the start.
-pub(super) fn command_line_without_help() -> Command {
+pub fn command_line_without_help() -> Command {
     let command = Cli::command()
         .disable_help_flag(true)
         .max_term_width(SCREEN_COLUMNS)

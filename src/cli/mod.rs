@@ -13,13 +13,13 @@ use clap::{Parser, Subcommand};
 
 pub use find_command::is_run;
 pub use help_examples::FIRST_STEPS;
-pub use help_layout::{HelpForm, command_line};
+pub use help_layout::{HelpForm, command_line, command_line_without_help};
 pub use parse_arguments::parse;
 pub use usage_errors::{find_output_format, refuse_bare_up, usage_error};
 
 use crate::commands::{
     catalog, change_instances, completion, console, context, cp, create, describe, doctor, extend, help, image, label,
-    list, machine_type, man, price, region, run, schema, ssh, terminate, wait, whoami,
+    list, machine_type, man, price, region, run, schema, ssh, ssh_config, terminate, wait, whoami,
 };
 use crate::settings::GlobalArgs;
 
@@ -87,6 +87,7 @@ pub enum Command {
     Ssh(ssh::Args),
     Cp(cp::Args),
     Run(run::Args),
+    SshConfig(ssh_config::Args),
     Console(console::Args),
     #[command(subcommand)]
     Image(image::Subcommands),

@@ -6,7 +6,7 @@ use clap::Command;
 use clap::error::{ContextKind, ErrorKind};
 
 use super::error_context::strings_of;
-use super::find_command::{arguments_before, command_path, find_command, words_after};
+use super::find_command::{arguments_before, command_path, find_command, is_run, words_after};
 use super::other_words::{answer_other_word, find_similar_flag, unknown_command_error, unknown_flag_error};
 use super::{Cli, Command as CloudctlCommand};
 use crate::cloud::{Error, Result, did_you_mean, is_content, may_be_secret, path_text, quoted, redact_value};
@@ -152,6 +152,11 @@ fn usage_hint(error: &clap::Error, arguments: &[OsString]) -> String {
         },
         ErrorKind::MissingSubcommand => list_commands(&command),
         ErrorKind::ArgumentConflict => "leave one of them out".to_owned(),
+        // In other tools this makes a VM.
+        ErrorKind::MissingRequiredArgument if is_run(arguments) => {
+            "pass the command after --: cloudctl run NAME -- COMMAND; for a VM alone, use `cloudctl create NAME`"
+                .to_owned()
+        }
         ErrorKind::MissingRequiredArgument => command.render_usage().to_string().replace("Usage: ", "usage: "),
         _ => see_help,
     }

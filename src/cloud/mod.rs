@@ -9,6 +9,7 @@ mod did_you_mean;
 mod error;
 mod format_for_messages;
 mod glob;
+mod host_names;
 mod idempotency;
 mod ingress_rule;
 mod instance;
@@ -44,6 +45,7 @@ pub use format_for_messages::{
     is_content, is_safe_key, may_be_secret, path_text, quoted, redact_parser_message, redact_value,
 };
 pub use glob::Glob;
+pub use host_names::{HostName, host_names, is_plain_word};
 pub use idempotency::IdempotencyToken;
 pub use idempotency::{Fingerprint, SPEC_FIELDS};
 pub use ingress_rule::IngressRule;

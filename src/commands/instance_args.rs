@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::vm_name_cache::ListedNames;
 use crate::cloud::{
     Area, Error, Gap, Instance, InstanceQuery, Provider, ProviderKind, Result, SkippedCloud, join_with_or,
     parse_duration, quoted,
@@ -189,16 +190,19 @@ pub(super) async fn find_instances(selection: &Selection, context: &mut Context)
     };
     let (regions, now) = (region_selection(context), context.now());
     let clouds = context.clouds();
+    let listed = ListedNames::default();
     let query = SelectionQuery {
         selection,
         providers: &providers,
         connect: &|kind| clouds.get(kind),
         regions: &regions,
         is_shown: &|_| true,
+        on_listed: &|instances| listed.add(instances),
         now,
         catalog: catalog.as_deref(),
     };
     let resolved = resolve(&query).await?;
+    listed.keep(&context.settings.environment);
     note_skipped_clouds(&resolved.skipped, context);
     for gap in &resolved.gaps {
         warn_about_gap(gap, context);

@@ -8,11 +8,15 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use serde_json::json;
 
+use super::ansible_inventory::build_inventory;
+use super::host_names::warn_about_names;
 use super::instance_args::{
     ConditionArgs, check_flags_and_list_providers, note_skipped_clouds, print_batch, region_selection, warn_about_gap,
 };
 use super::list_watch::{DEFAULT_INTERVAL, ListWatch, check_watch_output, parse_interval};
 use super::price_list::monthly_price;
+use super::vm_name_cache::ListedNames;
+use super::wait_progress::name_or_reference;
 use crate::catalog::Catalog;
 use crate::cloud::{
     Error, ErrorKind, Gap, Instance, InstanceQuery, InstanceState, ListFilter, Provider, ProviderKind, Result,
@@ -30,6 +34,8 @@ use crate::output::{COSTS, ColumnSet, INSTANCES, Record, Report};
 ///
 /// Queries every enabled region of every cloud whose credentials are found, all at the same time. If a location does not
 /// answer, a warning names it and the exit code is 7.
+///
+/// -o ansible prints an inventory for Ansible of the VMs that run, with the arguments of ssh that accept only their known host keys.
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
     /// Only VMs of this name, id, or provider/region/id, or whose name matches a quoted pattern such as 'web-*' [default: all]
@@ -115,6 +121,10 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         check_selectable(label)?;
     }
     let selection = args.to_selection();
+    if context.printer.prints_inventory() && args.cost.is_some() {
+        let error = Error::invalid("-o ansible is an inventory of VMs, and --cost prints sums");
+        return Err(error.with_hint("leave one of the two out").into());
+    }
     let catalog = args.needs_catalog(&selection, context).then(|| context.catalog());
     let catalog = catalog.as_deref();
     let providers = check_flags_and_list_providers(&selection, context)?;
@@ -138,6 +148,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
         let costs = sum_costs(&listing.inventory.instances, label);
         let items = costs.iter().map(cost_record).collect();
         return print_listing(items, 0, &COSTS, &listing, context);
+    }
+    if context.printer.prints_inventory() {
+        return print_inventory(listing, context);
     }
     let now = context.now();
     args.sort_order()?.sort(&mut listing.inventory.instances, now);
@@ -198,12 +211,14 @@ async fn list_matching(
 ) -> Result<SelectedListing> {
     let (regions, now) = (region_selection(context), context.now());
     let (printer, clouds) = context.printer_and_clouds();
+    let listed = ListedNames::default();
     let query = SelectionQuery {
         selection,
         providers,
         connect: &|kind| clouds.get(kind),
         regions: &regions,
         is_shown: &|instance| args.shows(instance),
+        on_listed: &|instances| listed.add(instances),
         now,
         catalog,
     };
@@ -220,6 +235,7 @@ async fn list_matching(
     if !args.watch {
         printer.end_progress();
     }
+    listed.keep(&context.settings.environment);
     Ok(merge_listings(listings?))
 }
 
@@ -273,7 +289,11 @@ async fn stream_pages(
     let mut matcher = SelectionMatcher::new(selection, now)?;
     let printer = &mut context.printer;
     let (mut count, mut failure) = (0, None);
+    let listed = ListedNames::default();
     let mut print = |mut page: Vec<Instance>| {
+        if filter.names.is_empty() {
+            listed.add(&page);
+        }
         fill_in_all_prices(&mut page, catalog);
         page.retain(|instance| args.shows(instance) && matcher.matches(instance));
         // Nothing is printed that is not certain to match.
@@ -292,6 +312,7 @@ async fn stream_pages(
         }
     };
     let inventory = stream_all(providers, &regions, &filter, &mut print).await?;
+    listed.keep(&context.settings.environment);
     if let Some(failure) = failure {
         return Err(failure.into());
     }
@@ -345,6 +366,33 @@ fn print_listing(
     let warning = format!("the list is incomplete: {} of {locations} did not answer", gaps.len());
     context.printer.warn(&warning);
     Ok(ExitStatus::PARTIAL)
+}
+
+/// Prints the VMs that run as an inventory for Ansible, and says what it lacks.
+fn print_inventory(mut listing: SelectedListing, context: &mut Context) -> anyhow::Result<ExitStatus> {
+    if listing.inventory.nothing_answered() {
+        return print_listing(Vec::new(), 0, &INSTANCES, &listing, context);
+    }
+    let instances = std::mem::take(&mut listing.inventory.instances);
+    let inventory = build_inventory(instances, &listing.inventory.gaps, context)?;
+    context.printer.print_document(&inventory.document)?;
+    warn_about_names(&inventory.hosts, "", context);
+    for instance in &inventory.without_address {
+        let warning = format!("{} is left out: it has no address", name_or_reference(instance));
+        context.printer.warn(&warning);
+    }
+    if inventory.without_host_key > 0 {
+        let note = format!(
+            "VMs without a known host key, which ssh refuses: {}; `cloudctl ssh-config` reads them",
+            inventory.without_host_key
+        );
+        context.printer.note(&note);
+    }
+    let status = print_listing(Vec::new(), inventory.hosts.len(), &INSTANCES, &listing, context)?;
+    Ok(match (status, inventory.without_address.is_empty()) {
+        (ExitStatus::DONE, false) => ExitStatus::PARTIAL,
+        (status, _) => status,
+    })
 }
 
 /// The error for names and ids that match nothing; `None` if there are none.

@@ -1,7 +1,9 @@
 //! One file for each command: its arguments, and the function that runs it.
 
+mod ansible_inventory;
 pub mod catalog;
 pub mod change_instances;
+mod completed_word;
 pub mod completion;
 mod confirm_change;
 pub mod console;
@@ -12,6 +14,7 @@ pub mod describe;
 pub mod doctor;
 pub mod extend;
 pub mod help;
+mod host_names;
 pub mod image;
 mod instance_args;
 pub mod label;
@@ -28,9 +31,11 @@ pub mod run;
 pub mod schema;
 pub mod ssh;
 mod ssh_args;
+pub mod ssh_config;
 mod ssh_key;
 pub mod terminate;
 mod vm_connection;
+mod vm_name_cache;
 mod vm_prices;
 pub mod wait;
 mod wait_goal;

@@ -95,7 +95,7 @@ impl LoginArgs {
         own_keys.extend(run_key_files(context).ok().and_then(|files| files.read()));
         let identity_file = match &self.identity_file {
             Some(path) => Some(self.check_identity_file(path, context)?),
-            None => find_identity_file(&own_keys, instance, context),
+            None => find_own_key(&own_keys, instance, context).map(|(path, _)| path.clone()),
         };
         Ok(SshOptions {
             user: self.user.clone(),
@@ -133,8 +133,12 @@ impl LoginArgs {
     }
 }
 
-/// The private half of the key that the VM was created with, if it is one of the user's own.
-fn find_identity_file(own_keys: &[(PathBuf, String)], instance: &Instance, context: &Context) -> Option<PathBuf> {
+/// The key that the VM was created with, if it is one of the user's own: the path of its private half, and its public half.
+pub(super) fn find_own_key<'a>(
+    own_keys: &'a [(PathBuf, String)],
+    instance: &Instance,
+    context: &Context,
+) -> Option<&'a (PathBuf, String)> {
     let key_label = context.info(instance.provider).key_label;
     let labels = instance.setup.get("ssh-key")?;
     let is_of_instance = |key: &str| {
@@ -142,8 +146,7 @@ fn find_identity_file(own_keys: &[(PathBuf, String)], instance: &Instance, conte
         let mut spellings = labels.iter().flat_map(|value| &value.spellings);
         label.is_some_and(|label| spellings.any(|spelling| *spelling == label))
     };
-    let own = own_keys.iter().find(|(_, key)| is_of_instance(key));
-    own.map(|(path, _)| path.clone())
+    own_keys.iter().find(|(_, key)| is_of_instance(key))
 }
 
 /// The key that cloudctl makes for `run` on a machine without one.

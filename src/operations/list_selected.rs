@@ -25,6 +25,8 @@ pub struct SelectionQuery<'a> {
     pub regions: &'a RegionSelection,
     /// The instances that count; all others are as if they were not listed.
     pub is_shown: &'a (dyn Fn(&Instance) -> bool + Sync),
+    /// Gets all instances of a listing that was not limited to names and ids, selected or not.
+    pub on_listed: &'a (dyn Fn(&[Instance]) + Sync),
     /// The time at which ages are computed.
     pub now: Timestamp,
     /// Fills in prices and sizes.
@@ -105,6 +107,9 @@ impl SelectionQuery<'_> {
     ) -> Result<SelectedListing> {
         let filter = part.to_list_filter(&part.queries);
         let inventory = list_all_with_progress(self.providers, self.regions, &filter, on_answer).await?;
+        if filter.names.is_empty() {
+            (self.on_listed)(&inventory.instances);
+        }
         self.keep_selected(&part, inventory)
     }
 

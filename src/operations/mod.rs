@@ -45,9 +45,10 @@ pub use resolve_instances::{ResolvedInstances, ambiguous_error, resolve};
 pub use selection::{MatchOutcome, Selection, SelectionMatcher};
 pub use set_labels::{check_label_changes, set_labels};
 pub use ssh::{
-    Connection, CopyAttempt, CopyEnd, CopyOptions, GroupMember, KeyFiles, KnownHosts, LocalSshSetup, OutputLine,
-    OutputStream, SessionResult, SshOptions, SshWay, check_local_paths, copy_files, prepare_connection, run_in_group,
-    run_session, try_copy_files, wait_until_it_answers, wait_until_running,
+    Connection, CopyAttempt, CopyEnd, CopyOptions, GroupMember, KeyFiles, KnownHosts, KnownLogins, LocalSshSetup,
+    OutputLine, OutputStream, SessionResult, SshConfigEntry, SshOptions, SshWay, check_local_paths, copy_files,
+    find_config_entries, prepare_connection, run_in_group, run_session, try_copy_files, wait_until_it_answers,
+    wait_until_running,
 };
 pub use ssh_probe::SSH_PORT;
 pub use terminate::{

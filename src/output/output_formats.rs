@@ -40,6 +40,13 @@ pub(super) fn write_json(out: &mut dyn Write, items: &[Record], errors: Vec<Reco
     out.flush()
 }
 
+/// Writes a document that is no envelope.
+pub(super) fn write_document(out: &mut dyn Write, document: &Value) -> io::Result<()> {
+    let mut out = BufWriter::new(out);
+    write_value(&mut out, document, PrettyFormatter::new())?;
+    out.flush()
+}
+
 pub(super) fn write_jsonl(out: &mut dyn Write, records: &[Record]) -> io::Result<()> {
     // Each line is one write, so that a reader does not get half a line.
     let mut line = Vec::new();
@@ -128,6 +135,8 @@ pub enum Format {
     Columns(Vec<String>),
     /// The bare value of this field.
     Value(String),
+    /// An inventory for Ansible, which is a document of its own.
+    Ansible,
 }
 
 /// Formats of kubectl, gcloud and the AWS CLI that choose fields.
@@ -151,7 +160,7 @@ fn unknown_format_error(input: &str) -> Error {
             .with_hint(format!("did you mean -o columns={input}?"));
     }
     Error::invalid(format!("unknown output format {}", quoted(input)))
-        .with_hint("use table, wide, json, jsonl, yaml, csv, name, id, ref, columns=a,b or value=FIELD")
+        .with_hint("use table, wide, json, jsonl, yaml, csv, name, id, ref, columns=a,b, value=FIELD or ansible")
 }
 
 /// Parses the field of `value=FIELD`.
@@ -202,6 +211,7 @@ impl FromStr for Format {
             "name" => Ok(Self::Name),
             "id" => Ok(Self::Id),
             "ref" => Ok(Self::Ref),
+            "ansible" => Ok(Self::Ansible),
             _ => Err(unknown_format_error(input)),
         }
     }

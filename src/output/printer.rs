@@ -4,11 +4,12 @@
 use std::io::{self, Write};
 
 use jiff::Timestamp;
+use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
 use super::columns::{Column, ColumnSet, NamedField};
 use super::describe_page::write_page;
-use super::output_formats::{Format, write_csv, write_json, write_jsonl, write_yaml};
+use super::output_formats::{Format, write_csv, write_document, write_json, write_jsonl, write_yaml};
 use super::output_record::{Record, Report};
 use super::redaction::Redactor;
 use super::table::{Layout, bare_value, write_fitting_table, write_named, write_table};
@@ -114,7 +115,7 @@ impl Printer {
             Format::Value(name) => is_requested(&name),
             Format::Table => is_in_table(view.columns),
             Format::Wide => is_in_table(view.wide_columns()),
-            Format::Name | Format::Id | Format::Ref => false,
+            Format::Name | Format::Id | Format::Ref | Format::Ansible => false,
         }
     }
 
@@ -124,6 +125,21 @@ impl Printer {
         } else {
             self.format.clone().unwrap_or(Format::Table)
         }
+    }
+
+    /// Whether an inventory for Ansible is requested, which [`print_document`](Self::print_document) prints.
+    pub fn prints_inventory(&self) -> bool {
+        self.format() == Format::Ansible
+    }
+
+    /// Prints a JSON document that has a form of its own.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn print_document(&mut self, document: &Value) -> io::Result<()> {
+        self.end_progress();
+        let printed = write_document(&mut *self.streams.stdout, document);
+        self.ignore_closed_pipe(printed)
     }
 
     /// Whether the format allows to print results in parts, as they come.
@@ -214,6 +230,8 @@ impl Printer {
             Format::Name => write_field(out, view.name.unwrap_or(view.key), items)?,
             Format::Id => write_field(out, view.key, items)?,
             Format::Ref => write_field(out, view.reference.unwrap_or(view.key), items)?,
+            // The command prints the inventory itself.
+            Format::Ansible => {}
         }
         out.flush()?;
         if !dropped.is_empty() {
@@ -397,7 +415,7 @@ fn read_values(view: &ColumnSet, name: &str, records: &[Record], now: Timestamp)
 fn format_identity(view: &ColumnSet, record: &Record) -> String {
     let fields = [view.reference, view.name, Some(view.key)];
     let mut known = fields.into_iter().flatten().map(|field| record.get(field));
-    match known.find_map(serde_json::Value::as_str) {
+    match known.find_map(Value::as_str) {
         Some(text) => text.to_owned(),
         None => format!("a {}", view.noun),
     }

@@ -59,12 +59,12 @@ pub struct GlobalArgs {
     /// Zone
     #[arg(short, long, value_name = "ZONE", global = true, help_heading = "Where")]
     pub zone: Option<String>,
-    /// Output format: table, wide, json, jsonl, yaml, csv, name, id, ref, columns=a,b, or value=FIELD for the bare value
+    /// Output format: table, wide, json, jsonl, yaml, csv, name, id, ref, columns=a,b, value=FIELD for the bare value, or ansible
     #[arg(
         short,
         long,
         value_name = "FORMAT",
-        value_parser = one_of::<String>(&["table", "wide", "json", "jsonl", "yaml", "csv", "name", "id", "ref", "columns=", "value="]),
+        value_parser = one_of::<String>(&["table", "wide", "json", "jsonl", "yaml", "csv", "name", "id", "ref", "columns=", "value=", "ansible"]),
         hide_possible_values = true,
         global = true,
         help_heading = "Output"

@@ -318,7 +318,8 @@ fn every_command_has_a_manual_page() {
     for command in commands(&sandbox) {
         let words: Vec<&str> = ["man"].into_iter().chain(command.iter().map(String::as_str)).collect();
         let page = sandbox.run(&words).expect(0).stdout;
-        let title = [&["cloudctl".to_owned()], &command[..]].concat().join("\\-");
+        let title = [&["cloudctl".to_owned()], &command[..]].concat().join("-");
+        let title = title.replace('-', "\\-");
         for part in [".TH", ".SH NAME", ".SH SYNOPSIS", &title] {
             assert!(page.contains(part), "{words:?}: {part}\n{page}");
         }

@@ -14,9 +14,11 @@
 mod support;
 
 mod adding_a_cloud;
+mod ansible_inventory;
 mod bad_input;
 mod capacity;
 mod catalog;
+mod completion_names;
 mod contexts;
 mod describe_page;
 mod dry_run;

@@ -134,7 +134,6 @@ fn verbs_that_mean_another_are_answered() {
     let sandbox = Sandbox::new();
     for (typed, ours) in [
         ("show web-1", "describe web-1"),
-        ("run web-1", "create web-1"),
         ("images", "image list"),
         ("restart web-1 -p mock", "reboot web-1"),
     ] {
@@ -142,6 +141,13 @@ fn verbs_that_mean_another_are_answered() {
         let message = format!("there is no command \"{verb}\"");
         expect_answer(&sandbox, typed, &message, &format!("use `cloudctl {ours}`"));
     }
+}
+
+/// In Docker and gcloud's older commands `run` or `create` alone makes a thing.
+#[test]
+fn run_without_a_command_names_create() {
+    let run = Sandbox::new().run("run web-1").expect(125);
+    run.expect_all_in_stderr(["needs <CMD>", "cloudctl run NAME -- COMMAND", "`cloudctl create NAME`"]);
 }
 
 #[test]

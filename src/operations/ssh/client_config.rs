@@ -8,9 +8,8 @@ use tempfile::NamedTempFile;
 use super::local_setup::SshVersion;
 use crate::cloud::{Error, ErrorKind, Result, path_text, quoted};
 
-/// What is set for every connection. A user's own configuration must not change who answers, and what the exit code and
-/// the log mean.
-const FIXED_OPTIONS: [&str; 17] = [
+/// What is set wherever the host key is checked. A user's own configuration must not change who answers.
+pub(super) const HOST_KEY_OPTIONS: [&str; 7] = [
     "GlobalKnownHostsFile /dev/null",
     "HashKnownHosts no",
     "UpdateHostKeys no",
@@ -18,6 +17,14 @@ const FIXED_OPTIONS: [&str; 17] = [
     "CheckHostIP no",
     "NoHostAuthenticationForLocalhost no",
     "CanonicalizeHostname no",
+];
+
+/// The same, for the version of OpenSSH that has the option first. <https://www.openssh.com/releasenotes.html>
+const HOST_KEY_OPTION_OF_LATER_VERSIONS: (SshVersion, &str) = ((8, 5), "KnownHostsCommand none");
+
+/// What is set where cloudctl runs ssh, beside that. A user's own configuration must not change what the exit code and the
+/// log mean.
+const SESSION_OPTIONS: [&str; 10] = [
     "FingerprintHash sha256",
     // An open connection may be one to another machine.
     "ControlMaster no",
@@ -32,9 +39,8 @@ const FIXED_OPTIONS: [&str; 17] = [
     "ServerAliveCountMax 4",
 ];
 
-/// The same, for the version of OpenSSH that has the option first. <https://www.openssh.com/releasenotes.html>
-const OPTIONS_OF_LATER_VERSIONS: [(SshVersion, &str); 4] = [
-    ((8, 5), "KnownHostsCommand none"),
+/// The same, for the version of OpenSSH that has the option first.
+const SESSION_OPTIONS_OF_LATER_VERSIONS: [(SshVersion, &str); 3] = [
     ((8, 7), "ForkAfterAuthentication no"),
     ((8, 7), "SessionType default"),
     ((8, 7), "StdinNull no"),
@@ -98,52 +104,72 @@ impl ClientConfig<'_> {
     fn format(&self) -> Result<String> {
         let mut lines = Vec::new();
         for host in &self.hosts {
-            lines.extend(self.format_host(host)?);
+            lines.extend(host.format(&[host.name], self.known_hosts, self.version)?);
+            lines.extend(SESSION_OPTIONS.map(str::to_owned));
+            let later = SESSION_OPTIONS_OF_LATER_VERSIONS.into_iter();
+            lines.extend(
+                later
+                    .filter(|(since, _)| self.version >= *since)
+                    .map(|(_, option)| option.to_owned()),
+            );
+            if !self.can_prompt {
+                lines.push("BatchMode yes".to_owned());
+            }
         }
         lines.push("Host *".to_owned());
         for path in &self.other_configs {
             lines.push(format!("Include {}", quote_included_path(path)?));
         }
-        if let Some(line) = lines.iter().find(|line| line.chars().any(char::is_control)) {
-            let message = format!("a value for ssh has a control character: {}", quoted(line));
-            return Err(Error::new(ErrorKind::Internal, message));
-        }
+        check_lines(&lines)?;
         Ok(lines.join("\n") + "\n")
     }
+}
 
-    fn format_host(&self, host: &HostConfig<'_>) -> Result<Vec<String>> {
-        let checking = if host.accepts_new_host_key { "accept-new" } else { "yes" };
+impl HostConfig<'_> {
+    /// The lines that hold for these names of the instance: where it is, who logs in, and which host keys it has. They end
+    /// with no line of another host.
+    ///
+    /// # Errors
+    /// As [`ClientConfig::write`].
+    pub(super) fn format(&self, names: &[&str], known_hosts: &Path, version: SshVersion) -> Result<Vec<String>> {
+        let checking = if self.accepts_new_host_key { "accept-new" } else { "yes" };
         let mut lines = vec![
-            format!("Host {}", host.name),
-            format!("HostName {}", host.address),
-            format!("User {}", host.user),
-            format!("Port {}", host.port),
-            format!("HostKeyAlias {}", host.host_alias),
-            format!("UserKnownHostsFile {}", quote_path(self.known_hosts)?),
+            format!("Host {}", names.join(" ")),
+            format!("HostName {}", self.address),
+            format!("User {}", self.user),
+            format!("Port {}", self.port),
+            format!("HostKeyAlias {}", self.host_alias),
+            format!("UserKnownHostsFile {}", quote_path(known_hosts)?),
             format!("StrictHostKeyChecking {checking}"),
         ];
-        lines.extend(FIXED_OPTIONS.map(str::to_owned));
-        let later = OPTIONS_OF_LATER_VERSIONS.into_iter();
-        lines.extend(
-            later
-                .filter(|(since, _)| self.version >= *since)
-                .map(|(_, option)| option.to_owned()),
-        );
-        if !self.can_prompt {
-            lines.push("BatchMode yes".to_owned());
+        lines.extend(HOST_KEY_OPTIONS.map(str::to_owned));
+        let (since, option) = HOST_KEY_OPTION_OF_LATER_VERSIONS;
+        if version >= since {
+            lines.push(option.to_owned());
         }
-        if let Some(path) = host.identity_file {
+        if let Some(path) = self.identity_file {
             lines.push(format!("IdentityFile {}", quote_path(path)?));
         }
-        if let Some(command) = host.proxy_command {
+        if let Some(command) = self.proxy_command {
             lines.push(format!("ProxyCommand {command}"));
         }
+        check_lines(&lines)?;
         Ok(lines)
     }
 }
 
+fn check_lines(lines: &[String]) -> Result<()> {
+    match lines.iter().find(|line| line.chars().any(char::is_control)) {
+        Some(line) => {
+            let message = format!("a value for ssh has a control character: {}", quoted(line));
+            Err(Error::new(ErrorKind::Internal, message))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Quotes a path for a configuration. ssh replaces what follows a `%`, and `${NAME}`.
-fn quote_path(path: &Path) -> Result<String> {
+pub(super) fn quote_path(path: &Path) -> Result<String> {
     match path
         .to_str()
         .filter(|text| !text.contains(['"', '\\']) && !text.contains("${"))
@@ -215,14 +241,14 @@ mod tests {
         let start = "Host 203.0.113.7\nHostName 203.0.113.7\nUser ubuntu\nPort 2222\n";
         assert!(text.starts_with(start), "{text}");
         assert!(
-            text.contains("\nStrictHostKeyChecking yes\n") && text.contains("\nBatchMode yes\n"),
+            text.contains("\nStrictHostKeyChecking yes\n") && text.contains("\nProxyCommand nc %h %p\n"),
             "{text}"
         );
         assert!(
             text.contains("\nKnownHostsCommand none\n") && !text.contains("SessionType"),
             "{text}"
         );
-        let end = "\nProxyCommand nc %h %p\nHost *\nInclude \"/home/ada/.ssh/config\"\n";
+        let end = "\nBatchMode yes\nHost *\nInclude \"/home/ada/.ssh/config\"\n";
         assert!(text.ends_with(end), "{text}");
     }
 
@@ -238,7 +264,7 @@ mod tests {
         assert_eq!(blocks.len(), 3, "{text}");
         assert!(blocks[1].starts_with("cloudctl-2\nHostName 203.0.113.7\n"), "{text}");
         assert!(blocks[1].contains("\nHostKeyAlias cloudctl/aws/i-2\n"), "{text}");
-        for option in FIXED_OPTIONS {
+        for option in HOST_KEY_OPTIONS.into_iter().chain(SESSION_OPTIONS) {
             assert!(blocks[0].contains(option) && blocks[1].contains(option), "{option}");
         }
     }

@@ -58,6 +58,40 @@ pub async fn prepare_connection(
     shutdown: &Shutdown,
 ) -> Result<Connection> {
     let deadline = Instant::now() + options.timeout;
+    let found = find_connection(provider, instance, options, setup, settings, shutdown).await?;
+    let connection = found.connection;
+    // Only what ssh itself would connect to can be probed.
+    if !found.was_known && !shutdown.run_until_signal(uses_proxy(&connection, setup)).await? {
+        wait_until_it_answers(
+            &connection,
+            deadline.saturating_duration_since(Instant::now()),
+            shutdown,
+        )
+        .await?;
+    }
+    Ok(connection)
+}
+
+/// A connection that nobody has tried.
+pub(super) struct FoundConnection {
+    pub(super) connection: Connection,
+    /// Whether its host keys were known before, or it needs none: perhaps the instance has answered already.
+    pub(super) was_known: bool,
+}
+
+/// Finds the route, the user and the host keys of a running instance, and keeps new host keys. Does not connect.
+///
+/// # Errors
+/// As [`prepare_connection`], except those of an instance that does not answer.
+pub(super) async fn find_connection(
+    provider: &dyn Provider,
+    instance: Instance,
+    options: &SshOptions,
+    setup: &LocalSshSetup,
+    settings: &CloudSettings<'_>,
+    shutdown: &Shutdown,
+) -> Result<FoundConnection> {
+    let deadline = Instant::now() + options.timeout;
     let route = find_route(&instance, options.way.as_ref(), provider.info(), options.port, settings)?;
     setup.check_programs(&route)?;
     let known_hosts = &setup.known_hosts;
@@ -85,7 +119,10 @@ pub async fn prepare_connection(
         host_keys: known.keys,
     };
     if connection.pretend_shell.is_some() || !connection.host_keys.is_empty() {
-        return Ok(connection);
+        return Ok(FoundConnection {
+            connection,
+            was_known: true,
+        });
     }
     let waits = !options.accepts_new_host_key;
     let search = wait_for_host_keys(provider, &connection.instance, waits.then_some(deadline));
@@ -101,16 +138,10 @@ pub async fn prepare_connection(
         }
         Err(error) => return Err(error),
     }
-    // Only what ssh itself would connect to can be probed.
-    if !shutdown.run_until_signal(uses_proxy(&connection, setup)).await? {
-        wait_until_it_answers(
-            &connection,
-            deadline.saturating_duration_since(Instant::now()),
-            shutdown,
-        )
-        .await?;
-    }
-    Ok(connection)
+    Ok(FoundConnection {
+        connection,
+        was_known: false,
+    })
 }
 
 /// Waits until an SSH server answers at the address of a connection.

@@ -99,7 +99,7 @@ async fn run_in_member(
 }
 
 /// Shows nothing.
-struct Unobserved;
+pub(super) struct Unobserved;
 
 impl WaitObserver for Unobserved {
     fn on_reached(&mut self, _goal: WaitGoal, _instance: &Instance) {}

@@ -1,5 +1,6 @@
 //! The file of the host keys that were seen or published: one line for each key, by the id of its instance.
 
+use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,17 @@ pub(super) struct KnownHost {
     pub(super) user: Option<String>,
 }
 
+impl KnownHost {
+    /// Adds what comes after the name in a line.
+    fn add_line(&mut self, rest: &str) {
+        self.keys.extend(HostKey::parse(rest));
+        let mut words = rest.split_whitespace().skip(2);
+        if let Some(user) = words.find_map(|word| word.strip_prefix(USER)) {
+            self.user = Some(user.to_owned());
+        }
+    }
+}
+
 impl KnownHosts {
     /// The file at this path. It need not exist.
     pub fn new(path: PathBuf) -> Self {
@@ -39,25 +51,35 @@ impl KnownHosts {
     /// # Errors
     /// `Internal` if the file cannot be read.
     pub(super) fn find(&self, instance: &InstanceRef) -> Result<KnownHost> {
-        let text = match fs::read(&self.path) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(KnownHost::default()),
-            Err(error) => return Err(self.error("read", &error)),
-        };
+        let text = self.read()?;
         let alias = host_alias(instance);
         let mut found = KnownHost::default();
         for line in text.lines() {
-            let Some(rest) = line.strip_prefix(&alias).filter(|rest| rest.starts_with(' ')) else {
-                continue;
-            };
-            found.keys.extend(HostKey::parse(rest));
-            let mut words = rest.split_whitespace().skip(2);
-            found.user = words
-                .find_map(|word| word.strip_prefix(USER))
-                .map(str::to_owned)
-                .or(found.user);
+            if let Some(rest) = line.strip_prefix(&alias).filter(|rest| rest.starts_with(' ')) {
+                found.add_line(rest);
+            }
         }
         Ok(found)
+    }
+
+    /// Finds what is known of all instances, by their names in the file; nothing without a file.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub(super) fn read_all(&self) -> Result<HashMap<String, KnownHost>> {
+        let mut all: HashMap<String, KnownHost> = HashMap::new();
+        for (alias, rest) in self.read()?.lines().filter_map(|line| line.split_once(' ')) {
+            all.entry(alias.to_owned()).or_default().add_line(rest);
+        }
+        Ok(all)
+    }
+
+    fn read(&self) -> Result<String> {
+        match fs::read(&self.path) {
+            Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            Err(error) => Err(self.error("read", &error)),
+        }
     }
 
     /// Adds the keys of an instance that are not there yet. Runs at the same time each add theirs.

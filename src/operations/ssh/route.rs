@@ -142,7 +142,7 @@ fn parse_address(text: &Option<String>) -> Result<Option<IpAddr>> {
     }
 }
 
-fn check_id(id: &str) -> Result<()> {
+pub(super) fn check_id(id: &str) -> Result<()> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
     match id.chars().all(is_allowed) && !id.starts_with('-') && !id.is_empty() {
         true => Ok(()),

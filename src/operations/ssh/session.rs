@@ -56,6 +56,20 @@ impl Connection {
     pub(super) fn host_alias(&self) -> String {
         host_alias(&self.instance.reference)
     }
+
+    /// What ssh needs to know. `name` is the word that ssh is started for.
+    pub(super) fn to_host_config<'a>(&'a self, name: &'a str) -> HostConfig<'a> {
+        HostConfig {
+            name,
+            address: &self.route.host,
+            user: &self.user,
+            port: self.port,
+            identity_file: self.identity_file.as_deref(),
+            host_alias: self.host_alias(),
+            accepts_new_host_key: self.accepts_new_host_key,
+            proxy_command: self.route.proxy_command.as_deref(),
+        }
+    }
 }
 
 /// Whether ssh connects through a command or another machine: as the route says, or the user's own configuration.
@@ -293,18 +307,11 @@ pub(super) async fn write_config_for<'a>(
     setup: &LocalSshSetup,
     can_prompt: bool,
 ) -> Result<NamedTempFile> {
-    let to_host = |&(name, connection): &(&'a str, &'a Connection)| HostConfig {
-        name,
-        address: &connection.route.host,
-        user: &connection.user,
-        port: connection.port,
-        identity_file: connection.identity_file.as_deref(),
-        host_alias: connection.host_alias(),
-        accepts_new_host_key: connection.accepts_new_host_key,
-        proxy_command: connection.route.proxy_command.as_deref(),
-    };
     let config = ClientConfig {
-        hosts: connections.iter().map(to_host).collect(),
+        hosts: connections
+            .iter()
+            .map(|(name, connection)| connection.to_host_config(name))
+            .collect(),
         known_hosts: setup.known_hosts.path(),
         can_prompt,
         other_configs: setup.other_configs(),

@@ -3,6 +3,7 @@
 mod cp;
 mod run;
 mod ssh;
+mod ssh_config;
 
 use crate::Case;
 
@@ -10,5 +11,6 @@ pub fn cases() -> Vec<Case> {
     let mut cases = ssh::cases();
     cases.extend(cp::cases());
     cases.extend(run::cases());
+    cases.extend(ssh_config::cases());
     cases
 }

@@ -27,7 +27,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// Starts a server, and creates a VM with its address that publishes its host key; `None` without OpenSSH's server.
-fn start_vm(backend: &Backend) -> Option<Sshd> {
+pub(super) fn start_vm(backend: &Backend) -> Option<Sshd> {
     let server = sshd_or_skip()?;
     backend.set_boot_host_keys(&[&server.host_key()]);
     create_vm(backend);
@@ -63,7 +63,7 @@ fn ssh_at_port(backend: &Backend, server: &Sshd, port: u16, arguments: &[&str]) 
 }
 
 /// The words of bash that connect its input and output to a server.
-fn connect_with_bash(server: &Sshd) -> String {
+pub(super) fn connect_with_bash(server: &Sshd) -> String {
     let port = server.port();
     format!("exec 3<>/dev/tcp/127.0.0.1/{port}; cat <&3 2>/dev/null & exec cat >&3")
 }
