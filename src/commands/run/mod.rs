@@ -325,7 +325,8 @@ impl VmRun<'_> {
             .checked_sub(128)
             .filter(|signal| (1..=64).contains(signal));
         let usd = self.cost(instance, context);
-        let cost = usd.map(|usd| format!(", {} USD", format_usd(usd))).unwrap_or_default();
+        let cost = usd.map(format_usd).filter(|cost| cost != "0");
+        let cost = cost.map(|cost| format!(", {cost} USD")).unwrap_or_default();
         let end = if is_kept {
             "is kept until its TTL"
         } else {

@@ -33,12 +33,13 @@ pub async fn fetch_files(
     setup: &LocalSshSetup,
     shutdown: &Shutdown,
 ) -> Result<()> {
-    let options = CopyOptions {
-        recursive: true,
-        shows_progress,
-        can_prompt: false,
-    };
     for file in files {
+        let options = CopyOptions {
+            // Of an instance that runs nothing, a name without a slash at its end is a file.
+            recursive: connection.pretend_shell.is_none() || file.remote.ends_with('/'),
+            shows_progress,
+            can_prompt: false,
+        };
         let source = [CopyEnd::Remote(connection, file.remote.clone())];
         let destination = CopyEnd::Local(file.local.clone());
         let deadline = Instant::now() + timeout;
