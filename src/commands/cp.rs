@@ -27,13 +27,12 @@ use crate::operations::{
 /// A file from a VM gets its name here when all of it has arrived. A file that goes to a VM can be there in part if the
 /// connection breaks.
 #[derive(clap::Args, Clone, Debug)]
+#[command(override_usage = "cloudctl cp [OPTIONS] <SRC>... <DST>")]
 pub struct Args {
-    /// Files to copy: a path, or REF:path in a VM
-    #[arg(value_name = "SRC", required = true, num_args = 1..)]
-    sources: Vec<OsString>,
-    /// File or folder to copy to: a path, or REF:path in a VM; a folder for several files
-    #[arg(value_name = "DST")]
-    destination: OsString,
+    // One argument, so that flags can stand between its words.
+    /// Files to copy, and where to: each a path, or REF:path in a VM. Several files go to a folder
+    #[arg(value_name = "SRC|DST", required = true, num_args = 1..)]
+    paths: Vec<OsString>,
     /// Copy folders, with all that is in them
     #[arg(short, long, help_heading = "What")]
     recursive: bool,
@@ -69,12 +68,19 @@ enum Operand {
 /// Runs scp.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus> {
     let started = Instant::now();
-    let sources: Vec<Operand> = args
-        .sources
+    let mut sources: Vec<Operand> = args
+        .paths
         .iter()
         .map(|text| parse_operand(text))
         .collect::<Result<_>>()?;
-    let destination = parse_operand(&args.destination)?;
+    let destination = match sources.pop() {
+        Some(destination) if !sources.is_empty() => destination,
+        _ => {
+            let error = Error::invalid("`cloudctl cp` needs <DST>");
+            let hint = "name where to copy to: cloudctl cp FILE web-1:/tmp/, or cloudctl cp web-1:FILE .";
+            return Err(error.with_hint(hint).into());
+        }
+    };
     check_before_calls(&sources, &destination, args.recursive)?;
     let setup = local_ssh_setup(context)?;
     let mut queries: Vec<&InstanceQuery> = Vec::new();
@@ -150,12 +156,11 @@ fn looks_like_region(path: &Path) -> bool {
 
 /// Says how a local file is named that has a colon in its name.
 fn hint_at_local_file(error: Error, query: &InstanceQuery, args: &Args) -> Error {
-    let texts = args.sources.iter().chain([&args.destination]);
     let is_of_query = |text: &&OsString| {
         let operand = parse_operand(text);
         matches!(operand, Ok(Operand::Remote(its, _)) if its == *query) && Path::new(text).exists()
     };
-    match texts.into_iter().find(is_of_query) {
+    match args.paths.iter().find(is_of_query) {
         Some(text) if error.kind() == ErrorKind::NotFound => {
             let shown = Path::new(".").join(text);
             error.with_hint(format!("for the file of this machine write {}", path_text(&shown)))

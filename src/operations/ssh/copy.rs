@@ -231,8 +231,8 @@ impl ScpFiles {
     }
 }
 
-/// A script that starts ssh with a log. It is where the known host keys are, as programs can be started from there also where
-/// they cannot from the folder for temporary files.
+/// A script that starts ssh with a log: where the known host keys are, or else in the folder for temporary files, from which
+/// some machines start no program.
 #[cfg(unix)]
 fn create_ssh_with_log(log: &Path, setup: &LocalSshSetup) -> Result<Option<TempPath>> {
     use std::io::Write as _;
@@ -261,8 +261,10 @@ fn create_ssh_with_log(log: &Path, setup: &LocalSshSetup) -> Result<Option<TempP
             None => builder.tempfile()?,
         };
         file.write_all(script.as_bytes())?;
-        // It cannot be started as long as it is open for writing.
-        Ok(file.into_temp_path())
+        // It cannot be started as long as it is open for writing, and nowhere on some file systems.
+        let path = file.into_temp_path();
+        rustix::fs::access(&*path, rustix::fs::Access::EXEC_OK)?;
+        Ok(path)
     };
     let state_folder = setup.known_hosts.path().parent().map(std::path::absolute);
     let in_state_folder = match state_folder {
@@ -273,7 +275,11 @@ fn create_ssh_with_log(log: &Path, setup: &LocalSshSetup) -> Result<Option<TempP
         .or_else(|_| create_in(None))
         .map(Some)
         .map_err(|error: std::io::Error| {
-            Error::new(ErrorKind::Internal, format!("cannot write a script for scp: {error}"))
+            Error::new(
+                ErrorKind::Internal,
+                format!("cannot write a script for scp that can be started: {error}"),
+            )
+            .with_hint("set XDG_STATE_HOME to a folder from which programs can be started")
         })
 }
 

@@ -11,6 +11,8 @@ pub(super) const PROGRAM: &str = "scp";
 
 /// The most of scp's lines that a message has.
 const MAX_LINES: usize = 5;
+/// The most characters of each: paths can be long.
+const MAX_LINE_CHARACTERS: usize = 400;
 
 /// A run of scp that has ended.
 pub(super) struct ScpRun<'a, 'run> {
@@ -157,7 +159,8 @@ impl<'a> ScpRun<'a, '_> {
         if shown.is_empty() {
             shown = self.words.lines().chain(self.log_lines()).take(MAX_LINES).collect();
         }
-        let mut text = shown.join("; ");
+        let clipped: Vec<String> = shown.iter().map(|line| clip(line)).collect();
+        let mut text = clipped.join("; ");
         if text.is_empty() {
             text = format!("scp gives no reason ({})", self.status);
         }
@@ -195,6 +198,17 @@ impl<'a> ScpRun<'a, '_> {
             .map(|(_, connection)| connection.instance.reference.to_string());
         references.collect::<Vec<_>>().join(" and ")
     }
+}
+
+/// The beginning of a long line, and its end, which has the reason.
+fn clip(line: &str) -> String {
+    let characters: Vec<char> = line.chars().collect();
+    if characters.len() <= MAX_LINE_CHARACTERS {
+        return line.to_owned();
+    }
+    let half = MAX_LINE_CHARACTERS / 2;
+    let (start, end) = (&characters[..half], &characters[characters.len() - half..]);
+    start.iter().chain(&['…']).chain(end).collect()
 }
 
 /// The kind of a failure that scp describes so. The words are those of the SFTP protocol, the same on every server.

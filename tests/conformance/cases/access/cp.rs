@@ -371,7 +371,8 @@ fn cp_reaches_an_ipv6_address(backend: &Backend) {
 fn cp_refuses_another_host_key(backend: &Backend) {
     let Some(mut site) = Site::start(backend) else { return };
     write(&site.here("a"), "a");
-    site.cp(&["a", "web-1:known"]).expect(0);
+    // Flags can stand anywhere.
+    site.cp(&["a", "-o", "json", "web-1:known", "-q"]).expect(0);
     site.server.replace_host_key();
     let configuration = backend.sandbox.home().join(".ssh");
     fs::create_dir_all(&configuration).expect("a folder");
