@@ -34,6 +34,8 @@ pub(in crate::commands) struct RunPurpose<'a> {
 /// The VM, if it exists, and why it is not ready.
 pub(in crate::commands) struct CreatedForRun {
     pub(in crate::commands) instance: Option<Instance>,
+    /// Whether this run created it.
+    pub(in crate::commands) is_new: bool,
     pub(in crate::commands) errors: Vec<Error>,
 }
 
@@ -162,11 +164,14 @@ impl PreparedRunVm {
     pub(in crate::commands) async fn create(self, context: &mut Context) -> Result<CreatedForRun> {
         let requests = [self.request];
         check_all_accounts(&requests, context).await?;
-        let (instances, mut errors) = create_all(&requests, context).await;
+        let (created, mut errors) = create_all(&requests, context).await;
+        let is_new = created.iter().any(|created| !created.already_existed);
+        let instances = created.into_iter().map(|created| created.instance).collect();
         let mut instances =
             wait_for_created::wait_for_all(&requests, instances, self.timeout, &mut errors, context).await;
         Ok(CreatedForRun {
             instance: instances.pop().filter(|instance| !instance.state.is_gone()),
+            is_new,
             errors,
         })
     }

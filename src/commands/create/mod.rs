@@ -72,8 +72,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<ExitStatus
     }
     // A signal must not end the process before the VMs that exist are printed.
     let _critical_section = context.shutdown.enter_critical_section()?;
-    let (mut instances, mut errors) = create_all(&requests, context).await;
-    instances = wait_for_created::wait_for_all(&requests, instances, timeout, &mut errors, context).await;
+    let (created, mut errors) = create_all(&requests, context).await;
+    let instances = created.into_iter().map(|created| created.instance).collect();
+    let mut instances = wait_for_created::wait_for_all(&requests, instances, timeout, &mut errors, context).await;
     instances.sort_by_cached_key(|instance| {
         let mut names = names.iter();
         names.position(|name| instance.name.as_deref() == Some(name.as_str()))

@@ -11,7 +11,7 @@ use crate::command_context::Context;
 use crate::operations::{CreateReport, CreatedInstance, Offer, SelectedOffer, create_all_by_name, format_usd};
 
 /// Creates all requested VMs. Gives the instances that exist now, and the errors of the others.
-pub(super) async fn create_all(requests: &[VmRequest], context: &mut Context) -> (Vec<Instance>, Vec<Error>) {
+pub(super) async fn create_all(requests: &[VmRequest], context: &mut Context) -> (Vec<CreatedInstance>, Vec<Error>) {
     let started = Instant::now();
     let shutdown = context.shutdown.clone();
     let catalog = context.catalog();
@@ -30,12 +30,11 @@ pub(super) async fn create_all(requests: &[VmRequest], context: &mut Context) ->
         let name = (requests.len() > 1).then_some(&request.create.spec.name);
         print_created(name, &report, started, context);
         let price = report.selected.and_then(|selected| selected.offer.usd_per_hour);
-        for created in report.instances {
-            let mut instance = created.instance;
-            if instance.price_usd_per_hour.is_none() && !created.already_existed {
-                instance.price_usd_per_hour = price;
+        for mut created in report.instances {
+            if created.instance.price_usd_per_hour.is_none() && !created.already_existed {
+                created.instance.price_usd_per_hour = price;
             }
-            instances.push(instance);
+            instances.push(created);
         }
         for error in report.errors {
             match error.kind() {

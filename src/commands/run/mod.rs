@@ -82,7 +82,11 @@ async fn run_once(args: Args, context: &mut Context) -> Result<ExitStatus> {
             prepared.set_default_key(public_key);
         }
     }
-    let CreatedForRun { instance, errors } = prepared.create(context).await?;
+    let CreatedForRun {
+        instance,
+        is_new,
+        errors,
+    } = prepared.create(context).await?;
     let created = errors.into_iter().next().map_or(Ok(()), Err);
     let Some(instance) = instance else {
         created?;
@@ -94,6 +98,7 @@ async fn run_once(args: Args, context: &mut Context) -> Result<ExitStatus> {
         setup: &setup,
         records: &records,
         timeout,
+        is_new,
         has_started: false,
     };
     let outcome = match created {
@@ -160,6 +165,8 @@ struct VmRun<'a> {
     setup: &'a LocalSshSetup,
     records: &'a RunRecords,
     timeout: Duration,
+    /// Whether this run created the VM.
+    is_new: bool,
     /// Whether the command is known to have started.
     has_started: bool,
 }
@@ -302,8 +309,8 @@ impl VmRun<'_> {
                     }
                 }
             }
-            // Nothing was done in the VM, so nothing is lost with it.
-            Err(error) if !self.has_started && error.kind() != ErrorKind::Network => {
+            // Nothing was done in the VM, so nothing is lost with it. Another run may have started the command in an older one.
+            Err(error) if self.is_new && !self.has_started && error.kind() != ErrorKind::Network => {
                 if self.args.keep == args::KeepValue::Never {
                     self.terminate(instance, true, context).await?;
                 }
