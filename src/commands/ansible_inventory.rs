@@ -154,6 +154,9 @@ fn variables_of(
     set("ansible_host", json!(address_of(instance)));
     set("ansible_port", json!(SSH_PORT));
     set("ansible_ssh_common_args", json!(arguments));
+    // Ansible shares connections by address, and two VMs can have the same private address. ssh replaces the user and the port.
+    let id = &reference.id;
+    set("ansible_control_path", json!(format!("%(directory)s/{id}-%%r-%%p")));
     // A configuration of Ansible that turns the check off would come before these arguments.
     set("ansible_host_key_checking", json!(true));
     let own_key = find_own_key(own_keys, instance, context);

@@ -52,6 +52,7 @@ fn inventory_groups_vms_by_cloud_region_and_label() {
         assert!(arguments.contains(option), "{arguments}");
     }
     assert_eq!(host["ansible_host_key_checking"], true);
+    assert_eq!(host["ansible_control_path"], format!("%(directory)s/{id}-%%r-%%p"));
     let empty = document(&sandbox.run("list -p mock -o ansible -l team=none").expect(0));
     assert_eq!(
         empty,

@@ -14,6 +14,10 @@ use crate::shutdown::Shutdown;
 /// How many instances are asked for at once.
 const PARALLEL: usize = 10;
 
+/// A user's own configuration may share connections by address, and two instances can have the same private address. An open
+/// connection has no host key to check.
+const NO_SHARED_CONNECTION: &str = "ControlPath none";
+
 /// The entry of one instance.
 #[derive(Debug)]
 pub struct SshConfigEntry {
@@ -29,7 +33,8 @@ impl SshConfigEntry {
     /// `InvalidSpec` for a path that OpenSSH cannot read from a configuration.
     pub fn format(&self, names: &[&str]) -> Result<String> {
         let host = self.connection.to_host_config("");
-        let lines = host.format(names, &self.known_hosts, self.version)?;
+        let mut lines = host.format(names, &self.known_hosts, self.version)?;
+        lines.push(NO_SHARED_CONNECTION.to_owned());
         Ok(lines.join("\n    ") + "\n")
     }
 }

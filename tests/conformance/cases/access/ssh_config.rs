@@ -60,7 +60,9 @@ fn lines_of(run: &Run, word: &str) -> Vec<String> {
 fn ssh_config_lets_plain_ssh_reach_vms_by_name(backend: &Backend) {
     let Some(mut server) = start_vm(backend) else { return };
     let id = backend.alive().remove(0).id;
-    let config = keep(backend, &ssh_config(backend, &server, &[]).expect(0));
+    let run = ssh_config(backend, &server, &[]).expect(0);
+    assert_eq!(lines_of(&run, "ControlPath"), ["ControlPath none"]);
+    let config = keep(backend, &run);
     for name in ["web-1.cloudctl", &format!("{id}.cloudctl")] {
         let run = plain("ssh", &config, &[name, "echo here"]).expect(0);
         assert_eq!(run.stdout, "here\n", "{name}");
