@@ -92,6 +92,8 @@ fn cache_and_state_files_are_not_ours(backend: &Backend) {
         "instances.json",
         "state",
         "lock",
+        // The names for completion: `list` writes a file of its own in its place.
+        "names.tsv",
     ];
     let elsewhere = backend.sandbox.write("elsewhere", "somebody's own");
     let folders = [".cache/cloudctl", ".local/state/cloudctl", ".local/share/cloudctl"];
