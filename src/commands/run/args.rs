@@ -163,6 +163,9 @@ fn check_paths(flag: &str, form: &str, text: &str, first: &str, second: &str) ->
     }
 }
 
+/// Variables that a shell sets itself, and lets nobody else set.
+const SHELL_VARIABLES: [&str; 5] = ["UID", "EUID", "PPID", "SHELLOPTS", "BASHOPTS"];
+
 /// A value of `--env`: `KEY=VALUE`, or `KEY`.
 #[derive(Clone, Debug)]
 pub(super) struct VariableValue {
@@ -180,6 +183,12 @@ impl FromStr for VariableValue {
         };
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let is_name = name.chars().all(is_allowed) && name.starts_with(|c: char| !c.is_ascii_digit());
+        if SHELL_VARIABLES.contains(&name) {
+            return Err(
+                Error::invalid(format!("--env {name}: a shell does not let its variable {name} be set"))
+                    .with_hint("use another name"),
+            );
+        }
         match is_name {
             true => Ok(Self {
                 name: name.to_owned(),

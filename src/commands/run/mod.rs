@@ -90,7 +90,7 @@ async fn run_once(args: Args, context: &mut Context) -> Result<ExitStatus> {
     let created = errors.into_iter().next().map_or(Ok(()), Err);
     let Some(instance) = instance else {
         created?;
-        return Err(Error::new(ErrorKind::Internal, "the VM was not created, for no reason"));
+        return Err(Error::new(ErrorKind::Internal, "the VM was not created"));
     };
     let mut run = VmRun {
         args: &args,
@@ -99,7 +99,7 @@ async fn run_once(args: Args, context: &mut Context) -> Result<ExitStatus> {
         records: &records,
         timeout,
         is_new,
-        has_started: false,
+        may_have_started: false,
     };
     let outcome = match created {
         Ok(()) => run.connect_and_run(&instance, input, context).await,
@@ -158,6 +158,12 @@ async fn check_not_ended(records: &RunRecords, request: &RunRequest, context: &m
     }
 }
 
+/// Whether this runs in a pipeline, where nobody comes back to a command.
+fn is_in_pipeline(context: &Context) -> bool {
+    let ci = context.settings.environment.get("CI");
+    ci.is_some_and(|value| !value.is_empty() && value != "false")
+}
+
 /// A run whose VM exists.
 struct VmRun<'a> {
     args: &'a Args,
@@ -167,8 +173,8 @@ struct VmRun<'a> {
     timeout: Duration,
     /// Whether this run created the VM.
     is_new: bool,
-    /// Whether the command is known to have started.
-    has_started: bool,
+    /// Whether the command runs, or may run.
+    may_have_started: bool,
 }
 
 /// The end of the command, and the files that were brought back.
@@ -210,7 +216,7 @@ impl VmRun<'_> {
         )
         .await;
         context.printer.end_progress();
-        let connection = connection?;
+        let mut connection = connection?;
         // From here on the command may run, so that another run on this machine must not start it again.
         self.records.add(&self.request.run_id, &instance.reference)?;
         let remote_run = RemoteRun {
@@ -222,11 +228,7 @@ impl VmRun<'_> {
             starts_again: self.args.again,
             timeout: self.timeout,
         };
-        let is_in_pipeline = context
-            .settings
-            .environment
-            .get("CI")
-            .is_some_and(|value| value != "false");
+        let is_in_pipeline = is_in_pipeline(context);
         let parts = RunParts {
             connection: &connection,
             provider: provider.as_ref(),
@@ -238,7 +240,8 @@ impl VmRun<'_> {
         };
         let mut output = RunOutput::new(&mut context.printer);
         let outcome = run_remotely(&remote_run, parts, &mut output).await;
-        self.has_started = output.is_running();
+        self.may_have_started = output.may_have_started();
+        connection.forget_pretended_breaks();
         match outcome? {
             RunOutcome::Detached => Ok(Outcome::Detached),
             RunOutcome::Ended(result) => match self.fetch_all(&connection, context).await {
@@ -277,11 +280,12 @@ impl VmRun<'_> {
 
     /// Terminates the VM or keeps it, prints the result, and gives the exit status.
     async fn finish(&self, instance: &Instance, outcome: Result<Outcome>, context: &mut Context) -> Result<ExitStatus> {
-        let was_signalled = context.shutdown.signal_status().is_some();
+        let signal = context.shutdown.signal_status();
+        let is_cancelled = signal.is_some_and(|signal| signal != ExitStatus::INTERRUPTED || is_in_pipeline(context));
         let name = &self.request.vm_name;
         match outcome {
             Ok(Outcome::Ended(ended)) => self.finish_ended(instance, ended, context).await,
-            Ok(Outcome::NotFetched(result, error)) => {
+            Ok(Outcome::NotFetched(result, error)) if signal.is_none() => {
                 let note = format!(
                     "the command ended with exit code {}; the VM is kept until its TTL: cloudctl ssh {}",
                     result.exit_code,
@@ -290,17 +294,14 @@ impl VmRun<'_> {
                 context.printer.note(&note);
                 Err(error)
             }
-            Ok(Outcome::Detached) => {
-                let message = format!("detached: the command goes on in {name}, until its TTL at the latest");
-                Err(Error::new(ErrorKind::Interrupted, message).with_hint("run the same line again to come back to it"))
-            }
-            Err(error) if was_signalled || error.kind() == ErrorKind::Interrupted => {
+            Ok(Outcome::Detached) => Err(self.left_error("detached")),
+            Err(error) | Ok(Outcome::NotFetched(_, error))
+                if signal.is_some() || error.kind() == ErrorKind::Interrupted =>
+            {
                 match self.args.on_interrupt {
-                    OnInterruptValue::Detach => {
-                        let message = format!("interrupted: {name} is left to its TTL");
-                        Err(Error::new(ErrorKind::Interrupted, message)
-                            .with_hint("run the same line again to come back to the command"))
-                    }
+                    // Another run created the VM, and may be there still.
+                    _ if !is_cancelled && !self.is_new => Err(self.left_error("interrupted")),
+                    OnInterruptValue::Detach => Err(self.left_error("interrupted")),
                     OnInterruptValue::Terminate => {
                         // Before anything else, and although a signal has come.
                         self.terminate(instance, false, context).await?;
@@ -310,23 +311,34 @@ impl VmRun<'_> {
                 }
             }
             // Nothing was done in the VM, so nothing is lost with it. Another run may have started the command in an older one.
-            Err(error) if self.is_new && !self.has_started && error.kind() != ErrorKind::Network => {
+            Err(error) if self.is_new && !self.may_have_started => {
                 if self.args.keep == args::KeepValue::Never {
                     self.terminate(instance, true, context).await?;
+                    self.records.remove(&self.request.run_id);
                 }
                 Err(error)
             }
-            Err(error) => Err(error),
+            Err(error) | Ok(Outcome::NotFetched(_, error)) => Err(error),
         }
+    }
+
+    /// The error of a user who leaves the command to itself.
+    fn left_error(&self, what: &str) -> Error {
+        let name = &self.request.vm_name;
+        let message = format!("{what}: {name} is left as it is, until its TTL at the latest");
+        Error::new(ErrorKind::Interrupted, message).with_hint(format!(
+            "run the same line again, with the name {name}, to come back to the command"
+        ))
     }
 
     async fn finish_ended(&self, instance: &Instance, ended: Ended, context: &mut Context) -> Result<ExitStatus> {
         let Ended { result, fetched } = ended;
-        let is_kept = self.args.keep.keeps(result.exit_code);
-        let terminated = match is_kept {
+        let keeps = self.args.keep.keeps(result.exit_code);
+        let terminated = match keeps {
             true => Ok(()),
             false => self.terminate(instance, true, context).await,
         };
+        let is_kept = keeps || terminated.is_err();
         let signal = result
             .exit_code
             .checked_sub(128)

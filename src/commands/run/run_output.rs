@@ -10,6 +10,7 @@ use crate::output::Printer;
 pub(super) struct RunOutput<'a> {
     printer: &'a mut Printer,
     is_running: bool,
+    may_have_started: bool,
     was_broken: bool,
 }
 
@@ -18,17 +19,22 @@ impl<'a> RunOutput<'a> {
         Self {
             printer,
             is_running: false,
+            may_have_started: false,
             was_broken: false,
         }
     }
 
-    /// Whether the command is known to have started.
-    pub(super) fn is_running(&self) -> bool {
-        self.is_running
+    /// Whether the command runs, or may run without an answer that says so.
+    pub(super) fn may_have_started(&self) -> bool {
+        self.is_running || self.may_have_started
     }
 }
 
 impl RunObserver for RunOutput<'_> {
+    fn on_start_possible(&mut self) {
+        self.may_have_started = true;
+    }
+
     fn on_output(&mut self, stream: OutputStream, bytes: &[u8]) {
         let to_errors = stream == OutputStream::Errors || self.printer.prints_document();
         let written: io::Result<()> = self.printer.pass_on(to_errors, bytes);

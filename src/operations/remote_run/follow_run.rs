@@ -12,7 +12,7 @@ use crate::operations::ssh::{Connection, LocalSshSetup, OutputStream, RemoteShel
 
 /// How long the script may take to say whether the command runs: it may have files to move.
 const STATE_TIMEOUT: Duration = Duration::from_secs(120);
-/// How long the script may be silent. It writes at least every 10 seconds, or every 50 where a pause is a second.
+/// How long the script may be silent. It writes at least every 10 seconds, or every 50 where `sleep` takes whole seconds only.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(120);
 /// The longest line of the script, and the most that is read of an output at once.
 const MAX_LINE_BYTES: u64 = 64 * 1024;
@@ -20,6 +20,9 @@ const MAX_CHUNK_BYTES: usize = 64 * 1024;
 
 /// Gets what a command writes, and what happens to its connection.
 pub trait RunObserver {
+    /// The connection broke before the answer: the command may have started.
+    fn on_start_possible(&mut self);
+
     /// Some bytes of an output, each once and in order.
     fn on_output(&mut self, stream: OutputStream, bytes: &[u8]);
 
@@ -59,6 +62,18 @@ pub struct RunResult {
     pub seconds: u64,
 }
 
+/// Why a connection broke.
+#[derive(Debug)]
+pub(super) struct BrokenConnection {
+    pub(super) problem: String,
+    /// Whether the server refused the login.
+    pub(super) is_denied: bool,
+    /// Whether the command ran when it broke.
+    pub(super) was_running: bool,
+    /// Whether the shell of the instance may have got the script.
+    pub(super) may_have_reached_shell: bool,
+}
+
 /// What one connection led to.
 #[derive(Debug)]
 pub(super) enum Attempt {
@@ -66,8 +81,8 @@ pub(super) enum Attempt {
     Ended(RunResult),
     /// The command has not started, and might not.
     Absent,
-    /// The connection broke, for this reason. `is_denied` says whether the server let nobody in.
-    Broken { problem: String, is_denied: bool },
+    /// The connection broke.
+    Broken(BrokenConnection),
 }
 
 /// What the script says first.
@@ -85,10 +100,20 @@ enum Frame {
     Bytes(OutputStream, u64),
     Ended(RunResult),
     /// The command has no result.
-    Lost {
-        was_rebooted: bool,
-    },
-    Nothing,
+    Lost(Loss),
+    /// The connection holds.
+    KeepAlive,
+}
+
+/// Why a command has no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loss {
+    /// The instance was rebooted.
+    Rebooted,
+    /// What watched it ended.
+    Unwatched,
+    /// It was not started after all.
+    NotStarted,
 }
 
 /// Runs the script once.
@@ -109,7 +134,7 @@ pub(super) async fn follow_once(
     let mut shell = RemoteShell::open(connection, "exec /bin/sh", input, setup).await?;
     let state = match timeout(STATE_TIMEOUT, read_state(&mut shell.output, script.mark)).await {
         Ok(state) => state,
-        Err(_) => return Ok(broken("the VM does not say whether the command runs")),
+        Err(_) => return Ok(broken("the VM does not say whether the command runs", false)),
     };
     match state {
         Some(State::Running { was_started_now }) => {
@@ -124,11 +149,11 @@ pub(super) async fn follow_once(
             );
             return Err(Error::new(ErrorKind::Refused, message));
         }
-        None => return explain_end(shell).await,
+        None => return explain_end(shell, false).await,
     }
     loop {
         let Ok(frame) = timeout(SILENCE_TIMEOUT, read_frame(&mut shell.output)).await else {
-            return Ok(broken("the VM is silent"));
+            return Ok(broken("the VM is silent", true));
         };
         match frame {
             Some(Frame::Bytes(stream, length)) => {
@@ -137,38 +162,45 @@ pub(super) async fn follow_once(
                     observer.on_output(stream, bytes);
                 };
                 if !read_bytes(&mut shell.output, length, pass_on).await {
-                    return explain_end(shell).await;
+                    return explain_end(shell, true).await;
                 }
             }
             Some(Frame::Ended(result)) => return Ok(Attempt::Ended(result)),
-            Some(Frame::Lost { was_rebooted }) => return Err(lost_error(connection, was_rebooted)),
-            Some(Frame::Nothing) => {}
-            None => return explain_end(shell).await,
+            Some(Frame::Lost(Loss::NotStarted)) => {
+                return Ok(broken("the run that was about to start the command did not", false));
+            }
+            Some(Frame::Lost(loss)) => return Err(lost_error(connection, loss)),
+            Some(Frame::KeepAlive) => {}
+            None => return explain_end(shell, true).await,
         }
     }
 }
 
-fn broken(problem: &str) -> Attempt {
-    Attempt::Broken {
+fn broken(problem: &str, was_running: bool) -> Attempt {
+    Attempt::Broken(BrokenConnection {
         problem: problem.to_owned(),
         is_denied: false,
-    }
-}
-
-/// Says why the output of the script ended before the command did.
-async fn explain_end(shell: RemoteShell<'_>) -> Result<Attempt> {
-    let (result, errors) = shell.finish().await?;
-    let last_line = |text: &str| text.lines().rfind(|line| !line.trim().is_empty()).map(str::to_owned);
-    let problem = last_line(&result.log).or_else(|| last_line(&errors));
-    Ok(Attempt::Broken {
-        is_denied: result.is_denied(),
-        problem: problem.unwrap_or_else(|| format!("ssh ended with exit code {}", result.exit_code)),
+        was_running,
+        may_have_reached_shell: true,
     })
 }
 
-fn lost_error(connection: &Connection, was_rebooted: bool) -> Error {
+/// Says why the output of the script ended before the command did.
+async fn explain_end(shell: RemoteShell<'_>, was_running: bool) -> Result<Attempt> {
+    let (result, errors) = shell.finish().await?;
+    let last_line = |text: &str| text.lines().rfind(|line| !line.trim().is_empty()).map(str::to_owned);
+    let problem = last_line(&result.log).or_else(|| last_line(&errors));
+    Ok(Attempt::Broken(BrokenConnection {
+        was_running,
+        may_have_reached_shell: !result.is_denied() && !result.has_no_answer(),
+        is_denied: result.is_denied(),
+        problem: problem.unwrap_or_else(|| format!("ssh ended with exit code {}", result.exit_code)),
+    }))
+}
+
+fn lost_error(connection: &Connection, loss: Loss) -> Error {
     let reference = &connection.instance.reference;
-    let message = match was_rebooted {
+    let message = match loss == Loss::Rebooted {
         true => format!("{reference} was rebooted while the command ran; it was not started again"),
         false => format!("the command in {reference} ended without a result; it was not started again"),
     };
@@ -208,22 +240,22 @@ async fn read_frame(output: &mut (impl AsyncBufRead + Unpin)) -> Option<Frame> {
                 seconds: ended.saturating_sub(begun),
             }))
         }
-        ["L", reason] => Some(Frame::Lost {
-            was_rebooted: *reason == "rebooted",
-        }),
-        ["W"] => Some(Frame::Nothing),
+        ["L", reason] => Some(Frame::Lost(match *reason {
+            "rebooted" => Loss::Rebooted,
+            "absent" => Loss::NotStarted,
+            _ => Loss::Unwatched,
+        })),
+        ["W"] => Some(Frame::KeepAlive),
         _ => None,
     }
 }
 
-/// Reads a line without its end; `None` at the end of the output.
+/// Reads a line without its end; `None` at the end of the output, and for a line without an end: more of it was lost.
 async fn read_line(output: &mut (impl AsyncBufRead + Unpin)) -> Option<String> {
     let mut line = Vec::new();
     let read = output.take(MAX_LINE_BYTES).read_until(b'\n', &mut line).await;
-    match read {
-        Ok(length) if length > 0 => Some(String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned()),
-        _ => None,
-    }
+    let line = String::from_utf8_lossy(&line);
+    read.ok().and_then(|_| line.strip_suffix('\n')).map(str::to_owned)
 }
 
 /// Reads so many bytes and passes them on as they come. Whether all came.
@@ -264,7 +296,9 @@ mod tests {
         let mut output = &b"\nm refused no space left\n"[..];
         let state = read_state(&mut output, "m ").await;
         assert_eq!(state, Some(State::Refused("no space left".to_owned())));
-        assert_eq!(read_state(&mut &b"bash: no such file\n"[..], "m ").await, None);
+        for lost in ["bash: no such file\n", "m start"] {
+            assert_eq!(read_state(&mut lost.as_bytes(), "m ").await, None);
+        }
     }
 
     #[tokio::test]

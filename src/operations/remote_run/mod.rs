@@ -18,7 +18,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, sleep, timeout};
 
 pub use self::fetch_files::{FileToFetch, fetch_files};
-use self::follow_run::{Attempt, Offsets, follow_once};
+use self::follow_run::{Attempt, BrokenConnection, Offsets, follow_once};
 pub use self::follow_run::{RunObserver, RunResult};
 pub use self::run_id::{FileToCopy, compute_run_id};
 pub use self::run_input::RunInput;
@@ -35,6 +35,8 @@ const MAX_PAUSE: Duration = Duration::from_secs(10);
 const LOGIN_PATIENCE: Duration = Duration::from_secs(90);
 /// From which failure in a row on the cloud is asked whether the instance still runs.
 const FAILURES_BEFORE_CHECK: u32 = 2;
+/// The most that the shell of a VM may write before it says what it kept.
+const MAX_STAGING_OUTPUT: u64 = 1024 * 1024;
 /// How long it may take to pass on an interrupt.
 const INTERRUPT_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -107,6 +109,7 @@ pub async fn run_remotely(
         mark,
         staging_folder,
         interrupt_count: 0,
+        has_interrupt_to_send: false,
     };
     let is_running = Cell::new(false);
     runner.run(&is_running, observer).await
@@ -143,6 +146,8 @@ struct Runner<'a> {
     mark: String,
     staging_folder: String,
     interrupt_count: u32,
+    /// Whether an interrupt has not reached the command yet.
+    has_interrupt_to_send: bool,
 }
 
 /// Whether the user left while something was done.
@@ -154,7 +159,8 @@ enum Step<T> {
 /// The failures since the last connection that held.
 struct Failures {
     count: u32,
-    since: Instant,
+    /// When the first one was.
+    since: Option<Instant>,
     pause: Duration,
 }
 
@@ -162,7 +168,7 @@ impl Failures {
     fn none() -> Self {
         Self {
             count: 0,
-            since: Instant::now(),
+            since: None,
             pause: FIRST_PAUSE,
         }
     }
@@ -176,7 +182,6 @@ impl Runner<'_> {
         let mut offsets = Offsets::default();
         let mut failures = Failures::none();
         loop {
-            let known = offsets;
             let (connection, setup) = (self.parts.connection, self.parts.setup);
             let (run, mark, staging_folder) = (self.run, self.mark.clone(), self.staging_folder.clone());
             let script = RunScript {
@@ -196,9 +201,6 @@ impl Runner<'_> {
                 Step::Done(attempt) => attempt?,
                 Step::Detached => return Ok(RunOutcome::Detached),
             };
-            if offsets != known {
-                failures = Failures::none();
-            }
             let broken = match attempt {
                 Attempt::Ended(result) => return Ok(RunOutcome::Ended(result)),
                 Attempt::Absent => match self.stage(is_running).await? {
@@ -207,12 +209,23 @@ impl Runner<'_> {
                         failures = Failures::none();
                         continue;
                     }
-                    Step::Done(Err(error)) if error.kind() == ErrorKind::Network => (error.message().to_owned(), false),
+                    Step::Done(Err(error)) if error.kind() == ErrorKind::Network => BrokenConnection {
+                        problem: error.message().to_owned(),
+                        is_denied: false,
+                        was_running: false,
+                        may_have_reached_shell: false,
+                    },
                     Step::Done(Err(error)) => return Err(error),
                     Step::Detached => return Ok(RunOutcome::Detached),
                 },
-                Attempt::Broken { problem, is_denied } => (problem, is_denied),
+                Attempt::Broken(broken) => broken,
             };
+            if may_start && broken.may_have_reached_shell {
+                observer.on_start_possible();
+            }
+            if broken.was_running {
+                failures = Failures::none();
+            }
             self.check_failure(&mut failures, broken, observer).await?;
             let pause = async { sleep(failures.pause).await };
             if let Step::Detached = self.heed_signals(pause, is_running).await? {
@@ -226,12 +239,12 @@ impl Runner<'_> {
     async fn check_failure(
         &self,
         failures: &mut Failures,
-        (problem, is_denied): (String, bool),
+        BrokenConnection { problem, is_denied, .. }: BrokenConnection,
         observer: &mut dyn RunObserver,
     ) -> Result<()> {
         let reference = &self.parts.connection.instance.reference;
         failures.count += 1;
-        let elapsed = failures.since.elapsed();
+        let elapsed = failures.since.get_or_insert_with(Instant::now).elapsed();
         if is_denied && elapsed > LOGIN_PATIENCE.min(self.run.timeout) {
             return Err(Error::new(
                 ErrorKind::PermissionDenied,
@@ -249,9 +262,12 @@ impl Runner<'_> {
                 format!("the connection to {reference} is lost: {problem}; the command may go on"),
             )
             .naming(reference)
-            .with_hint("run the same line again: it attaches to the command, and never starts it twice"));
+            .with_hint(format!(
+                "run the same line again, with the name {}: it attaches to the command, and never starts it twice",
+                self.parts.connection.instance.name.as_deref().unwrap_or("NAME")
+            )));
         }
-        // One is common while an instance boots.
+        // One refused login is common while an instance boots.
         if failures.count >= FAILURES_BEFORE_CHECK || !is_denied {
             observer.on_broken_connection(&problem);
         }
@@ -291,9 +307,9 @@ impl Runner<'_> {
         let staging_folder = self.staging_folder.clone();
         let stage = async move {
             let length = input.len();
-            let command = staging_command(&staging_folder, run.files.len(), length > 0);
+            let command = staging_command(&staging_folder, length > 0);
             let shell = RemoteShell::open(connection, &command, input, setup).await?;
-            let (result, output, errors) = shell.read_to_end(1024).await?;
+            let (result, output, errors) = shell.read_to_end(MAX_STAGING_OUTPUT).await?;
             let kept = output.split_whitespace().next_back().and_then(|word| word.parse().ok());
             if result.exit_code == 255 || (result.exit_code == 0 && kept != Some(length)) {
                 let problem = result
@@ -312,7 +328,8 @@ impl Runner<'_> {
             }
             let mut staged = Vec::new();
             for (index, file) in run.files.iter().enumerate() {
-                let target = format!(".cloudctl/runs/{staging_folder}/{index}/");
+                // A name that is not there yet: the file or folder gets it, whatever its own name is.
+                let target = format!(".cloudctl/runs/{staging_folder}/{index}");
                 let options = CopyOptions {
                     recursive: file.local.is_dir(),
                     shows_progress,
@@ -321,14 +338,19 @@ impl Runner<'_> {
                 let source = [CopyEnd::Local(file.local.clone())];
                 let destination = CopyEnd::Remote(connection, target);
                 copy_files(&source, &destination, &options, setup, &shutdown).await?;
-                let name = file.local.canonicalize().ok();
-                let name = name.as_deref().and_then(|path| path.file_name());
+                // `.` and `..` have names, too.
+                let real = file.local.canonicalize().ok();
+                let name = file.local.file_name().or_else(|| real.as_deref()?.file_name());
                 let name = name.and_then(|name| name.to_str()).ok_or_else(|| {
                     Error::invalid(format!("{} has no name that can be copied", path_text(&file.local)))
                 })?;
+                let target = match file.remote.is_empty() || file.remote.ends_with('/') {
+                    true => format!("{}{name}", file.remote),
+                    false => file.remote.clone(),
+                };
                 staged.push(StagedFile {
-                    path: format!("{index}/{name}"),
-                    target: file.remote.clone(),
+                    path: index.to_string(),
+                    target,
                 });
             }
             Ok(staged)
@@ -346,6 +368,9 @@ impl Runner<'_> {
         let mut passed_on = FuturesUnordered::new();
         let (connection, setup, run_id) = (self.parts.connection, self.parts.setup, self.run.run_id);
         let interrupts = &mut self.parts.interrupts;
+        if self.has_interrupt_to_send {
+            passed_on.push(pass_on_interrupt(connection, run_id, setup));
+        }
         loop {
             let next_interrupt = async {
                 match interrupts {
@@ -364,24 +389,29 @@ impl Runner<'_> {
                     if self.interrupt_count > 1 {
                         return Ok(Step::Detached);
                     }
+                    self.has_interrupt_to_send = true;
                     passed_on.push(pass_on_interrupt(connection, run_id, setup));
                 }
-                Some(()) = passed_on.next() => {}
+                // Until it has arrived it is sent again with each new connection.
+                Some(has_arrived) = passed_on.next() => self.has_interrupt_to_send = !has_arrived,
                 done = &mut work => return Ok(Step::Done(done)),
             }
         }
     }
 }
 
-/// Sends SIGINT to the command and what it started. A second interrupt leaves the command if that fails.
-async fn pass_on_interrupt(connection: &Connection, run_id: &str, setup: &LocalSshSetup) {
+/// Sends SIGINT to the command and what it started; whether it arrived.
+async fn pass_on_interrupt(connection: &Connection, run_id: &str, setup: &LocalSshSetup) -> bool {
     let send = async {
         let shell = RemoteShell::open(connection, &interrupt_command(run_id), Vec::new(), setup).await?;
         shell.read_to_end(1024).await
     };
-    match timeout(INTERRUPT_TIMEOUT, send).await {
-        Ok(Ok((result, ..))) if result.exit_code == 0 => {}
-        Ok(Err(error)) => tracing::warn!(%error, "the interrupt did not reach the command"),
-        _ => tracing::warn!("the interrupt did not reach the command"),
-    }
+    let problem = match timeout(INTERRUPT_TIMEOUT, send).await {
+        Ok(Ok((result, ..))) if result.exit_code == 0 => return true,
+        Ok(Ok((result, ..))) => result.log,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no answer".to_owned(),
+    };
+    tracing::debug!(problem, "the interrupt did not reach the command");
+    false
 }

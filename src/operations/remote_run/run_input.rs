@@ -19,14 +19,14 @@ pub struct RunInput {
 #[derive(Debug)]
 enum State {
     Reading(oneshot::Receiver<io::Result<Vec<u8>>>),
-    Known(Vec<u8>),
+    Known(io::Result<Vec<u8>>),
 }
 
 impl RunInput {
     /// No input.
     pub fn none() -> Self {
         Self {
-            state: State::Known(Vec::new()),
+            state: State::Known(Ok(Vec::new())),
         }
     }
 
@@ -48,11 +48,11 @@ impl RunInput {
     /// Whether it has ended, and had nothing.
     pub(super) fn is_known_to_be_empty(&mut self) -> bool {
         if let State::Reading(receiver) = &mut self.state
-            && let Ok(Ok(bytes)) = receiver.try_recv()
+            && let Ok(read) = receiver.try_recv()
         {
-            self.state = State::Known(bytes);
+            self.state = State::Known(read);
         }
-        matches!(&self.state, State::Known(bytes) if bytes.is_empty())
+        matches!(&self.state, State::Known(Ok(bytes)) if bytes.is_empty())
     }
 
     /// All of it. Waits for its end.
@@ -61,19 +61,19 @@ impl RunInput {
     /// `InvalidSpec` if it is larger than 64 MiB; `Internal` if it cannot be read.
     pub(super) async fn all(&mut self) -> Result<&[u8]> {
         if let State::Reading(receiver) = &mut self.state {
-            let read = receiver.await.unwrap_or_else(|_| Ok(Vec::new()));
-            let bytes = read.map_err(|error| {
-                Error::new(ErrorKind::Internal, format!("cannot read standard input: {error}"))
-                    .with_hint("pass </dev/null if the command needs no input")
-            })?;
-            self.state = State::Known(bytes);
+            let read = receiver.await;
+            self.state = State::Known(read.unwrap_or_else(|_| Err(io::Error::other("the reader ended"))));
         }
         match &self.state {
-            State::Known(bytes) if bytes.len() as u64 > MAX_INPUT_BYTES => Err(Error::invalid(
+            State::Known(Err(error)) => {
+                let message = format!("cannot read standard input: {error}");
+                Err(Error::new(ErrorKind::Internal, message).with_hint("pass </dev/null if the command needs no input"))
+            }
+            State::Known(Ok(bytes)) if bytes.len() as u64 > MAX_INPUT_BYTES => Err(Error::invalid(
                 "standard input has more than 64 MiB, the most that the command can get",
             )
             .with_hint("put it into a file and pass it with --copy")),
-            State::Known(bytes) => Ok(bytes),
+            State::Known(Ok(bytes)) => Ok(bytes),
             State::Reading(_) => Ok(&[]),
         }
     }

@@ -55,6 +55,12 @@ impl RunRecords {
         Ok(())
     }
 
+    /// Forgets a run whose command was not started.
+    pub fn remove(&self, run_id: &str) {
+        // It may not be there.
+        let _ = fs::remove_file(self.folder.join(run_id));
+    }
+
     fn delete_old(&self) {
         let Ok(entries) = fs::read_dir(&self.folder) else {
             return;

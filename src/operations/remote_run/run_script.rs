@@ -63,7 +63,6 @@ impl RunScript<'_> {
             ("ERRORS_OFFSET", self.offsets.1.to_string()),
             ("PLACE_ALL", join_lines(self.staged_files.iter().map(place))),
             ("TIME_LIMIT", self.time_limit.as_secs().to_string()),
-            ("START_TIMER", "  limit_time".to_owned()),
             ("EXPORTS", join_lines(exports)),
             ("COMMAND", command.join(" ")),
             ("AGAIN", flag(self.starts_again)),
@@ -98,13 +97,12 @@ fn fill_in(template: &str, values: &[(&str, String)]) -> String {
     text + rest
 }
 
-/// A command for the shell of the login user that makes the folders of staged files, and keeps its input if it has one.
-/// It writes the number of bytes that it kept.
-pub(super) fn staging_command(staging_folder: &str, folders: usize, keeps_input: bool) -> String {
-    let mut script = format!("umask 077; staged=\"$HOME/.cloudctl/runs/{staging_folder}\"; mkdir -p \"$staged\" &&");
-    for index in 0..folders {
-        script.push_str(&format!(" mkdir -p \"$staged/{index}\" &&"));
-    }
+/// A command for the shell of the login user that makes a new folder for staged files, and keeps its input if it has one.
+/// The last word that it writes is the number of bytes that it kept.
+pub(super) fn staging_command(staging_folder: &str, keeps_input: bool) -> String {
+    let mut script = format!(
+        "umask 077; staged=\"$HOME/.cloudctl/runs/{staging_folder}\"; rm -rf \"$staged\"; mkdir -p \"$staged\" &&"
+    );
     script.push_str(match keeps_input {
         true => " cat >\"$staged/input\" && wc -c <\"$staged/input\"",
         false => " echo 0",
@@ -176,7 +174,14 @@ mod tests {
             "echo \"$0 $K\"; echo x >> count; exit 3",
             "it's {{MARK}} $HOME",
         ]);
-        let environment = [("K".to_owned(), Secret::new("a'b {{RUN_ID}}".to_owned()))];
+        let variable = |name: &str, value: &str| (name.to_owned(), Secret::new(value.to_owned()));
+        // Also names that the script itself uses.
+        let environment = [
+            variable("K", "a'b {{RUN_ID}}"),
+            variable("run", "/"),
+            variable("setsid", "false"),
+            variable("input", "/nowhere"),
+        ];
         let script = script(&command, &environment);
         let expected = "O 35\nit's {{MARK}} $HOME a'b {{RUN_ID}}\nX 3";
         assert_eq!(
@@ -238,15 +243,15 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let command = words(&["cat", "in put", "to/it's", "x/in put"]);
         let staged = home.path().join(".cloudctl/runs/r1.staged");
+        std::fs::create_dir_all(&staged).unwrap();
         for index in ["0", "1", "2"] {
-            std::fs::create_dir_all(staged.join(index)).unwrap();
-            std::fs::write(staged.join(index).join("in put"), format!("{index}\n")).unwrap();
+            std::fs::write(staged.join(index), format!("{index}\n")).unwrap();
         }
         let file = |index: &str, target: &str| StagedFile {
-            path: format!("{index}/in put"),
+            path: index.to_owned(),
             target: target.to_owned(),
         };
-        let files = [file("0", ""), file("1", "to/it's"), file("2", "~/x/")];
+        let files = [file("0", "in put"), file("1", "to/it's"), file("2", "~/x/in put")];
         let mut script = script(&command, &[]);
         script.may_start = false;
         assert_eq!(run(&script, home.path()), "absent\n");

@@ -16,6 +16,7 @@ start_time() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 
 is_alive() {
   loss=ended
+  [ -d "$run" ] || loss=absent
   read -r boot process start <"$run/started" 2>/dev/null || return 1
   [ "$start" != "$(start_time "$process")" ] || [ -z "$start" ] || [ "$boot" != "$(boot_id)" ] || return 0
   [ "$boot" = "$(boot_id)" ] || loss=rebooted
@@ -102,20 +103,22 @@ supervise() {
   begun=$(date +%s)
   { cat <"$run/output.pipe" >"$run/output"; : >"$run/output.done"; } &
   { cat <"$run/errors.pipe" >"$run/errors"; : >"$run/errors.done"; } &
-  timer=
-{{START_TIMER}}
+  limit_time
   input=/dev/null
   [ ! -f "$run/input" ] || input="$run/input"
   (
     trap - HUP PIPE
     cd "$HOME" || exit 126
     umask "$mask"
+    # The variables of the command may have the names of this script's.
+    set -- "$setsid" "$run" "$input"
 {{EXPORTS}}
-    exec "$setsid" /bin/sh -c 'printf "%s\n" "$$" >"$1/process"; shift; exec "$@"' cloudctl-run "$run" \
-      {{COMMAND}} <"$input" >"$run/output.pipe" 2>"$run/errors.pipe"
+    exec "$1" /bin/sh -c 'printf "%s\n" "$$" >"$1/process"; shift; exec "$@"' cloudctl-run "$2" \
+      {{COMMAND}} <"$3" >"$2/output.pipe" 2>"$2/errors.pipe"
   )
   code=$?
-  [ -z "$timer" ] || kill -s KILL -- "-$timer"
+  kill -s KILL -- "-$timer"
+  kill -s KILL "$timer"
   if [ -f "$run/timed-out" ]; then
     code=124
     kill -s KILL -- "-$(cat "$run/process")"
@@ -133,21 +136,26 @@ setsid=$(command -v setsid) || {
   report refused "there is no setsid in the VM: install util-linux"
   return
 }
-if [ -n "{{AGAIN}}" ] && [ -f "$run/exit" ] && [ "$(cat "$run/client")" != {{MARK}} ]; then
-  mv "$run" "$run.ended-$$-$(date +%s)"
+# Of two that start it again at once, one makes the folder and moves the old run away.
+if [ -n "{{AGAIN}}" ] && mkdir "$run/replaced" 2>/dev/null; then
+  if [ -f "$run/exit" ] && [ "$(cat "$run/client")" != {{MARK}} ]; then
+    mv "$run" "$run.ended-$$-$(date +%s)"
+  else
+    rmdir "$run/replaced"
+  fi
 fi
 if [ -d "$run" ]; then
   state=found
 elif [ -z "{{MAY_START}}" ]; then
   report absent
   return
-elif mkdir -p "$root" && mkdir "$run" 2>/dev/null; then
+elif problem=$(mkdir -p "$root" 2>&1 && mkdir "$run" 2>&1); then
   # This folder is the lock: nobody else starts the command.
   state=started
 elif [ -d "$run" ]; then
   state=found
 else
-  report refused "cannot create $run: $(mkdir -p "$run" 2>&1)"
+  report refused "$problem"
   return
 fi
 if [ "$state" = found ]; then
@@ -160,17 +168,18 @@ if [ "$state" = found ]; then
   follow
   return
 fi
+# Whoever finds the folder sees by this that somebody is about to start the command.
+echo {{MARK}} >"$run/client"
+printf '%s %s %s\n' "$(boot_id)" "$$" "$(start_time $$)" >"$run/started.new" && mv "$run/started.new" "$run/started"
 [ ! -f "$staged/input" ] || mv "$staged/input" "$run/input"
 if ! problem=$(place_all 2>&1) || ! problem=$(mkfifo "$run/output.pipe" "$run/errors.pipe" 2>&1); then
   rm -rf "$run"
   report refused "$problem"
   return
 fi
-echo {{MARK}} >"$run/client"
 : >"$run/output"
 : >"$run/errors"
 rm -rf "$staged"
-printf '%s %s %s\n' "$(boot_id)" "$$" "$(start_time $$)" >"$run/started.new" && mv "$run/started.new" "$run/started"
 report started
 # It runs in the background, and not the command: a shell lets what runs there ignore SIGINT.
 follow </dev/null &

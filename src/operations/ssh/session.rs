@@ -57,6 +57,13 @@ impl Connection {
         host_alias(&self.instance.reference)
     }
 
+    /// Lets all later connections to an instance that runs nothing hold: those of a run have broken as often as they should.
+    pub fn forget_pretended_breaks(&mut self) {
+        if let Some(shell) = &mut self.pretend_shell {
+            shell.broken_connections = 0;
+        }
+    }
+
     /// What ssh needs to know. `name` is the word that ssh is started for.
     pub(super) fn to_host_config<'a>(&'a self, name: &'a str) -> HostConfig<'a> {
         HostConfig {

@@ -19,6 +19,7 @@ pub fn cases() -> Vec<Case> {
     Vec::from(cases![BackendKind::EMULATORS;
         run_gives_output_and_exit_code_and_terminates_the_vm,
         run_passes_words_variables_and_input,
+        run_copies_files_before_and_fetches_after,
         run_of_the_same_line_attaches_and_never_starts_twice,
         run_whose_vm_is_gone_is_refused_until_again,
         run_of_another_command_in_a_busy_vm_is_refused,
@@ -85,6 +86,40 @@ fn run_passes_words_variables_and_input(backend: &Backend) {
     assert_eq!(output, "a  b||*|it's $secret|ada|line one\n");
     assert_eq!(count.trim(), "0", "{}", run.stdout);
     run.expect_not_in_stderr("secret");
+}
+
+fn run_copies_files_before_and_fetches_after(backend: &Backend) {
+    let Some(server) = start_server(backend) else { return };
+    let source = backend.sandbox.folder().join("source");
+    fs::create_dir_all(source.join("it's a folder")).expect("a folder");
+    fs::write(source.join("it's a folder/-x $HOME"), "deep").expect("a file");
+    fs::write(source.join("main.c"), "main").expect("a file");
+    std::os::unix::fs::symlink("main.c", source.join("link.c")).expect("a link");
+    let line =
+        "cat src/main.c \"src/it's a folder/-x \\$HOME\" bin/link.c main.c; mkdir out; echo made >out/file; exit 6";
+    let copies = ["--copy", ".:src", "--copy", "link.c:bin/", "--copy", "main.c"];
+    let fetches = ["--fetch", "out:fetched", "--fetch", "out/file:."];
+    let mut command = command(
+        backend,
+        &server,
+        &[
+            &["job", "-e", "run=/", "-e", "setsid=false"],
+            &copies[..],
+            &fetches,
+            &["--", line],
+        ]
+        .concat(),
+    );
+    let run = Run::of(command.current_dir(&source)).expect(6);
+    assert_eq!(run.stdout, "maindeepmainmain");
+    for file in ["fetched/file", "file"] {
+        assert_eq!(fs::read_to_string(source.join(file)).expect(file), "made\n");
+    }
+    // What is not there keeps the VM, so that nothing is lost.
+    let missing = ["job-2", "--fetch", "missing:.", "--", "true"];
+    let run = super::run::run(backend, &server, &missing).expect(125);
+    run.expect_all_in_stderr(["missing", "cloudctl ssh job-2"]);
+    assert_eq!(backend.alive().len(), 1);
 }
 
 fn run_of_the_same_line_attaches_and_never_starts_twice(backend: &Backend) {
