@@ -103,6 +103,16 @@ fn redact_values(error: &clap::Error, mut text: String, arguments: &[OsString]) 
             .iter()
             .any(|argument| argument.to_string_lossy().contains(value))
     };
+    // The value of a variable is a secret, also where it does not look like one.
+    let is_variable = |flag: &String| flag.starts_with("--env ");
+    if strings_of(error, ContextKind::InvalidArg)
+        .first()
+        .is_some_and(is_variable)
+    {
+        for value in strings_of(error, ContextKind::InvalidValue) {
+            text = text.replace(&format!("'{value}'"), "a value");
+        }
+    }
     let kinds = [
         ContextKind::InvalidValue,
         ContextKind::InvalidArg,

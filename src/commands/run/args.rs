@@ -164,7 +164,7 @@ fn check_paths(flag: &str, form: &str, text: &str, first: &str, second: &str) ->
 }
 
 /// Variables that a shell sets itself, and lets nobody else set.
-const SHELL_VARIABLES: [&str; 5] = ["UID", "EUID", "PPID", "SHELLOPTS", "BASHOPTS"];
+const SHELL_VARIABLES: [&str; 6] = ["UID", "EUID", "PPID", "OPTIND", "SHELLOPTS", "BASHOPTS"];
 
 /// A value of `--env`: `KEY=VALUE`, or `KEY`.
 #[derive(Clone, Debug)]

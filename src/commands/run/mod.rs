@@ -150,6 +150,8 @@ async fn check_not_ended(records: &RunRecords, request: &RunRequest, context: &m
     let reference = query.to_string();
     match find_one(query, context).await {
         Ok(instance) if !instance.state.is_gone() => Ok(()),
+        // The flags are for another cloud or region, where that run cannot be.
+        Err(error) if error.kind() == ErrorKind::InvalidSpec => Ok(()),
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => {
             let message = format!("that run has ended and its VM is gone: {reference}");
@@ -241,6 +243,8 @@ impl VmRun<'_> {
         let mut output = RunOutput::new(&mut context.printer);
         let outcome = run_remotely(&remote_run, parts, &mut output).await;
         self.may_have_started = output.may_have_started();
+        let written = output.check_written();
+        written?;
         connection.forget_pretended_breaks();
         match outcome? {
             RunOutcome::Detached => Ok(Outcome::Detached),
@@ -306,7 +310,8 @@ impl VmRun<'_> {
                         // Before anything else, and although a signal has come.
                         self.terminate(instance, false, context).await?;
                         let message = format!("interrupted: {name} is being terminated");
-                        Err(Error::new(ErrorKind::Interrupted, message))
+                        Err(Error::new(ErrorKind::Interrupted, message)
+                            .with_hint("start the command anew with --again"))
                     }
                 }
             }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::cloud::{Error, ErrorKind, Result};
 use crate::operations::{OutputStream, RunObserver};
 use crate::output::Printer;
 
@@ -12,6 +13,8 @@ pub(super) struct RunOutput<'a> {
     is_running: bool,
     may_have_started: bool,
     was_broken: bool,
+    /// Why an output of the command could not be written, the first time.
+    write_error: Option<io::Error>,
 }
 
 impl<'a> RunOutput<'a> {
@@ -21,12 +24,28 @@ impl<'a> RunOutput<'a> {
             is_running: false,
             may_have_started: false,
             was_broken: false,
+            write_error: None,
         }
     }
 
     /// Whether the command runs, or may run without an answer that says so.
     pub(super) fn may_have_started(&self) -> bool {
         self.is_running || self.may_have_started
+    }
+
+    /// Checks that all of the output was written. A reader that closed its pipe wants no more.
+    ///
+    /// # Errors
+    /// `Internal` if it was not.
+    pub(super) fn check_written(&self) -> Result<()> {
+        match &self.write_error {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                let message = format!("the output of the command cannot be written: {error}");
+                Err(Error::new(ErrorKind::Internal, message)
+                    .with_hint("send it elsewhere, and run the same line again"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -37,11 +56,8 @@ impl RunObserver for RunOutput<'_> {
 
     fn on_output(&mut self, stream: OutputStream, bytes: &[u8]) {
         let to_errors = stream == OutputStream::Errors || self.printer.prints_document();
-        let written: io::Result<()> = self.printer.pass_on(to_errors, bytes);
-        if let Err(error) = written {
-            // The command goes on, and its exit code counts.
-            tracing::debug!(%error, "the output of the command cannot be written");
-        }
+        let written = self.printer.pass_on(to_errors, bytes);
+        self.write_error = self.write_error.take().or(written.err());
     }
 
     fn on_running(&mut self, was_started_now: bool) {

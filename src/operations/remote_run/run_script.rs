@@ -104,8 +104,8 @@ pub(super) fn staging_command(staging_folder: &str, keeps_input: bool) -> String
         "umask 077; staged=\"$HOME/.cloudctl/runs/{staging_folder}\"; rm -rf \"$staged\"; mkdir -p \"$staged\" &&"
     );
     script.push_str(match keeps_input {
-        true => " cat >\"$staged/input\" && wc -c <\"$staged/input\"",
-        false => " echo 0",
+        true => " cat >\"$staged/input\" && echo && wc -c <\"$staged/input\"",
+        false => " echo && echo 0",
     });
     format!("exec /bin/sh -c {}", quote_for_shell(&script))
 }

@@ -31,6 +31,7 @@ pub fn cases() -> Vec<Case> {
         run_tells_a_reboot_and_starts_nothing,
         run_is_started_once_however_often_the_client_is_killed,
         run_gives_a_document_of_its_result,
+        run_says_that_its_output_cannot_be_written,
         run_fails_with_its_own_code,
         run_makes_a_key_on_a_machine_without_one,
     ])
@@ -382,6 +383,20 @@ fn run_gives_a_document_of_its_result(backend: &Backend) {
     assert!(item["seconds"].is_u64() && item["usd"].is_f64(), "{item}");
 }
 
+fn run_says_that_its_output_cannot_be_written(backend: &Backend) {
+    let Some(server) = start_server(backend) else { return };
+    let mut command = command(backend, &server, &["job", "--", "echo out"]);
+    let full = fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    let output = command.stdout(full).output().expect("cloudctl runs");
+    assert_eq!(output.status.code(), Some(125));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot be written"));
+    // The result is in the VM still.
+    assert_eq!(
+        run(backend, &server, &["job", "--", "echo out"]).expect(0).stdout,
+        "out\n"
+    );
+}
+
 fn run_fails_with_its_own_code(backend: &Backend) {
     let Some(server) = start_server(backend) else { return };
     let calls = backend.calls().len();
@@ -390,6 +405,7 @@ fn run_fails_with_its_own_code(backend: &Backend) {
         &["job"],
         &["Not A Name", "--", "true"],
         &["job", "-e", "NOT_SET_HERE", "--", "true"],
+        &["job", "-e", "OPTIND=3", "--", "true"],
         &["job", "--copy", "missing-file", "--", "true"],
         &["job", "--count", "2", "--", "true"],
         &["job", "--ttl", "10m", "--", "true"],
@@ -398,6 +414,8 @@ fn run_fails_with_its_own_code(backend: &Backend) {
         run(backend, &server, arguments).expect(125);
     }
     assert_eq!(backend.calls().len(), calls);
+    let mistake = run(backend, &server, &["job", "-e", "A-B=topsecret", "--", "true"]).expect(125);
+    mistake.expect_not_in_stderr("topsecret");
     let denied = run(
         backend,
         &server,
