@@ -199,7 +199,7 @@ impl Shutdown {
         }
     }
 
-    /// Passes a SIGINT on to who took it; whether somebody did.
+    /// Passes a SIGINT to its listener. Gives whether there was one.
     fn pass_on(&self, signal: ExitStatus) -> bool {
         let state = lock(&self.state);
         let listener = state.interrupt_listener.as_ref();

@@ -77,7 +77,7 @@ pub use provider::{
 };
 pub use provider_kind::{ProviderKind, UnknownProvider, format_account, join_with_and, join_with_or};
 pub use public_key::{key_fingerprint, remove_key_comment};
-pub use shell_quoting::quote_for_shell;
+pub use shell_quoting::{always_quote_for_shell, quote_for_shell};
 pub use ssh_access::{CloudSettings, HostKey, LoginUser, PretendShell, Tunnel, find_console_host_keys};
 pub use time::{Clock, format_duration, parse_duration};
 pub use user_data_check::{UserDataReader, find_user_data_problem, is_gzip};

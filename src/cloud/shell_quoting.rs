@@ -5,8 +5,13 @@ pub fn quote_for_shell(word: &str) -> String {
     let is_plain = |character: char| character.is_alphanumeric() || "-_.@/:=+%,".contains(character);
     match word.chars().all(is_plain) && !word.is_empty() {
         true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
+        false => always_quote_for_shell(word),
     }
+}
+
+/// Puts a word into single quotes, also one that a shell takes as it is: a script is read by shells that differ in that.
+pub fn always_quote_for_shell(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 #[cfg(test)]

@@ -243,8 +243,7 @@ impl VmRun<'_> {
         let mut output = RunOutput::new(&mut context.printer);
         let outcome = run_remotely(&remote_run, parts, &mut output).await;
         self.may_have_started = output.may_have_started();
-        let written = output.check_written();
-        written?;
+        output.check_written()?;
         connection.forget_pretended_breaks();
         match outcome? {
             RunOutcome::Detached => Ok(Outcome::Detached),

@@ -232,12 +232,12 @@ async fn read_frame(output: &mut (impl AsyncBufRead + Unpin)) -> Option<Frame> {
     match words.as_slice() {
         ["O", length] => Some(Frame::Bytes(OutputStream::Output, length.parse().ok()?)),
         ["E", length] => Some(Frame::Bytes(OutputStream::Errors, length.parse().ok()?)),
-        ["X", code, begun, ended] => {
-            let (begun, ended): (u64, u64) = (begun.parse().ok()?, ended.parse().ok()?);
+        ["X", code, started, ended] => {
+            let (started, ended): (u64, u64) = (started.parse().ok()?, ended.parse().ok()?);
             Some(Frame::Ended(RunResult {
                 exit_code: code.parse().ok()?,
                 // The clock of a VM may be set while it runs.
-                seconds: ended.saturating_sub(begun),
+                seconds: ended.saturating_sub(started),
             }))
         }
         ["L", reason] => Some(Frame::Lost(match *reason {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cloud::{Secret, quote_for_shell};
+use crate::cloud::{Secret, always_quote_for_shell, quote_for_shell};
 
 /// The script, with names in two braces for what differs.
 const TEMPLATE: &str = include_str!("run_script.sh");
@@ -43,16 +43,17 @@ impl RunScript<'_> {
     pub(super) fn text(&self) -> Secret<String> {
         let flag = |is_set: bool| if is_set { "1" } else { "" }.to_owned();
         let command: Vec<String> = match self.command {
-            [line] => vec!["/bin/sh".to_owned(), "-c".to_owned(), quote(line)],
-            words => words.iter().map(|word| quote(word)).collect(),
+            [line] => vec!["/bin/sh".to_owned(), "-c".to_owned(), always_quote_for_shell(line)],
+            words => words.iter().map(|word| always_quote_for_shell(word)).collect(),
         };
         let exports = self.environment.iter();
-        let exports = exports.map(|(name, value)| format!("    export {name}={}", quote(value.expose())));
+        let exports =
+            exports.map(|(name, value)| format!("    export {name}={}", always_quote_for_shell(value.expose())));
         let place = |file: &StagedFile| {
             format!(
                 "  place \"$staged/\"{} {} || return 1",
-                quote(&file.path),
-                quote(&file.target)
+                always_quote_for_shell(&file.path),
+                always_quote_for_shell(&file.target)
             )
         };
         let values = [
@@ -74,11 +75,6 @@ impl RunScript<'_> {
 
 fn join_lines(lines: impl Iterator<Item = String>) -> String {
     lines.collect::<Vec<_>>().join("\n")
-}
-
-/// Quotes a word also where a shell would take it as it is: a `~` or a keyword would change.
-fn quote(word: &str) -> String {
-    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Puts each value in the place of its name in braces. What is in a value stays as it is.

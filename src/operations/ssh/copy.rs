@@ -421,7 +421,7 @@ impl<'a> Copy<'a, '_> {
     }
 }
 
-/// Creates the error for a folder of which a part could not be read.
+/// Creates the error for a folder that could be read in part only.
 fn partial_error(error: Error) -> Error {
     error
         .with_kind(ErrorKind::Incomplete)

@@ -187,7 +187,7 @@ impl<'a> ScpRun<'a, '_> {
             ErrorKind::PermissionDenied => {
                 error.with_hint("copy to a folder of the user, or log in as another user with --user")
             }
-            _ => error.with_hint("mend what scp names, and run the same command again"),
+            _ => error.with_hint("correct what scp names, and run the same command again"),
         }
     }
 
